@@ -1,0 +1,42 @@
+# Kadanoff. `make repro` and `make test` work on a bare machine with Python >= 3.11.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help setup repro test test-all ui lint bench clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.installed  ## make .venv with the pinned dependencies
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python >= 3.11 is needed: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+repro: setup  ## simulate, train, compare: everything that changed
+	dvc repro
+
+test: setup  ## the fast tests, under 3 minutes
+	pytest -m "not slow"
+
+test-all: setup  ## all tests, with the pipelines in temporary clones
+	pytest
+
+ui: setup  ## browse all runs in MLflow on http://127.0.0.1:5000
+	kadanoff ui
+
+lint: setup  ## ruff and mypy
+	ruff check .
+	ruff format --check .
+	mypy
+
+bench: setup  ## speed of the samplers beside their peers
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
+	kadanoff bench
+
+clean:  ## remove the environment (data, models and runs stay)
+	rm -rf $(VENV)

@@ -1,0 +1,28 @@
+"""Kadanoff: a laboratory for the renormalization group on lattice spins."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from kadanoff.errors import KadanoffError
+
+if TYPE_CHECKING:
+    from kadanoff.lab.store import Ensemble, open_dataset
+    from kadanoff.learning.checkpoints import load_model
+    from kadanoff.montecarlo.campaign import simulate
+
+__version__ = "0.1.0"
+__all__ = ["Ensemble", "KadanoffError", "load_model", "open_dataset", "simulate"]
+
+# torch, numba and zarr load only when one of these is used: `import kadanoff` stays light
+_HOME = {
+    "Ensemble": "kadanoff.lab.store",
+    "open_dataset": "kadanoff.lab.store",
+    "load_model": "kadanoff.learning.checkpoints",
+    "simulate": "kadanoff.montecarlo.campaign",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'kadanoff' has no attribute {name!r}")

@@ -1,0 +1,1 @@
+"""The tooling: parameters, store, records, tracking, figures."""

@@ -1,0 +1,102 @@
+"""Writing that survives: atomic files and folders, a locked working folder for each stage, the project's root."""
+
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from kadanoff.errors import KadanoffError
+
+
+def project_root() -> Path:
+    """Folder of the project: DVC_ROOT if set, else the nearest parent with a dvc.yaml, else this folder."""
+    if "DVC_ROOT" in os.environ:
+        return Path(os.environ["DVC_ROOT"])
+    here = Path.cwd()
+    return next((folder for folder in (here, *here.parents) if (folder / "dvc.yaml").exists()), here)
+
+
+@contextmanager
+def disk_errors(target: Path) -> Iterator[None]:
+    """Turn a full disk or a read-only folder into a sentence.
+
+    Raises
+    ------
+    KadanoffError
+        Naming the target, what the system said, and the remedy.
+    """
+    try:
+        yield
+    except OSError as error:
+        place = error.filename or target
+        raise KadanoffError(
+            f"cannot write {place}: {error.strerror or error}. Earlier outputs are untouched; free some space or "
+            "make the folder writable, then repeat the command: it goes on from its last checkpoint."
+        ) from error
+
+
+def write_atomic(path: Path, content: bytes | str) -> None:
+    """Write a file so that a reader sees the old content or the new, never a part."""
+    data = content.encode() if isinstance(content, str) else content
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        partial.write_bytes(data)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def replace_folder(finished: Path, target: Path) -> None:
+    """Move the folder `finished` to `target` in one rename; an older `target` is renamed aside, then deleted."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    old = finished.with_name(f"{finished.name}.old-{uuid.uuid4().hex[:8]}")
+    if target.exists():
+        target.rename(old)
+    finished.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def fingerprint(*parts: Any) -> str:
+    """Hash of the parameters given and of the package's source: names a checkpoint that is safe to resume."""
+    digest = hashlib.blake2b(json.dumps(parts, sort_keys=True, default=str).encode(), digest_size=8)
+    package = Path(__file__).parents[1]
+    for source in sorted(package.rglob("*.py")):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()
+
+
+@contextmanager
+def working_folder(stage: str, variant: str, *parts: Any) -> Iterator[Path]:
+    """Folder for the checkpoints of one stage, under a lock; removed when the block ends well.
+
+    Raises
+    ------
+    KadanoffError
+        If the same stage already runs, or the disk refuses a write.
+    """
+    base = project_root() / ".checkpoints"
+    folder = base / f"{stage}-{variant}-{fingerprint(*parts)}"
+    with disk_errors(base):
+        base.mkdir(exist_ok=True)
+        lock = FileLock(base / f"{stage}-{variant}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise KadanoffError(
+                f"{stage} {variant} is already running in {base.parent}: one run of a stage at a time. "
+                "Wait for it to end, or stop it first; its work is kept."
+            ) from error
+        try:
+            folder.mkdir(exist_ok=True)
+            yield folder
+            shutil.rmtree(folder)
+        finally:
+            lock.release()

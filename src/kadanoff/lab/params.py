@@ -1,0 +1,129 @@
+"""The one reader of params.yaml: every section is a model that refuses unknown keys and wrong types."""
+
+import difflib
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from kadanoff.errors import KadanoffError
+from kadanoff.spins.boundary import Lattice
+
+
+class Section(BaseModel):
+    """A section of params.yaml: no unknown keys, no silent conversions, immutable."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+SectionType = TypeVar("SectionType", bound=Section)
+Side = Field(ge=2)
+
+
+class Dataset(Section):
+    """One entry of `datasets`, in the words of `kadanoff.simulate`."""
+
+    size: int | list[int]
+    temperatures: list[float] = Field(min_length=1)
+    samples: int = Field(gt=0)
+    boundary: Literal["periodic", "antiperiodic", "skewed", "free"] = "periodic"
+    coupling: float = 1.0
+    dimension: Literal[1, 2] = 2
+    sampler: Literal["metropolis", "swendsen_wang", "auto"] = "auto"
+    sweeps: int | None = Field(default=None, gt=0)
+    seed: int = 0
+    field: float = 0.0
+    start: Literal["hot", "cold"] = "hot"
+    allow_unequilibrated: bool = False
+
+    @model_validator(mode="after")
+    def _rules(self) -> "Dataset":
+        for temperature in self.temperatures:
+            if not 0 < temperature < float("inf"):
+                raise ValueError(f"temperatures has {temperature}; every temperature must be positive and finite")
+        if len(set(self.temperatures)) < len(self.temperatures):
+            raise ValueError(f"temperatures has a value twice: {self.temperatures}; give each once")
+        if isinstance(self.size, list) and len(self.size) != 2:
+            raise ValueError(f"size is {self.size}; give one number, or [height, width]")
+        if self.field and self.sampler == "swendsen_wang":
+            raise ValueError(f"field is {self.field}; swendsen_wang needs field: 0, so take sampler: metropolis")
+        try:
+            _ = self.lattice
+        except KadanoffError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+    @property
+    def lattice(self) -> Lattice:
+        """The lattice that this dataset lives on."""
+        size = self.size if isinstance(self.size, int) else (self.size[0], self.size[1])
+        return Lattice.of(size, self.boundary, self.coupling, self.dimension)
+
+
+def validated(model: type[SectionType], values: Any, where: str) -> SectionType:
+    """`values` as a `model`.
+
+    Raises
+    ------
+    KadanoffError
+        One line per fault: the key, the value, the rule, and the nearest known key.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        lines = [_sentence(model, where, fault) for fault in error.errors()]
+        raise KadanoffError("\n".join(lines)) from error
+
+
+def _sentence(model: type[Section], where: str, fault: Any) -> str:
+    key = ".".join(str(part) for part in fault["loc"])
+    place = f"{where}.{key}" if key else where
+    if fault["type"] == "extra_forbidden":
+        name = str(fault["loc"][-1])
+        near = difflib.get_close_matches(name, model.model_fields, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        return f"{place} is not a known key; {hint}Known keys: {', '.join(model.model_fields)}."
+    if fault["type"] == "missing":
+        return f"{place} is missing; it must be given."
+    if fault["type"] == "value_error":
+        return f"{place}: {fault['ctx']['error']}"
+    return f"{place} is {fault['input']!r}: {fault['msg']}."
+
+
+def read_params(root: Path) -> dict[str, Any]:
+    """All sections of params.yaml in the folder `root`, unvalidated.
+
+    Raises
+    ------
+    KadanoffError
+        If the file is missing or is not a YAML mapping.
+    """
+    path = root / "params.yaml"
+    try:
+        content = yaml.safe_load(path.read_text())
+    except FileNotFoundError as error:
+        raise KadanoffError(f"there is no {path}; run this in a folder of the project.") from error
+    except yaml.YAMLError as error:
+        raise KadanoffError(f"{path} is not valid YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise KadanoffError(f"{path} must be a mapping of sections, not {type(content).__name__}.")
+    return content
+
+
+def entry(root: Path, model: type[SectionType], *keys: str) -> SectionType:
+    """The validated entry of params.yaml under `keys`, such as ("datasets", "coarsen16").
+
+    Raises
+    ------
+    KadanoffError
+        If there is no such entry, or it breaks a rule.
+    """
+    values: Any = read_params(root)
+    for depth, key in enumerate(keys):
+        if not isinstance(values, dict) or key not in values:
+            place = ".".join(keys[:depth]) or "params.yaml"
+            choices = ", ".join(map(str, values)) if isinstance(values, dict) else "nothing"
+            raise KadanoffError(f"{place} has no entry {key!r}; it has: {choices}.")
+        values = values[key]
+    return validated(model, values, ".".join(keys))

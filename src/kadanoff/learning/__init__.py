@@ -1,0 +1,1 @@
+"""How it is learned: batches from Zarr, the one ``fit`` loop, losses, checkpoints."""

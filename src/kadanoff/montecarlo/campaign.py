@@ -1,0 +1,237 @@
+"""Many chains, one ensemble: any number of workers, killed and resumed, the same bytes."""
+
+import os
+import time
+from collections.abc import Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import kadanoff
+from kadanoff.errors import KadanoffError
+from kadanoff.lab.files import disk_errors
+from kadanoff.lab.params import Dataset, validated
+from kadanoff.lab.progress import Advance, progress
+from kadanoff.lab.store import Ensemble
+from kadanoff.montecarlo import checkpoints
+from kadanoff.montecarlo.checkpoints import Task
+from kadanoff.montecarlo.equilibration import SWEEPS_PER_TAU, Pilot, pilot, sweeps_needed
+from kadanoff.montecarlo.samplers import SAMPLERS, Choice, chains_per_task, choose, first_configurations, key_of
+from kadanoff.spins.observables import energy, magnetization
+
+SLICE_UPDATES = 1 << 28
+SAVE_SECONDS = 10.0
+
+
+@dataclass
+class Campaign:
+    """One dataset in the making: the plan, and where its checkpoints are."""
+
+    dataset: Dataset
+    name: str
+    folder: Path | None
+    choice: Choice
+    pilots: list[Pilot] = field(default_factory=list)
+    sweeps: int = 0
+    stopped: Event = field(default_factory=Event)
+
+    def tasks(self) -> list[Task]:
+        """The chains of all temperatures, cut into tasks; a rule of the parameters alone."""
+        size = chains_per_task(self.choice.name, self.dataset.lattice)
+        samples = self.dataset.samples
+        return [
+            Task(temperature, first, min(size, samples - first))
+            for temperature in range(len(self.dataset.temperatures))
+            for first in range(0, samples, size)
+        ]
+
+    def run_task(self, task: Task, advance: Advance) -> NDArray[np.int8]:
+        """Bring the chains of one task from their start, or their last checkpoint, to the last sweep."""
+        dataset, lattice = self.dataset, self.dataset.lattice
+        temperature = dataset.temperatures[task.temperature]
+        state = checkpoints.load(self.folder, task, lattice.shape)
+        done, spins = state or (
+            0,
+            first_configurations(dataset, self.name, temperature, task.first_chain, task.chains),
+        )
+        advance(done * task.chains)
+        key = key_of(dataset, self.name, temperature, self.choice.name)
+        stride = max(1, SLICE_UPDATES // spins.size)
+        saved = time.monotonic()
+        while done < self.sweeps and not self.stopped.is_set():
+            step = min(stride, self.sweeps - done)
+            SAMPLERS[self.choice.name](
+                spins, lattice, temperature, dataset.field, key, task.first_chain, done, step
+            )
+            done += step
+            advance(step * task.chains)
+            if done == self.sweeps or time.monotonic() - saved > SAVE_SECONDS:
+                checkpoints.save(self.folder, task, done, spins)
+                saved = time.monotonic()
+        return spins
+
+
+def run(dataset: Dataset, name: str, workers: int | None = None, folder: Path | None = None) -> Ensemble:
+    """Simulate `dataset`; with a `folder`, keep checkpoints there and go on from those that it has.
+
+    The spins depend on `dataset` and `name` only: not on `workers`, nor on interruptions.
+
+    Raises
+    ------
+    KadanoffError
+        If the sweeps are too few for equilibrium.
+    """
+    choice = choose(dataset)
+    campaign = Campaign(dataset, name, folder, choice)
+    campaign.pilots = _pilots(campaign, workers)
+    campaign.sweeps = sweeps_needed(dataset, campaign.pilots)
+    tasks = campaign.tasks()
+    spins = _buffer(folder, (len(dataset.temperatures), dataset.samples, *dataset.lattice.shape))
+    with progress(f"simulate {name}", campaign.sweeps * spins.shape[0] * spins.shape[1]) as advance:
+
+        def work(task: Task) -> None:
+            end = task.first_chain + task.chains
+            spins[task.temperature, task.first_chain : end] = campaign.run_task(task, advance)
+
+        _in_threads(work, tasks, workers, campaign.stopped)
+    return _ensemble(campaign, spins)
+
+
+def _buffer(folder: Path | None, shape: tuple[int, ...]) -> NDArray[np.int8]:
+    """Where finished chains are put: a file if there is a folder, so that memory stays bounded."""
+    if folder is None:
+        return np.empty(shape, np.int8)
+    with disk_errors(folder):
+        return np.lib.format.open_memmap(folder / "spins.npy", "w+", np.int8, shape)
+
+
+def _in_threads(work: Any, items: Sequence[Any], workers: int | None, stopped: Event) -> list[Any]:
+    """Results of `work` over `items`, in order; the first error stops the rest at their next slice."""
+    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+        futures = [pool.submit(work, item) for item in items]
+        try:
+            wait(futures, return_when=FIRST_EXCEPTION)
+            return [future.result() for future in futures if future.done()]
+        finally:
+            stopped.set()
+            pool.shutdown(cancel_futures=True)
+
+
+def _pilots(campaign: Campaign, workers: int | None) -> list[Pilot]:
+    def measure(temperature: float) -> Pilot:
+        def compute() -> Pilot:
+            return pilot(campaign.dataset, campaign.name, campaign.choice.name, temperature)
+
+        return Pilot(*checkpoints.remembered(campaign.folder, f"pilot-{temperature!r}", compute))
+
+    return _in_threads(measure, campaign.dataset.temperatures, workers, Event())
+
+
+def _ensemble(campaign: Campaign, spins: NDArray[np.int8]) -> Ensemble:
+    dataset, lattice = campaign.dataset, campaign.dataset.lattice
+    taus = [pilot.tau for pilot in campaign.pilots]
+    provenance = {
+        "name": campaign.name,
+        "parameters": dataset.model_dump(mode="json"),
+        "sampler": campaign.choice.name,
+        "sampler_reason": campaign.choice.reason,
+        "sweeps": campaign.sweeps,
+        "equilibrated": bool(campaign.sweeps >= SWEEPS_PER_TAU * max(taus)),
+        "generator": "Philox4x32-10",
+        "versions": {"kadanoff": kadanoff.__version__} | {name: version(name) for name in ("numba", "numpy", "zarr")},
+    }
+    return Ensemble(
+        spins[:, :, 0] if lattice.dimension == 1 else spins,
+        np.array(dataset.temperatures),
+        np.array([energy(rows, lattice) for rows in spins]),
+        np.array([magnetization(rows) for rows in spins]),
+        np.array(taus),
+        provenance,
+    )
+
+
+def simulate(
+    size: int | tuple[int, int],
+    temperatures: Sequence[float] | float,
+    samples: int,
+    boundary: str = "periodic",
+    coupling: float = 1.0,
+    dimension: int = 2,
+    sampler: str = "auto",
+    sweeps: int | None = None,
+    seed: int = 0,
+    workers: int | None = None,
+    *,
+    field: float = 0.0,
+    start: str = "hot",
+    allow_unequilibrated: bool = False,
+) -> Ensemble:
+    """Independent Ising configurations in equilibrium.
+
+    Parameters
+    ----------
+    size
+        Spins a side, or (height, width).
+    temperatures
+        In units of \\|J\\|/k_B; one or several.
+    samples
+        Independent chains, one stored configuration each, at every temperature.
+    boundary
+        ``periodic``, ``antiperiodic``, ``skewed`` or ``free``; see `kadanoff.spins.boundary.Lattice`.
+    coupling
+        +1 (ferromagnet) or -1 (antiferromagnet).
+    dimension
+        2, or 1 for a chain.
+    sampler
+        ``metropolis``, ``swendsen_wang`` or ``auto``.
+    sweeps
+        Sweeps of every chain from its start; None takes 20 autocorrelation times of a pilot chain.
+    seed
+        The same seed and parameters give the same spins on any number of workers.
+    workers
+        Threads; None for one a core.
+    field
+        External field B in units of \\|J\\|; needs the Metropolis sampler.
+    start
+        ``hot`` (random spins) or ``cold`` (all +1).
+    allow_unequilibrated
+        Accept fewer sweeps than 20 autocorrelation times.
+
+    Returns
+    -------
+    Ensemble
+        `.spins` int8 (temperature, sample, y, x) or (temperature, sample, x), `.energy` and `.magnetization`
+        (temperature, sample) per site.
+
+    Raises
+    ------
+    KadanoffError
+        If a value breaks a rule, or the sweeps are too few.
+
+    Examples
+    --------
+    >>> simulate(16, 2.269, samples=100).energy.mean()  # doctest: +SKIP
+    """
+    if workers is not None and workers < 1:
+        raise KadanoffError(f"workers is {workers}; it must be at least 1, or None for one a core.")
+    values = {
+        "size": size if isinstance(size, int) else list(size),
+        "temperatures": [float(value) for value in np.atleast_1d(temperatures)],
+        "samples": samples,
+        "boundary": boundary,
+        "coupling": float(coupling),
+        "dimension": dimension,
+        "sampler": sampler,
+        "sweeps": sweeps,
+        "seed": seed,
+        "field": float(field),
+        "start": start,
+        "allow_unequilibrated": allow_unequilibrated,
+    }
+    return run(validated(Dataset, values, "simulate"), "", workers)

@@ -1,0 +1,1 @@
+"""What is learned: PyTorch modules and their registry."""

@@ -1,0 +1,1 @@
+"""What a configuration is: NumPy and Numba only."""
