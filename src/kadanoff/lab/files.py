@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -16,9 +15,10 @@ from kadanoff.errors import KadanoffError
 
 
 def project_root() -> Path:
-    """Folder of the project: DVC_ROOT if set, else the nearest parent with a dvc.yaml, else this folder."""
-    if "DVC_ROOT" in os.environ:
-        return Path(os.environ["DVC_ROOT"])
+    """Nearest parent of this folder with a dvc.yaml, else this folder.
+
+    Under `dvc exp run --temp` it is the temporary copy, while DVC_ROOT names the project that was copied.
+    """
     here = Path.cwd()
     return next((folder for folder in (here, *here.parents) if (folder / "dvc.yaml").exists()), here)
 

@@ -77,7 +77,8 @@ def validated(model: type[SectionType], values: Any, where: str) -> SectionType:
 
 
 def _sentence(model: type[Section], where: str, fault: Any) -> str:
-    key = ".".join(str(part) for part in fault["loc"])
+    # pydantic names the alternatives of a union in the location: int, list[int]
+    key = ".".join(str(part) for part in fault["loc"] if part not in ("int", "list[int]"))
     place = f"{where}.{key}" if key else where
     if fault["type"] == "extra_forbidden":
         name = str(fault["loc"][-1])

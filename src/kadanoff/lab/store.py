@@ -111,10 +111,36 @@ def write_group(path: Path, ensemble: Ensemble) -> None:
     axes = ("sample", "y", "x") if ensemble.spins.ndim == 4 else ("sample", "x")
     for axis, length in zip(axes, ensemble.spins.shape[1:], strict=True):
         _write_array(group, axis, np.arange(length), (axis,))
+    _consolidate(path)
+
+
+def write_fields(path: Path, shape: tuple[int, ...], temperatures: NDArray, origin: dict[str, Any]) -> zarr.Array:
+    """A new Zarr group with an empty float32 array `output` (temperature, sample, y, x), to be filled by slices."""
+    group = zarr.create_group(path, zarr_format=3, attributes={"provenance": origin})
+    chunks, shards = _layout(shape)
+    output = group.create_array(
+        "output",
+        shape=shape,
+        chunks=chunks,
+        shards=shards,
+        dtype="float32",
+        fill_value=np.nan,
+        compressors=BloscCodec(cname="zstd", shuffle="bitshuffle", typesize=4),
+        dimension_names=("temperature", "sample", "y", "x"),
+    )
+    _write_array(group, "temperature", temperatures, ("temperature",))
+    _consolidate(path)
+    return output
+
+
+def _consolidate(path: Path) -> None:
     with warnings.catch_warnings():
         # xarray opens consolidated stores without a warning; zarr warns that v3 has not standardised them yet
         warnings.simplefilter("ignore")
         zarr.consolidate_metadata(path, zarr_format=3)
+    # the arrays come in the order in which the folder was listed; the same dataset must have the same bytes
+    metadata = path / "zarr.json"
+    metadata.write_text(json.dumps(json.loads(metadata.read_text()), indent=2, sort_keys=True))
 
 
 def _write_array(group: zarr.Group, name: str, values: NDArray, dimensions: tuple[str, ...]) -> None:
@@ -198,7 +224,7 @@ def _open_group(path: Path) -> zarr.Group:
     if not path.exists():
         raise KadanoffError(f"there is no dataset {path}; make it with `dvc repro` or fetch it with `dvc pull`.")
     try:
-        return zarr.open_group(path, mode="r", zarr_format=3)
+        return zarr.open_group(path, mode="r", zarr_format=3, use_consolidated=False)
     except (GroupNotFoundError, FileNotFoundError, ValueError, KeyError, TypeError) as error:
         raise KadanoffError(f"{path} is not a Zarr v3 group ({error}); give a dataset that kadanoff wrote.") from error
 
@@ -218,6 +244,8 @@ def _array(group: zarr.Group, path: Path, name: str, dtype: str, shape: tuple[in
 def _values(group: zarr.Group, path: Path, name: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
     array = _array(group, path, name, "float64", shape)
     try:
+        if array.nchunks_initialized < array.nchunks:
+            raise FileNotFoundError("a chunk is missing")  # zarr would read the fill value
         return np.asarray(array[...])
     except Exception as error:  # codecs raise whatever their C library does
         raise KadanoffError(

@@ -1,12 +1,19 @@
-"""Stage `simulate`: one entry of `datasets` becomes data/NAME.zarr, measured against exact results."""
+"""Stage `simulate`: one entry of `datasets` becomes data/NAME.zarr, held against exact results."""
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+
+from kadanoff.lab.figures import figure, show_spins
 from kadanoff.lab.files import disk_errors, replace_folder, working_folder
 from kadanoff.lab.params import Dataset, entry
 from kadanoff.lab.records import recorded
-from kadanoff.lab.store import write_group
+from kadanoff.lab.store import Ensemble, write_group
 from kadanoff.montecarlo.campaign import run
+from kadanoff.montecarlo.quality import compare, exact_energy
+from kadanoff.spins.boundary import Lattice
+from kadanoff.spins.exact import spontaneous_magnetization
 
 
 def simulate(root: Path, name: str, workers: int | None = None) -> None:
@@ -21,4 +28,57 @@ def simulate(root: Path, name: str, workers: int | None = None) -> None:
         with disk_errors(target):
             write_group(folder / target.name, ensemble)
             replace_folder(folder / target.name, target)
-        measure(ensemble, dataset.lattice, record)
+        rows = compare(ensemble, dataset.lattice, dataset.field)
+        record.metrics(_metrics(rows, ensemble.provenance))
+        draw(record, ensemble, rows, dataset)
+
+
+def _metrics(rows: list[dict[str, Any]], provenance: dict[str, Any]) -> dict[str, Any]:
+    deviations = [abs(row["deviation"]) for row in rows if "deviation" in row]
+    summary: dict[str, Any] = {"sweeps": provenance["sweeps"]}
+    if deviations:
+        summary["largest_deviation_from_exact_energy_in_standard_errors"] = max(deviations)
+    keys = [key for key in rows[0] if key != "temperature"]
+    return summary | {f"T={row['temperature']:.4g}": {key: row[key] for key in keys if key in row} for row in rows}
+
+
+def draw(record: Any, ensemble: Ensemble, rows: list[dict[str, Any]], dataset: Dataset) -> None:
+    """Figures `observables` (energy and magnetization with exact curves) and `configurations` (the first samples)."""
+    lattice = dataset.lattice
+    with figure(1, 2, figsize=(9, 3.6)) as (drawn, (left, right)):
+        _draw_energy(left, rows, lattice, dataset.field)
+        _draw_magnetization(right, rows, lattice, dataset.field)
+        record.figure("observables", drawn)
+    count = len(ensemble.temperatures)
+    with figure(1, count, figsize=(1.5 * count, 1.9), squeeze=False) as (drawn, axes):
+        for index, axis in enumerate(axes[0]):
+            block = ensemble.spins[index, 0]
+            show_spins(axis, np.atleast_2d(block), f"T = {ensemble.temperatures[index]:.4g}")
+        record.figure("configurations", drawn)
+
+
+def _grid(rows: list[dict[str, Any]]) -> np.ndarray:
+    temperatures = [row["temperature"] for row in rows]
+    return np.linspace(min(temperatures), max(temperatures), 60)
+
+
+def _draw_energy(axis: Any, rows: list[dict[str, Any]], lattice: Lattice, field: float) -> None:
+    temperatures = [row["temperature"] for row in rows]
+    exact = [(t, exact_energy(lattice, t, field)) for t in _grid(rows)]
+    if all(value is not None for _, value in exact):
+        axis.plot(*zip(*exact, strict=True), color="0.5", label=f"exact, {lattice.height} x {lattice.width}")
+    values, errors = ([row[key] for row in rows] for key in ("energy", "energy_error"))
+    axis.errorbar(temperatures, values, errors, fmt="o", ms=4, color="C0", label="simulated")
+    axis.set(xlabel=r"temperature $T$ ($|J|/k_B$)", ylabel=r"energy per site $e$ ($|J|$)")
+    axis.legend()
+
+
+def _draw_magnetization(axis: Any, rows: list[dict[str, Any]], lattice: Lattice, field: float) -> None:
+    temperatures = [row["temperature"] for row in rows]
+    if lattice.dimension == 2 and lattice.coupling == 1 and not field:
+        grid = np.linspace(min(temperatures), max(temperatures), 400)
+        axis.plot(grid, spontaneous_magnetization(grid), color="0.5", label="exact, infinite lattice (Yang)")
+    values, errors = ([row[f"absolute_magnetization{end}"] for row in rows] for end in ("", "_error"))
+    axis.errorbar(temperatures, values, errors, fmt="o", ms=4, color="C3", label="simulated")
+    axis.set(xlabel=r"temperature $T$ ($|J|/k_B$)", ylabel=r"$\langle|m|\rangle$ per site", ylim=(-0.03, 1.05))
+    axis.legend()

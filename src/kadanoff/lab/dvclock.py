@@ -1,0 +1,73 @@
+"""What DVC has written down: the entries of dvc.lock, and the hash it gives a folder."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kadanoff.errors import KadanoffError
+
+
+def workspace() -> Path:
+    """Nearest parent of this folder with a dvc.yaml, else this folder.
+
+    Under `dvc exp run --temp` it is the temporary copy, while DVC_ROOT names the project that was copied.
+    """
+    here = Path.cwd()
+    return next((folder for folder in (here, *here.parents) if (folder / "dvc.yaml").exists()), here)
+
+
+def read_lock(root: Path) -> dict[str, dict[str, Any]]:
+    """Entries of dvc.lock by stage address (`coarsen@cnn`); none if there is no such file.
+
+    Raises
+    ------
+    KadanoffError
+        If the file is not the YAML that DVC writes.
+    """
+    path = root / "dvc.lock"
+    if not path.exists():
+        return {}
+    try:
+        content = yaml.load(path.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise KadanoffError(
+            f"{path} is not valid YAML ({error}); restore it with `git checkout dvc.lock`."
+        ) from error
+    stages = content.get("stages") if isinstance(content, dict) else None
+    if not isinstance(stages, dict) or not all(isinstance(entry, dict) for entry in stages.values()):
+        raise KadanoffError(f"{path} has no mapping `stages`; restore it with `git checkout dvc.lock`.")
+    return stages
+
+
+def outputs(entry: dict[str, Any]) -> dict[str, str]:
+    """DVC md5 of every output of one entry, by path; that of a folder ends in `.dir`."""
+    outs = entry.get("outs")
+    pairs = (
+        [(out.get("path"), out.get("md5")) for out in outs if isinstance(out, dict)]
+        if isinstance(outs, list)
+        else []
+    )
+    return {path: md5 for path, md5 in pairs if isinstance(path, str) and isinstance(md5, str)}
+
+
+def folder_md5(folder: Path, files: Iterable[Path]) -> str:
+    """Hash that DVC gives a `folder` with these `files`: the md5 of the JSON list of their md5s and paths."""
+    listing = [
+        {
+            "md5": hashlib.md5(file.read_bytes(), usedforsecurity=False).hexdigest(),
+            "relpath": file.relative_to(folder).as_posix(),
+        }
+        for file in files
+    ]
+    listing.sort(key=lambda item: item["relpath"])
+    return hashlib.md5(json.dumps(listing).encode(), usedforsecurity=False).hexdigest() + ".dir"
+
+
+def lock_key(entry: dict[str, Any]) -> str:
+    """Name of what one entry pins down: the sha256 of its canonical JSON."""
+    canonical = json.dumps(entry, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,0 +1,44 @@
+"""Figures without a screen, with one look."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+STYLE = {
+    "figure.dpi": 120,
+    "figure.constrained_layout.use": True,
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 10,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+}
+SPIN_COLOURS = "RdBu_r"  # +1 red, -1 blue, in every picture
+
+
+@contextmanager
+def figure(*args: Any, **kwargs: Any) -> Iterator[tuple[Figure, Any]]:
+    """`plt.subplots` in the house style; closed at the end of the block."""
+    with plt.rc_context(STYLE):
+        drawn, axes = plt.subplots(*args, **kwargs)
+        try:
+            yield drawn, axes
+        finally:
+            plt.close(drawn)
+
+
+def show_spins(axes: Any, spins: Any, title: str = "") -> Any:
+    """Draw one configuration (y, x) with values from -1 to 1."""
+    image = axes.imshow(spins, cmap=SPIN_COLOURS, vmin=-1, vmax=1, interpolation="nearest")
+    axes.set(xticks=[], yticks=[], title=title)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    return image

@@ -1,0 +1,292 @@
+"""The record of a run: a folder reports/STAGE/VARIANT of small files, put in place when the run ends well.
+
+    with recorded("coarsen", "cnn", parameters=..., inputs=[Path("data/coarsen16.zarr")]) as run:
+        run.epoch(epoch, train_loss=..., validation_loss=...)  # a row of history.csv
+        run.metrics({"mse": estimate, "energy": {"mean": -1.4, "error": 0.01}})  # metrics.json
+        run.figure("history", figure)  # history.png
+        run.model("models/coarsen/cnn.safetensors", network, example)
+
+MLflow shows the same while it happens, where it is installed. It never fails a run: the record is the result.
+"""
+
+import csv
+import io
+import json
+import os
+import re
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from filelock import FileLock, Timeout
+from pydantic import ValidationError
+
+from kadanoff.errors import KadanoffError
+from kadanoff.lab.dvclock import outputs, read_lock, workspace
+from kadanoff.lab.files import disk_errors, project_root, replace_folder
+from kadanoff.lab.runinfo import Input, RunInfo, environment, flatten, git_commit, plain
+
+if TYPE_CHECKING:
+    from kadanoff.lab.tracking.live import LiveRun
+
+OWN_FILES = ("run.json", "metrics.json", "history.csv")
+FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+class Figure(Protocol):
+    """A Matplotlib figure."""
+
+    def savefig(self, fname: Any, **options: Any) -> None:
+        """Write the figure to a file."""
+
+
+@contextmanager
+def recorded(
+    stage: str,
+    variant: str | None = None,
+    *,
+    parameters: Mapping[str, Any],
+    inputs: Sequence[Path | str] = (),
+) -> Iterator["Recorder"]:
+    """Record what happens in the block as reports/STAGE/VARIANT (reports/STAGE without a variant).
+
+    If the block fails, an earlier record stays as it was and the MLflow run ends as FAILED.
+
+    Raises
+    ------
+    KadanoffError
+        If the names cannot be folders, the same run is being recorded already, or the disk refuses a write.
+    """
+    root = workspace()
+    info = _describe(root, stage, variant, parameters, inputs)
+    with _working_folder(root, info.title) as folder:
+        run = Recorder(info, root, folder)
+        try:
+            yield run
+            run.publish()
+        except BaseException:
+            run.abandon()
+            raise
+
+
+class Recorder:
+    """Collects what one run has to tell; made by `recorded`."""
+
+    def __init__(self, info: RunInfo, root: Path, folder: Path) -> None:
+        self._info, self._root, self._folder = info, root, folder
+        self._clock = time.monotonic()
+        self._history: dict[int, dict[str, Any]] = {}
+        self._metrics: dict[str, Any] = {}
+        self._weights: list[str] = []
+        self._view = View(info)
+
+    def epoch(self, epoch: int, **values: Any) -> None:
+        """One row of history.csv; a row given again replaces the first, as when training resumes."""
+        row = {name: float(value) for name, value in values.items()}
+        self._history[int(epoch)] = row
+        self._view.call("metrics", row, int(epoch))
+
+    def metrics(self, values: Mapping[str, Any]) -> None:
+        """Add final numbers to metrics.json: nested mappings of numbers and estimates. NaN becomes null.
+
+        Raises
+        ------
+        KadanoffError
+            If a value is no number, or is given twice.
+        """
+        found = {key: plain(value, f"metric {key}") for key, value in values.items()}
+        if twice := sorted(found.keys() & self._metrics.keys()):
+            raise KadanoffError(f"metric {twice[0]} is given twice; gather its parts, then give it once.")
+        numbers = flatten(found)
+        for name, value in numbers.items():
+            if not isinstance(value, int | float | None):
+                raise KadanoffError(
+                    f"metric {name} is {value!r}; a metric is a number. Give words to run.text()."
+                )
+        self._metrics.update(found)
+        known = {name: float(value) for name, value in numbers.items() if value is not None}
+        self._view.call("metrics", known, max(self._history, default=0))
+
+    def figure(self, name: str, figure: Figure) -> None:
+        """Write a Matplotlib figure as NAME.png; the same figure gives the same bytes."""
+        path = self._file(name if name.endswith(".png") else f"{name}.png")
+        with disk_errors(path):
+            figure.savefig(path, metadata={"Software": None})
+
+    def text(self, name: str, text: str) -> None:
+        """Write a text file, such as table.md."""
+        path = self._file(name)
+        with disk_errors(path):
+            path.write_text(text, encoding="utf-8")
+
+    def model(self, weights: Path | str, module: Any, example: Any) -> None:
+        """Name the weights file that the run has written, and log the network as an MLflow model.
+
+        `example` holds float32 spins (n, 1, y, x); the model accepts any n at this y and x.
+
+        Raises
+        ------
+        KadanoffError
+            If the weights are not there yet.
+        """
+        if not (self._root / weights).is_file():
+            raise KadanoffError(
+                f"there are no weights {weights}; save the network before naming it in the record."
+            )
+        path = _inside(self._root, weights)
+        self._weights.append(path)
+        self._view.call("model", path, module, example)
+
+    def _file(self, name: str) -> Path:
+        if not FILE_NAME.fullmatch(name) or name in OWN_FILES:
+            raise KadanoffError(
+                f"{name!r} cannot be a file of a record: use letters, digits, '_', '-' and '.', "
+                f"and none of {', '.join(OWN_FILES)}."
+            )
+        return self._folder / name
+
+    def publish(self) -> None:
+        """Write the record into reports/ in one rename, and end the MLflow run."""
+        target = self._root / "reports" / self._info.title
+        with disk_errors(target):
+            if self._history:
+                (self._folder / "history.csv").write_text(_csv(self._history))
+            _write_json(self._folder / "metrics.json", self._metrics, sort=True)
+            self._view.call("artifacts", sorted(self._folder.iterdir()))
+            # asked for after the last call that may fail: a sync imports the record of a run whose view broke
+            update = {
+                "duration_s": round(time.monotonic() - self._clock, 3),
+                "weights": self._weights,
+                "mlflow_run_id": self._view.run_id,
+            }
+            info = self._info.model_copy(update=update)
+            _write_json(self._folder / "run.json", info.model_dump(mode="json"))
+            replace_folder(self._folder, target)
+        self._view.call("end", "FINISHED")
+
+    def abandon(self) -> None:
+        """Drop what was written, and end the MLflow run as failed, with the files so far."""
+        if self._folder.exists():
+            self._view.call("artifacts", sorted(self._folder.iterdir()))
+            shutil.rmtree(self._folder, ignore_errors=True)
+        self._view.call("end", "FAILED")
+
+
+class View:
+    """A run as MLflow shows it while it happens. When MLflow fails it says so once, and the run goes on."""
+
+    def __init__(self, info: RunInfo) -> None:
+        self._run: LiveRun | None = None
+        try:
+            from kadanoff.lab.tracking import live
+
+            self._run = live.LiveRun(info)
+        except ModuleNotFoundError as error:
+            if (error.name or "").startswith("kadanoff"):
+                raise
+            _say(f"{error.name} is not installed: {info.title} is recorded in reports/ and not shown live.")
+        except Exception as error:
+            self._fail(error)
+
+    @property
+    def run_id(self) -> str | None:
+        """MLflow's id of the run, if it is shown."""
+        return self._run.run_id if self._run else None
+
+    def call(self, action: str, *arguments: Any) -> None:
+        """Do something on the live run, if there still is one."""
+        try:
+            if self._run is not None:
+                getattr(self._run, action)(*arguments)
+        except Exception as error:
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        self._run = None
+        reason = next(iter(str(error).splitlines()), "")
+        _say(
+            f"MLflow logging stopped ({type(error).__name__}: {reason[:200]}). "
+            "The record is written all the same; `kadanoff runs sync` imports it later."
+        )
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _describe(
+    root: Path, stage: str, variant: str | None, parameters: Mapping[str, Any], inputs: Sequence[Path | str]
+) -> RunInfo:
+    paths = [_inside(root, path) for path in inputs]
+    known = (
+        {path: md5 for entry in read_lock(root).values() for path, md5 in outputs(entry).items()}
+        if paths
+        else {}
+    )
+    try:
+        return RunInfo.model_validate(
+            {
+                "stage": stage,
+                "variant": variant,
+                "parameters": plain(parameters, "parameters"),
+                "inputs": [Input(path=path, md5=known.get(path)) for path in paths],
+                "environment": environment(),
+                "started": datetime.now(UTC).replace(microsecond=0),
+                "git_commit": git_commit(root),
+                "dvc_experiment": os.environ.get("DVC_EXP_NAME"),
+            }
+        )
+    except ValidationError as error:
+        fault = error.errors()[0]
+        place = ".".join(map(str, fault["loc"]))
+        raise KadanoffError(f"the run's {place} is {fault['input']!r}: {fault['msg']}.") from error
+
+
+@contextmanager
+def _working_folder(root: Path, title: str) -> Iterator[Path]:
+    base = root / ".checkpoints"
+    folder = base / f"record-{title.replace('/', '-')}"
+    lock = FileLock(folder.with_name(f"{folder.name}.lock"))
+    with disk_errors(base):
+        base.mkdir(exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise KadanoffError(
+                f"{title} is being recorded by another process in {root}: one run of a stage at a time. "
+                "Wait for it to end, or stop it first."
+            ) from error
+    try:
+        with disk_errors(folder):
+            shutil.rmtree(folder, ignore_errors=True)  # left by a run that was killed
+            folder.mkdir()
+        yield folder
+    finally:
+        lock.release()
+
+
+def _inside(root: Path, path: Path | str) -> str:
+    """`path` as dvc.lock writes it: relative to the project."""
+    full = root / path
+    for folder in (root, project_root()):  # the same folder, but for symbolic links above it
+        if full.is_relative_to(folder):
+            return full.relative_to(folder).as_posix()
+    return full.as_posix()
+
+
+def _csv(history: dict[int, dict[str, Any]]) -> str:
+    columns = list(dict.fromkeys(name for row in history.values() for name in row))
+    text = io.StringIO()
+    table = csv.DictWriter(text, ["epoch", *columns], lineterminator="\n")
+    table.writeheader()
+    table.writerows({"epoch": epoch, **history[epoch]} for epoch in sorted(history))
+    return text.getvalue()
+
+
+def _write_json(path: Path, content: Any, sort: bool = False) -> None:
+    path.write_text(json.dumps(content, indent=2, sort_keys=sort, allow_nan=False) + "\n", encoding="utf-8")

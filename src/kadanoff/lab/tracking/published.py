@@ -1,0 +1,144 @@
+"""Reading records. They are data from outside, pulled from someone's branch: nothing in them is trusted."""
+
+import csv
+import io
+import json
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from kadanoff.errors import KadanoffError
+from kadanoff.lab.dvclock import folder_md5
+from kadanoff.lab.runinfo import RunInfo, flatten
+
+MEGABYTE = 2**20
+LARGEST_FILE = 16 * MEGABYTE
+MOST_FILES = 200
+ARTIFACTS = (".png", ".md", ".txt", ".csv", ".json")  # nothing that a browser would run
+
+
+@dataclass(frozen=True)
+class Published:
+    """One record as it lies on disk. `md5` is DVC's hash of its folder."""
+
+    path: str
+    info: RunInfo
+    metrics: dict[str, float]
+    history: list[tuple[int, dict[str, float]]]
+    artifacts: list[Path]
+    md5: str
+
+
+def find_records(root: Path) -> Iterator[Path]:
+    """Folders reports/STAGE and reports/STAGE/VARIANT with a run.json. Symbolic links are not followed."""
+    for stage in _folders(root / "reports"):
+        for folder in (stage, *_folders(stage)):
+            if (folder / "run.json").is_file():
+                yield folder
+
+
+def read_record(root: Path, folder: Path) -> Published:
+    """Read one record. Only regular files of its own folder are opened; no path written in it is followed.
+
+    Raises
+    ------
+    KadanoffError
+        Naming the file that is too large, malformed, or about another run than its folder says.
+    """
+    files = _files(folder)
+    md5 = folder_md5(folder, files.values())
+    if "run.json" not in files:
+        raise KadanoffError(f"{folder / 'run.json'} is a symbolic link; a record holds its own files.")
+    info = _read_info(files["run.json"])
+    path = folder.relative_to(root).as_posix()
+    if path != f"reports/{info.title}":
+        raise KadanoffError(
+            f"{folder / 'run.json'} is of the run {info.title}; its folder must be reports/{info.title}."
+        )
+    return Published(
+        path=path,
+        info=info,
+        metrics=_read_metrics(files["metrics.json"]) if "metrics.json" in files else {},
+        history=_read_history(files["history.csv"]) if "history.csv" in files else [],
+        artifacts=[file for name, file in sorted(files.items()) if _is_artifact(name)],
+        md5=md5,
+    )
+
+
+def _is_artifact(name: str) -> bool:
+    return "/" not in name and name != "run.json" and name.endswith(ARTIFACTS)
+
+
+def _folders(folder: Path) -> list[Path]:
+    if folder.is_symlink() or not folder.is_dir():
+        return []
+    return sorted(child for child in folder.iterdir() if child.is_dir() and not child.is_symlink())
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    """Regular files below `folder` by relative path."""
+    found: dict[str, Path] = {}
+    for base, _, names in os.walk(folder):  # enters no symbolic link
+        for file in (Path(base, name) for name in names):
+            if file.is_symlink() or not file.is_file():
+                continue
+            if (size := file.stat().st_size) > LARGEST_FILE:
+                limit = LARGEST_FILE // MEGABYTE
+                raise KadanoffError(
+                    f"{file} has {size / MEGABYTE:.0f} MB; a file of a record has at most {limit} MB."
+                )
+            found[file.relative_to(folder).as_posix()] = file
+            if len(found) > MOST_FILES:
+                raise KadanoffError(f"{folder} has more than {MOST_FILES} files; that is no record.")
+    return found
+
+
+def _read_json(path: Path, integer: type = int) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_bytes(), parse_int=integer)
+    except (ValueError, RecursionError) as error:
+        raise KadanoffError(f"{path} is not valid JSON ({error}).") from error
+    if not isinstance(content, dict):
+        raise KadanoffError(f"{path} must be a JSON object, not {type(content).__name__}.")
+    return content
+
+
+def _read_info(path: Path) -> RunInfo:
+    try:
+        return RunInfo.model_validate(_read_json(path))
+    except ValidationError as error:
+        fault = error.errors()[0]
+        place = ".".join(map(str, fault["loc"]))
+        raise KadanoffError(f"{path}: {place} is {str(fault['input'])[:80]!r}: {fault['msg']}.") from error
+
+
+def _read_metrics(path: Path) -> dict[str, float]:
+    metrics: dict[str, float] = {}
+    for name, value in flatten(_read_json(path, float)).items():
+        if value is None:
+            continue
+        if not isinstance(value, float) or not math.isfinite(value):
+            raise KadanoffError(
+                f"{path}: {name} is {str(value)[:80]!r}; a metric is a finite number or null."
+            )
+        metrics[name] = value
+    return metrics
+
+
+def _read_history(path: Path) -> list[tuple[int, dict[str, float]]]:
+    try:
+        rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")), strict=True))
+        return [
+            (
+                int(row["epoch"]),
+                {name: float(value) for name, value in row.items() if name != "epoch" and value},
+            )
+            for row in rows
+        ]
+    except (ValueError, KeyError, TypeError, csv.Error) as error:
+        raise KadanoffError(f"{path} is not a table of numbers with a column `epoch` ({error}).") from error

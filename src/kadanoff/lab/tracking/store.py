@@ -1,0 +1,177 @@
+"""The MLflow store: where it is, how it is opened, how a run is described in it."""
+
+import json
+import logging
+import os
+import re
+import socket
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import psutil
+from filelock import FileLock
+
+from kadanoff.errors import KadanoffError
+from kadanoff.lab.runinfo import Input, RunInfo, flatten
+
+# read when mlflow is imported: no usage reports, and no minutes of silent retries when a server is down
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
+
+from kadanoff.lab.tracking.dataset import DvcSource
+
+METRICS_PER_BATCH = 1000  # MLflow's limits
+OTHERS_PER_BATCH = 100
+
+
+@dataclass(frozen=True)
+class Store:
+    """An open MLflow store of the project in `root`."""
+
+    root: Path
+    uri: str
+    client: MlflowClient
+
+    def experiment(self, name: str) -> str:
+        """Id of the experiment `name`, created if there is none.
+
+        Raises
+        ------
+        KadanoffError
+            If a user has deleted it.
+        """
+        with FileLock(self.root / "mlflow.db.lock"):
+            found = self.client.get_experiment_by_name(name)
+            if found is None:
+                return self.client.create_experiment(name, self._artifacts(name))
+        if found.lifecycle_stage == "deleted":
+            raise KadanoffError(
+                f"the MLflow experiment {name!r} is deleted; bring it back with `mlflow experiments restore "
+                f"-x {found.experiment_id}`, or remove it for good with `mlflow gc`."
+            )
+        return found.experiment_id
+
+    def _artifacts(self, experiment: str) -> str | None:
+        """A folder beside a store of files; a server knows its own place."""
+        return (artifact_root(self.root) / experiment).as_uri() if self.uri.startswith("sqlite:") else None
+
+    def create_run(self, info: RunInfo, tags: Mapping[str, str]) -> str:
+        """A new run that is RUNNING since the run's start, with its parameters, inputs and tags."""
+        run = self.client.create_run(
+            self.experiment(info.stage),
+            start_time=milliseconds(info.started.timestamp()),
+            tags={**describe(info), **owner(), **tags},
+            run_name=_run_name(info),
+        )
+        parameters = [
+            Param(clean(name), value if isinstance(value, str) else json.dumps(value))
+            for name, value in flatten(info.parameters).items()
+        ]
+        for batch in batches(parameters, OTHERS_PER_BATCH):
+            self.client.log_batch(run.info.run_id, params=batch)
+        if info.inputs:
+            self.client.log_inputs(run.info.run_id, [_dataset(item) for item in info.inputs])
+        return run.info.run_id
+
+    def log_metrics(self, run_id: str, metrics: Iterable[Metric]) -> None:
+        """Append metrics, in batches of the size that MLflow takes."""
+        for batch in batches(list(metrics), METRICS_PER_BATCH):
+            self.client.log_batch(run_id, metrics=batch)
+
+    def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Set tags in one call."""
+        self.client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
+
+
+def store_uri(root: Path) -> str:
+    """MLFLOW_TRACKING_URI if it is set, else a SQLite file in the project."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root.resolve() / 'mlflow.db'}"
+
+
+def artifact_root(root: Path) -> Path:
+    """Folder for the artifacts of a store of files."""
+    return root.resolve() / "mlartifacts"
+
+
+def open_store(root: Path) -> Store:
+    """Open the project's store, and create it if it is not there: one process at a time, or SQLite breaks."""
+    for noisy in ("mlflow", "alembic"):  # what matters arrives as an exception
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
+    uri = store_uri(root)
+    with FileLock(root / "mlflow.db.lock"), warnings.catch_warnings():
+        # MLflow uses a loader that SQLAlchemy 2.1 deprecates
+        warnings.filterwarnings("ignore", "The ``noload`` loader strategy", DeprecationWarning)
+        return Store(root, uri, MlflowClient(uri))
+
+
+def describe(info: RunInfo) -> dict[str, str]:
+    """Tags by which a user finds the run."""
+    tags = {
+        "stage": info.stage,
+        "variant": info.variant,
+        "dataset": ", ".join(_dataset_name(item) for item in info.inputs),
+        "git_commit": info.git_commit,
+        "dvc_experiment": info.dvc_experiment,
+        "mlflow.source.name": f"kadanoff {info.title.replace('/', ' ')}",
+        "mlflow.source.type": "LOCAL",
+        "mlflow.source.git.commit": info.git_commit,
+        "kadanoff.environment": json.dumps(info.environment),
+    }
+    return {name: value for name, value in tags.items() if value}
+
+
+def owner() -> dict[str, str]:
+    """Tag that names this process, so that a later sync can tell whether it still lives."""
+    process = psutil.Process()
+    return {
+        "kadanoff.process": json.dumps(
+            {"host": socket.gethostname(), "pid": process.pid, "started": process.create_time()}
+        )
+    }
+
+
+def clean(name: str) -> str:
+    """`name` as MLflow allows it for a parameter or metric."""
+    parts = (re.sub(r"[^\w.\- :]", "_", part) for part in name.split("/"))
+    return "/".join("_" if part in ("", ".", "..") else part for part in parts)
+
+
+def milliseconds(seconds: float) -> int:
+    """Time as MLflow counts it."""
+    return round(1000 * seconds)
+
+
+def batches(items: list[Any], size: int) -> Iterable[list[Any]]:
+    """Consecutive parts of `items`, each of at most `size`."""
+    return (items[first : first + size] for first in range(0, len(items), size))
+
+
+def _run_name(info: RunInfo) -> str:
+    name = info.variant or info.stage
+    return f"{name} ({info.dvc_experiment})" if info.dvc_experiment else name
+
+
+def _dataset_name(item: Input) -> str:
+    return PurePosixPath(item.path).stem
+
+
+def _dataset(item: Input) -> DatasetInput:
+    source = DvcSource(item.path, item.md5)
+    entity = Dataset(
+        name=_dataset_name(item),
+        digest=item.md5 or "unversioned",
+        source_type=source._get_source_type(),
+        source=source.to_json(),
+    )
+    return DatasetInput(entity, [InputTag("mlflow.data.context", "input")])
+
+
+__all__ = ["MlflowException", "Store", "open_store"]

@@ -1,0 +1,195 @@
+"""Bring into MLflow every recorded run that it lacks, and close the runs whose process is dead."""
+
+import json
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+from filelock import FileLock
+from mlflow.entities import Metric, Run, ViewType
+
+from kadanoff.errors import KadanoffError
+from kadanoff.lab.dvclock import lock_key, outputs, read_lock
+from kadanoff.lab.tracking.published import Published, find_records, read_record
+from kadanoff.lab.tracking.store import MlflowException, Store, clean, milliseconds, open_store
+
+
+@dataclass
+class SyncReport:
+    """What a sync did, by run; `problems` are sentences."""
+
+    imported: list[str] = field(default_factory=list)
+    adopted: list[str] = field(default_factory=list)
+    closed: list[str] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
+    edited: list[str] = field(default_factory=list)
+    unlocked: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        lines = [
+            f"{len(self.imported)} runs imported, {len(self.adopted)} live runs adopted, "
+            f"{len(self.closed)} dead runs closed, {len(self.unchanged)} there already."
+        ]
+        if self.edited:
+            lines.append(f"differ from dvc.lock (edited by hand, or not committed): {', '.join(self.edited)}")
+        if self.unlocked:
+            lines.append(f"not in dvc.lock: {', '.join(self.unlocked)}")
+        return "\n".join(lines)
+
+    def show(self) -> None:
+        """Print the report.
+
+        Raises
+        ------
+        KadanoffError
+            If some record could not be imported: one line for each. The others are in the store.
+        """
+        print(self)
+        if self.problems:
+            raise KadanoffError("\n".join(self.problems))
+
+
+def sync(root: Path) -> SyncReport:
+    """Make MLflow show every record below reports/. Doing it again changes nothing.
+
+    A record whose folder has the md5 that dvc.lock gives it is *locked*: its key is the hash of the whole
+    lock entry. Any other is imported all the same, without a key, tagged `kadanoff.locked` = `edited` or
+    `no`, and named in the report. A run that the user has deleted in MLflow stays deleted.
+
+    Raises
+    ------
+    KadanoffError
+        If dvc.lock is broken. A broken record is only reported: the others are imported.
+    """
+    report = SyncReport()
+    store = open_store(root)
+    entries = {path: entry for entry in read_lock(root).values() for path in outputs(entry)}
+    with FileLock(root / "mlflow.db.sync.lock"):
+        for folder in find_records(root):
+            try:
+                _bring(store, read_record(root, folder), entries, report)
+            except (KadanoffError, MlflowException, OSError, RecursionError) as error:
+                report.problems.append(f"{folder.relative_to(root)} is not imported: {error}")
+        _close_dead_runs(store, report)
+    return report
+
+
+def _bring(store: Store, record: Published, entries: Mapping[str, Any], report: SyncReport) -> None:
+    """Import a record, or adopt the run that already shows it."""
+    entry = entries.get(record.path)
+    tags = {"kadanoff.record": record.md5, "kadanoff.locked": "no"}
+    if entry is None:
+        report.unlocked.append(record.info.title)
+    elif outputs(entry)[record.path] != record.md5:
+        report.edited.append(record.info.title)
+        tags["kadanoff.locked"] = "edited"
+    else:
+        tags |= {"kadanoff.locked": "yes", "kadanoff.key": lock_key(entry)}
+    run = _find(store, record, tags)
+    if run is None:
+        _import(store, record, tags)
+        report.imported.append(record.info.title)
+    elif _adopt(store, run, record, tags):
+        report.adopted.append(record.info.title)
+    else:
+        report.unchanged.append(record.info.title)
+
+
+def _find(store: Store, record: Published, tags: Mapping[str, str]) -> Run | None:
+    """The run that shows this record: by its key, by its content (if only the entry is new), or by its id."""
+    experiment = store.experiment(record.info.stage)
+    for name in ("kadanoff.key", "kadanoff.record"):
+        if name in tags:
+            query = f"tags.`{name}` = '{tags[name]}'"
+            if found := store.client.search_runs([experiment], query, ViewType.ALL, max_results=1):
+                return found[0]
+    return _find_by_id(store, record, experiment)
+
+
+def _find_by_id(store: Store, record: Published, experiment: str) -> Run | None:
+    if record.info.mlflow_run_id is None:
+        return None
+    try:
+        run = store.client.get_run(record.info.mlflow_run_id)
+    except MlflowException:
+        return None  # made on another machine
+    # the id comes from a file: take it only for a run that can be this one
+    same = run.info.experiment_id == experiment and run.data.tags.get("variant") == record.info.variant
+    return run if same and run.data.tags.get("kadanoff.origin") == "live" else None
+
+
+def _adopt(store: Store, run: Run, record: Published, tags: Mapping[str, str]) -> bool:
+    """Tie a run to its lock entry, and finish it if its process died after it had written the record."""
+    if run.info.lifecycle_stage == "deleted":
+        return False
+    locked = (
+        tags["kadanoff.locked"] == "yes"
+    )  # else the run keeps what it knew: its numbers may not be the file's
+    changed = {name: value for name, value in tags.items() if locked and run.data.tags.get(name) != value}
+    finished = run.info.status == "RUNNING" and not _alive(run)
+    if changed:
+        store.set_tags(run.info.run_id, changed)
+    if finished:
+        store.client.set_terminated(run.info.run_id, "FINISHED", _end(record))
+    return bool(changed) or finished
+
+
+def _import(store: Store, record: Published, tags: Mapping[str, str]) -> None:
+    """Write a record as a finished run. Its key comes last: an import that was killed is done again."""
+    run_id = store.create_run(record.info, {"kadanoff.origin": "record"})
+    try:
+        store.log_metrics(run_id, _metrics(record))
+        for file in record.artifacts:
+            store.client.log_artifact(run_id, str(file))
+        store.set_tags(run_id, tags)
+        store.client.set_terminated(run_id, "FINISHED", _end(record))
+    except BaseException:
+        store.client.delete_run(run_id)
+        raise
+
+
+def _metrics(record: Published) -> list[Metric]:
+    """History and final numbers. The record has no time for each row: they are spread evenly over the run."""
+    start, rows = record.info.started.timestamp(), len(record.history)
+    metrics = [
+        Metric(clean(name), value, milliseconds(start + record.info.duration_s * (index + 1) / rows), epoch)
+        for index, (epoch, row) in enumerate(record.history)
+        for name, value in row.items()
+    ]
+    last = max((epoch for epoch, _ in record.history), default=0)
+    return metrics + [
+        Metric(clean(name), value, _end(record), last) for name, value in record.metrics.items()
+    ]
+
+
+def _end(record: Published) -> int:
+    return milliseconds(record.info.started.timestamp() + record.info.duration_s)
+
+
+def _close_dead_runs(store: Store, report: SyncReport) -> None:
+    """Close as KILLED what still says RUNNING although its process, on this machine, is gone."""
+    experiments = [experiment.experiment_id for experiment in store.client.search_experiments()]
+    for run in store.client.search_runs(experiments, "attributes.status = 'RUNNING'", max_results=1000):
+        if "kadanoff.process" in run.data.tags and not _alive(run):
+            names = run.data.metrics
+            histories = (store.client.get_metric_history(run.info.run_id, name) for name in names)
+            last = max((m.timestamp for history in histories for m in history), default=run.info.start_time)
+            store.client.set_terminated(run.info.run_id, "KILLED", last)
+            report.closed.append(f"{run.data.tags.get('stage')}/{run.info.run_name}")
+
+
+def _alive(run: Run) -> bool:
+    """Whether the run's process may still live; a process of another machine may."""
+    try:
+        owner = json.loads(run.data.tags["kadanoff.process"])
+        if owner["host"] != socket.gethostname():
+            return True
+        return abs(psutil.Process(owner["pid"]).create_time() - owner["started"]) < 2
+    except psutil.NoSuchProcess:
+        return False
+    except (KeyError, ValueError, TypeError):
+        return True  # not a run of ours

@@ -1,0 +1,33 @@
+"""Block rules: a block x block square of spins (a segment of a chain) becomes one spin.
+
+Every rule has the signature ``rule(spins, block, dimension=2)``, takes [..., y, x] ([..., x] if 1),
+returns [..., y/block, x/block], and raises KadanoffError if the block size does not divide every side.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kadanoff.spins.observables import block_sums, check_block, strided
+
+
+def average(spins: NDArray, block: int, dimension: int = 2) -> NDArray[np.float32]:
+    """Mean spin of each block, float32."""
+    return (block_sums(spins, block, dimension) / block**dimension).astype(np.float32)
+
+
+def majority(spins: NDArray, block: int, dimension: int = 2) -> NDArray[np.int8]:
+    """Sign of each block's sum, int8; in a tie, of its upper-left spin."""
+    sums = block_sums(spins, block, dimension)
+    decisive = np.where(sums == 0, decimation(spins, block, dimension), sums)
+    return np.where(decisive > 0, np.int8(1), np.int8(-1))
+
+
+def decimation(spins: NDArray, block: int, dimension: int = 2) -> NDArray:
+    """The upper-left spin of each block, in the type of the spins."""
+    spins = np.asarray(spins)
+    check_block(spins.shape[-dimension:], block)
+    return spins[strided((0,) * dimension, block)].copy()
+
+
+RULES = {"average": average, "majority": majority, "decimation": decimation}
+"""Every block rule by its name in `params.yaml`."""

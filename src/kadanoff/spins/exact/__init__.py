@@ -1,0 +1,36 @@
+"""Exact results that everything else is tested against; each function names its equation.
+
+=========================================  ======================================================
+`enumerate_states`                         every state of up to 25 spins, any boundary, any field
+`transfer_energy_distribution`             narrow lattices of any height, any boundary
+`chain`, `chain_correlation`               one dimension
+`kaufman`                                  tori of any size (periodic, antiperiodic)
+`torus_density_of_states`,
+`kaufman_energy_distribution`              their exact P(E), up to 4,096 spins
+`onsager`, `spontaneous_magnetization`     the infinite square lattice
+=========================================  ======================================================
+"""
+
+from kadanoff.spins.exact.chain import chain, chain_correlation
+from kadanoff.spins.exact.density import kaufman_energy_distribution, torus_density_of_states
+from kadanoff.spins.exact.enumeration import Enumeration, enumerate_states
+from kadanoff.spins.exact.kaufman import kaufman
+from kadanoff.spins.exact.onsager import T_C, onsager, spontaneous_magnetization
+from kadanoff.spins.exact.thermal import EnergyDistribution, Thermal
+from kadanoff.spins.exact.transfer import transfer_energy_distribution
+
+__all__ = [
+    "T_C",
+    "EnergyDistribution",
+    "Enumeration",
+    "Thermal",
+    "chain",
+    "chain_correlation",
+    "enumerate_states",
+    "kaufman",
+    "kaufman_energy_distribution",
+    "onsager",
+    "spontaneous_magnetization",
+    "torus_density_of_states",
+    "transfer_energy_distribution",
+]

@@ -1,0 +1,131 @@
+"""Kaufman's solution of the Ising model on a torus, as polynomials.
+
+B. Kaufman, Phys. Rev. 76, 1232 (1949): with m rows and n columns, Z is half the sum of four sectors,
+
+    (2 sinh 2K)^(mn/2) prod_j [e^(m gamma_j / 2) +- e^(-m gamma_j / 2)],
+    cosh gamma_j = cosh^2 2K / sinh 2K - cos(pi j / n),   gamma_0 = 2K + ln tanh K,
+
+with j = 1, 3, .. 2n-1 in two of them and 0, 2, .. 2n-2 in the others. Since gamma_j = gamma_(2n-j), the roots
+pair up, and every sector is a polynomial in z = exp(-2K) once exp(2 mn K) is taken out. So one formula serves
+either sign of K, to any number of digits (`kaufman`), and residues modulo a prime (`density`).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import mpmath
+
+from kadanoff.errors import KadanoffError
+from kadanoff.spins.boundary import Lattice
+from kadanoff.spins.exact.thermal import Thermal, inverse_temperature
+
+SIGNS = {"periodic": (1, 1, 1, 1), "antiperiodic": (-1, 1, 1, -1)}
+"""Sign of each sector: odd j with + and -, even j with + and -."""
+
+
+def kaufman(
+    height: int, width: int, temperature: float, boundary: str = "periodic", coupling: int = 1
+) -> Thermal:
+    """Mean energy and specific heat per site of a torus of any size, correct to the last digit.
+
+    Odd and rectangular tori and either sign of the coupling are exact, frustrated antiferromagnets included.
+
+    Raises
+    ------
+    KadanoffError
+        If the temperature is not positive, the boundary is no torus, or `Lattice` refuses another value.
+    """
+    lattice = torus(height, width, boundary, coupling)
+    beta = inverse_temperature(temperature)
+
+    def log_partition(beta: Any) -> Any:
+        z = mpmath.exp(-2 * coupling * beta)
+        n = min(height, width)
+        cosines = [2 * mpmath.cos(mpmath.pi * j / n) for j in range(n + 1)]
+        total = signed_sum(z, cosines, max(height, width), boundary, lambda number: number)
+        return mpmath.log(total / 2) + 2 * coupling * beta * lattice.sites
+
+    # The sectors cancel to as little as exp(-2 (m + n) / T), and C falls to exp(-8 / T).
+    digits = 40 + (2 * (height + width) + 8) * beta / mpmath.ln(10)
+    with mpmath.workdps(int(digits)):
+        beta = mpmath.mpf(beta)
+        _, first, second = mpmath.diffs(log_partition, beta, 2)
+        return Thermal(float(-first / lattice.sites), float(beta**2 * second / lattice.sites))
+
+
+def torus(height: int, width: int, boundary: str, coupling: int = 1) -> Lattice:
+    """The lattice, if it is a torus.
+
+    Raises
+    ------
+    KadanoffError
+        If the boundary is not periodic or antiperiodic, or `Lattice` refuses another value.
+    """
+    if boundary not in SIGNS:
+        raise KadanoffError(
+            f"boundary is {boundary!r}; Kaufman's solution holds for {' and '.join(SIGNS)}. "
+            "For others use `transfer_energy_distribution`."
+        )
+    return Lattice(height, width, boundary, coupling)
+
+
+def signed_sum(z: Any, cosines: Sequence, m: int, boundary: str, reduce: Callable[[Any], Any]) -> Any:
+    """Z exp(-2 mn K), times 2, at z = exp(-2K): sum_k 2 g_k z^k over the states' unsatisfied bonds k.
+
+    Parameters
+    ----------
+    z
+        A number or an array of any ring.
+    cosines
+        2 cos(pi j / n) for j = 0..n in that ring.
+    m
+        Sites in the other direction.
+    boundary
+        A key of `SIGNS`.
+    reduce
+        Brings a number back into its ring after an operation: the identity, or the remainder.
+    """
+    plus, minus = _sectors(z, cosines, m, 1, reduce), _sectors(z, cosines, m, 0, reduce)
+    return reduce(sum(sign * sector for sign, sector in zip(SIGNS[boundary], plus + minus, strict=True)))
+
+
+def _sectors(z: Any, cosines: Sequence, m: int, parity: int, reduce: Callable) -> tuple[Any, Any]:
+    """The two products over j = parity, parity + 2, .. 2n - 1, times z^(mn), with + and with -."""
+    n = len(cosines) - 1
+    square = reduce(z * z)
+    cosh = reduce((1 + square) * (1 + square))  # 4 z^2 cosh^2 2K
+    sinh = reduce(z * (1 - square))  # 2 z^2 sinh 2K
+    sinh_square, twice_power = reduce(sinh * sinh), 2 * _power(sinh, m, reduce)
+    plus = minus = 1
+    for j in range(parity, n + 1, 2):
+        if j == 0:
+            growing, decaying = _power(1 - z, m, reduce), _power(z + square, m, reduce)
+        elif j == n:
+            growing, decaying = _power(1 + z, m, reduce), _power(z - square, m, reduce)
+        else:  # j and 2n - j together: 2 cosh(m gamma_j) +- 2, times (2 z^2 sinh 2K)^m
+            growing = _lucas(reduce(cosh - reduce(sinh * cosines[j])), sinh_square, m, reduce)[0]
+            decaying = twice_power
+        plus = reduce(plus * reduce(growing + decaying))
+        minus = reduce(minus * reduce(growing - decaying))
+    return plus, minus
+
+
+def _power(x: Any, exponent: int, reduce: Callable) -> Any:
+    """x^exponent by squaring."""
+    x = reduce(x)
+    if exponent == 1:
+        return x
+    half = _power(reduce(x * x), exponent // 2, reduce)
+    return reduce(half * x) if exponent % 2 else half
+
+
+def _lucas(p: Any, q: Any, m: int, reduce: Callable) -> tuple[Any, Any, Any]:
+    """V_m, V_(m+1) and q^m, where V_0 = 2, V_1 = p, V_(k+1) = p V_k - q V_(k-1): q^(m/2) 2 cosh(m gamma)."""
+    if m == 0:
+        return 2, p, 1
+    low, high, power = _lucas(p, q, m // 2, reduce)
+    middle = reduce(low * high - reduce(p * power))
+    if m % 2 == 0:
+        return reduce(low * low - 2 * power), middle, reduce(power * power)
+    next_power = reduce(power * q)
+    return middle, reduce(high * high - 2 * next_power), reduce(power * next_power)

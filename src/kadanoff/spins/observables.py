@@ -1,0 +1,200 @@
+"""What is measured on configurations: each observable per configuration, and its averages with error bars.
+
+Spins are int8 (+1, -1) or, for block averages, floats; shape [..., y, x], or [..., x] for a chain.
+"""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import ArrayLike, NDArray
+
+from kadanoff.errors import KadanoffError
+from kadanoff.spins.boundary import Lattice
+from kadanoff.spins.statistics import Estimate, jackknife
+
+CHUNK = 2**22
+"""Spins that a Fourier transform takes at a time, to bound its memory."""
+
+
+def energy(spins: NDArray, lattice: Lattice) -> NDArray[np.float64]:
+    """Energy per site of every configuration without a field, ghost spins included. Shape [...].
+
+    Parameters
+    ----------
+    spins
+        Shape [..., y, x], or [..., x] for a chain; +1 and -1, or real numbers.
+    lattice
+        The lattice that the configurations live on.
+
+    Raises
+    ------
+    KadanoffError
+        If the configurations do not have the lattice's shape.
+    """
+    spins = _numbers(spins)
+    shape = lattice.shape[-lattice.dimension :]
+    if spins.shape[-lattice.dimension :] != shape:
+        raise KadanoffError(
+            f"spins have the shape {spins.shape}, but the lattice is {' x '.join(map(str, shape))}; "
+            "the last axes must be (y, x), or (x,) for a chain."
+        )
+    leading = spins.shape[: spins.ndim - lattice.dimension]
+    totals = np.empty(int(np.prod(leading)))
+    # int8 spins are summed as integers, real ones in double precision.
+    zero = np.int64(0) if spins.dtype == np.int8 else np.float64(0)
+    flat = np.ascontiguousarray(spins).reshape(len(totals), *lattice.shape)
+    _total_energies(flat, lattice.right, lattice.down, lattice.ghost, zero, totals)
+    return (totals / lattice.sites).reshape(leading)
+
+
+def magnetization(spins: NDArray, dimension: int = 2) -> NDArray[np.float64]:
+    """Mean spin of every configuration. Shape [...]."""
+    return _numbers(spins).mean(_axes(dimension), dtype=np.float64)
+
+
+def two_point(spins: NDArray, periodic: tuple[bool, ...] = (True, True)) -> NDArray[np.float64]:
+    """G(r) = <s_0 s_r> of every configuration, over all pairs along all axes. Shape [..., r].
+
+    Parameters
+    ----------
+    spins
+        Shape [..., y, x], or [..., x] with one entry in `periodic`.
+    periodic
+        Whether each axis closes on itself (`periodic_axes`). On one that does not, only pairs inside count.
+
+    Returns
+    -------
+    NDArray
+        G(r) for r = 0, 1, .. half of the shortest side.
+    """
+    dimension = len(periodic)
+    spins = _numbers(spins)
+    shape = spins.shape[-dimension:]
+    configurations = spins.reshape(-1, *shape)
+    step = max(1, CHUNK // int(np.prod(shape)))
+    result = np.zeros((len(configurations), min(shape) // 2 + 1))
+    for start in range(0, len(configurations), step):
+        chunk = configurations[start : start + step].astype(np.float64)
+        for axis, wraps in enumerate(periodic):
+            lines = np.moveaxis(chunk, axis + 1, -1)
+            result[start : start + step] += _line_correlation(lines, wraps, result.shape[1]) / dimension
+    return result.reshape(*spins.shape[:-dimension], -1)
+
+
+def periodic_axes(lattice: Lattice) -> tuple[bool, ...]:
+    """Which axes of a lattice close on themselves, (y, x) or (x,): what `two_point` asks for.
+
+    An antiperiodic axis does not: pairs across its edge have the opposite sign.
+    """
+    both = lattice.boundary == "periodic"
+    return (both,) if lattice.dimension == 1 else (both, both or lattice.boundary == "skewed")
+
+
+def block_sums(spins: NDArray, block: int, dimension: int = 2) -> NDArray:
+    """Sum of the spins in each block x block square (or segment). Shape [..., y/block, x/block].
+
+    Whole numbers give int32, real numbers float64.
+
+    Raises
+    ------
+    KadanoffError
+        If the block size is not a positive integer that divides every side.
+    """
+    spins = _numbers(spins)
+    check_block(spins.shape[-dimension:], block)
+    total = np.zeros(1, np.int32 if spins.dtype == np.int8 else np.float64)
+    for corner in np.ndindex((block,) * dimension):
+        total = total + spins[strided(corner, block)]
+    return total
+
+
+def strided(corner: tuple[int, ...], block: int) -> Any:
+    """Index of the spins at one place, `corner`, of every block."""
+    return (..., *(slice(start, None, block) for start in corner))
+
+
+def check_block(shape: tuple[int, ...], block: int) -> None:
+    """Refuse a block size that does not divide the lattice.
+
+    Raises
+    ------
+    KadanoffError
+        Then.
+    """
+    if not isinstance(block, int | np.integer) or block < 1 or any(side % block for side in shape):
+        raise KadanoffError(
+            f"block is {block}, but the lattice is {' x '.join(map(str, shape))}; "
+            "take a whole number that divides every side."
+        )
+
+
+def specific_heat(energies: ArrayLike, sites: int, temperature: float, blocks: int | None = None) -> Estimate:
+    """Sites var(e) / T^2 from the energies per site, in the order of time; `blocks` as in `jackknife`."""
+    return jackknife(partial(_variance, scale=sites / temperature**2), energies, blocks)
+
+
+def susceptibility(
+    magnetizations: ArrayLike, sites: int, temperature: float, blocks: int | None = None
+) -> Estimate:
+    """Sites var(m) / T: the response to a field of all states together, as above T_c."""
+    return jackknife(partial(_variance, scale=sites / temperature), magnetizations, blocks)
+
+
+def absolute_susceptibility(
+    magnetizations: ArrayLike, sites: int, temperature: float, blocks: int | None = None
+) -> Estimate:
+    """Sites var(|m|) / T: the response within one of the two ordered states, as below T_c."""
+    return susceptibility(np.abs(magnetizations), sites, temperature, blocks)
+
+
+def binder(magnetizations: ArrayLike, blocks: int | None = None) -> Estimate:
+    """U4 = 1 - <m^4> / (3 <m^2>^2): 2/3 in order, 0 in disorder, 0.61069 on the critical square torus."""
+    return jackknife(_binder, magnetizations, blocks)
+
+
+def _variance(samples: NDArray, scale: float) -> float:
+    return scale * float(samples.var())
+
+
+def _binder(samples: NDArray) -> float:
+    squares = samples**2
+    return 1 - float((squares**2).mean() / (3 * squares.mean() ** 2))
+
+
+def _numbers(spins: NDArray) -> NDArray:
+    """Spins as int8, or as they are if they are real."""
+    spins = np.asarray(spins)
+    return spins if spins.dtype.kind == "f" else spins.astype(np.int8, copy=False)
+
+
+def _axes(dimension: int) -> tuple[int, ...]:
+    return tuple(range(-dimension, 0))
+
+
+def _line_correlation(lines: NDArray[np.float64], wraps: bool, count: int) -> NDArray[np.float64]:
+    """Mean product of spins r apart on the last axis, r < count, over [n, ..., x]. Shape [n, count]."""
+    length = lines.shape[-1]
+    padded = length if wraps else 2 * length
+    power = np.abs(np.fft.rfft(lines, padded)) ** 2
+    if power.ndim == 3:
+        power = power.mean(1)
+    pairs = length if wraps else length - np.arange(count)
+    return np.fft.irfft(power, padded)[:, :count] / pairs
+
+
+@njit(cache=True, nogil=True)
+def _total_energies(spins, right, down, ghost, zero, totals):
+    """Total energy of each configuration, computed in the type of `zero`."""
+    _, height, width = spins.shape
+    for index in range(len(spins)):
+        total = zero
+        for y in range(height):
+            row, below = spins[index, y], spins[index, (y + 1) % height]
+            for x in range(width):
+                total += (zero + row[x]) * (down[y, x] * (zero + below[x]) + ghost[y, x])
+            for x in range(width - 1):
+                total += right[y, x] * (zero + row[x]) * row[x + 1]
+            total += right[y, width - 1] * (zero + row[width - 1]) * row[0]
+        totals[index] = -total

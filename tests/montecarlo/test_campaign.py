@@ -1,0 +1,143 @@
+import hashlib
+
+import numpy as np
+import pytest
+
+import kadanoff
+from kadanoff.errors import KadanoffError
+from kadanoff.lab.params import Dataset
+from kadanoff.lab.store import open_dataset
+from kadanoff.montecarlo import campaign
+from kadanoff.spins.exact import T_C, kaufman
+
+SMALL = {"size": 8, "temperatures": [2.0, 3.0], "samples": 100, "sweeps": 60, "seed": 7}
+
+
+def dataset(**changes):
+    return Dataset(**{**SMALL, **changes})
+
+
+@pytest.fixture(scope="module")
+def reference():
+    return campaign.run(dataset(), "x", workers=1)
+
+
+def test_one_line_gives_an_ensemble():
+    ensemble = kadanoff.simulate(8, T_C, samples=10)
+    assert ensemble.spins.shape == (1, 10, 8, 8)
+    assert ensemble.spins.dtype == np.int8
+    assert ensemble.energy.shape == ensemble.magnetization.shape == (1, 10)
+    assert ensemble.provenance["sampler"] == "swendsen_wang"
+    assert "clusters" in ensemble.provenance["sampler_reason"]
+    assert ensemble.provenance["sweeps"] >= 20 * ensemble.autocorrelation_time[0]
+
+
+def test_energies_belong_to_the_spins(reference):
+    spins = reference.spins.astype(float)
+    bonds = spins * np.roll(spins, 1, -1) + spins * np.roll(spins, 1, -2)
+    assert np.array_equal(reference.energy, -bonds.mean((-1, -2)))
+    assert np.array_equal(reference.magnetization, spins.mean((-1, -2)))
+
+
+@pytest.mark.parametrize("workers", [2, 7])
+@pytest.mark.parametrize("sampler", ["metropolis", "swendsen_wang"])
+def test_workers_do_not_change_a_byte(workers, sampler):
+    spec = dataset(sampler=sampler, sweeps=400)
+    assert np.array_equal(campaign.run(spec, "x", 1).spins, campaign.run(spec, "x", workers).spins)
+
+
+def test_samples_do_not_change_their_neighbours(reference):
+    more = campaign.run(dataset(samples=150), "x")
+    assert np.array_equal(more.spins[:, :100], reference.spins)
+
+
+def test_temperatures_do_not_change_each_other(reference):
+    one = campaign.run(dataset(temperatures=[3.0]), "x")
+    assert np.array_equal(one.spins[0], reference.spins[1])
+
+
+@pytest.mark.parametrize("change", [{"seed": 8}, {"boundary": "free"}, {"sweeps": 61}])
+def test_other_parameters_give_other_spins(reference, change):
+    assert not np.array_equal(campaign.run(dataset(**change), "x").spins, reference.spins)
+
+
+def test_another_name_gives_other_spins(reference):
+    assert not np.array_equal(campaign.run(dataset(), "y").spins, reference.spins)
+
+
+@pytest.mark.parametrize("sampler", ["metropolis", "swendsen_wang"])
+def test_an_interrupted_campaign_goes_on_to_the_same_bytes(sampler, tmp_path, monkeypatch):
+    spec = dataset(sampler=sampler, sweeps=400)
+    expected = campaign.run(spec, "x").spins
+    monkeypatch.setattr(campaign, "SLICE_UPDATES", 64 * 64 * 50)
+    monkeypatch.setattr(campaign, "SAVE_SECONDS", 0.0)
+    advanced = []
+    real = campaign.SAMPLERS[sampler]
+
+    def dying(*arguments):
+        if len(advanced) == 5:
+            raise KeyboardInterrupt
+        advanced.append(arguments)
+        real(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setitem(campaign.SAMPLERS, sampler, dying)
+        # the pilots use the same table: let them finish first
+        patch.setattr(campaign, "_pilots", lambda found, _: [campaign.Pilot(1.0, 64, True)] * 2)
+        with pytest.raises(KeyboardInterrupt):
+            campaign.run(spec, "x", 1, tmp_path)
+    assert list(tmp_path.glob("chains-*.npz"))
+    again = campaign.run(spec, "x", 2, tmp_path)
+    assert np.array_equal(again.spins, expected)
+
+
+def test_a_chain_and_a_rectangle_have_their_shapes():
+    assert kadanoff.simulate(32, [1.0, 2.0], 5, dimension=1).spins.shape == (2, 5, 32)
+    assert kadanoff.simulate((4, 6), 2.5, 5, boundary="skewed").spins.shape == (1, 5, 4, 6)
+
+
+def test_too_few_sweeps_are_refused_unless_allowed():
+    with pytest.raises(KadanoffError, match=r"sweeps is 3, but the autocorrelation time at T = 2\.0 .*allow_unequilib"):
+        kadanoff.simulate(8, [2.0], 5, sweeps=3)
+    ensemble = kadanoff.simulate(8, [2.0], 5, sweeps=3, allow_unequilibrated=True)
+    assert ensemble.provenance["equilibrated"] is False
+    assert ensemble.provenance["parameters"]["allow_unequilibrated"] is True
+
+
+def test_a_metropolis_quench_that_keeps_domain_walls_is_refused():
+    with pytest.raises(KadanoffError, match="sampler: swendsen_wang"):
+        kadanoff.simulate(16, 0.8, 64, sampler="metropolis", sweeps=500)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sampler"),
+    [({"temperatures": 2.0}, "swendsen_wang"), ({"temperatures": 6.0}, "metropolis"), ({"temperatures": 2.0, "field": 0.5}, "metropolis")],
+)
+def test_auto_says_what_it_took(arguments, sampler):
+    assert kadanoff.simulate(4, samples=2, **arguments).provenance["sampler"] == sampler
+
+
+@pytest.mark.parametrize(("boundary", "coupling"), [("periodic", 1), ("antiperiodic", 1), ("periodic", -1)])
+def test_a_frustrated_odd_lattice_is_allowed_and_right(boundary, coupling):
+    ensemble = kadanoff.simulate(5, [1.5], 4000, boundary=boundary, coupling=coupling, seed=11)
+    exact = kaufman(5, 5, 1.5, boundary, coupling).energy
+    wrong = kaufman(5, 5, 1.6, boundary, coupling).energy
+    error = ensemble.energy.std() / np.sqrt(ensemble.energy.size)
+    assert abs(ensemble.energy.mean() - exact) < 4 * error
+    assert abs(ensemble.energy.mean() - wrong) > 4 * error
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [({"workers": 0}, "workers is 0"), ({"samples": 0}, "samples is 0"), ({"temperatures": -1.0}, "temperatures has -1")],
+)
+def test_bad_arguments_are_sentences(change, words):
+    with pytest.raises(KadanoffError, match=words):
+        kadanoff.simulate(**({"size": 4, "temperatures": 2.0, "samples": 2} | change))
+
+
+def test_golden_bytes(reference, tmp_path):
+    digest = hashlib.md5(reference.spins.tobytes(), usedforsecurity=False).hexdigest()
+    assert digest == "GOLDEN"
+    reference.save(tmp_path / "x.zarr")
+    assert np.array_equal(open_dataset(tmp_path / "x.zarr").read(), reference.spins)

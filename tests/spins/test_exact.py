@@ -1,0 +1,215 @@
+"""Exact results against each other, against enumeration, and against published numbers."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from kadanoff.errors import KadanoffError
+from kadanoff.spins.boundary import BOUNDARIES, Lattice
+from kadanoff.spins.exact import (
+    T_C,
+    chain,
+    chain_correlation,
+    enumerate_states,
+    kaufman,
+    kaufman_energy_distribution,
+    onsager,
+    spontaneous_magnetization,
+    torus_density_of_states,
+    transfer_energy_distribution,
+)
+
+SIZES = [(2, 2), (2, 4), (3, 3), (3, 4), (4, 3), (4, 4), (5, 3), (4, 5)]
+TORI = ["periodic", "antiperiodic"]
+TEMPERATURES = [0.3, 1.0, T_C, 5.0]
+
+
+def all_states(lattice):
+    """All states, shape (2^N, height, width), and their total energies from the definition of H."""
+    states = np.array(list(itertools.product((1, -1), repeat=lattice.sites))).reshape(-1, *lattice.shape)
+    energies = -(lattice.right * states * np.roll(states, -1, 2)).sum((1, 2))
+    energies -= (lattice.down * states * np.roll(states, -1, 1)).sum((1, 2))
+    return states, energies - (lattice.ghost * states).sum((1, 2))
+
+
+@pytest.mark.parametrize(("boundary", "coupling"), list(itertools.product(BOUNDARIES, (1, -1))))
+def test_enumeration_is_the_boltzmann_average(boundary, coupling):
+    lattice, temperature, field = Lattice(3, 4, boundary, coupling), 1.7, 0.3
+    states, energies = all_states(lattice)
+    m = states.mean((1, 2))
+    energies = energies - field * lattice.sites * m
+    weights = np.exp(-energies / temperature)
+    weights /= weights.sum()
+    mean = weights @ energies
+    exact = enumerate_states(lattice)
+    energy, heat = exact.thermal(temperature, field)
+    assert energy == pytest.approx(mean / 12, abs=1e-13)
+    assert heat == pytest.approx(weights @ (energies - mean) ** 2 / 12 / temperature**2, abs=1e-13)
+    assert exact.magnetization(temperature, field) == pytest.approx(weights @ m, abs=1e-13)
+    assert exact.magnetization(temperature, field, 2) == pytest.approx(weights @ m**2, abs=1e-13)
+    assert exact.absolute_magnetization(temperature, field) == pytest.approx(weights @ abs(m), abs=1e-13)
+    levels, probabilities = exact.energy_distribution(temperature, field)
+    ground = np.isclose(energies, energies.min())
+    assert levels[0] == pytest.approx(energies.min())
+    assert probabilities[0] == pytest.approx(weights[ground].sum(), abs=1e-13)
+
+
+def test_enumeration_of_2_by_2_by_hand():
+    exact = enumerate_states(Lattice(2, 2))
+    assert exact.energies.tolist() == [-8, 0, 8]
+    assert exact.degeneracies.sum(1).tolist() == [2, 12, 2]
+    assert exact.degeneracies.tolist()[0] == [1, 0, 0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("shape", "boundary", "coupling"), list(itertools.product(SIZES, BOUNDARIES, (1, -1)))
+)
+def test_every_solution_agrees_with_enumeration(shape, boundary, coupling):
+    lattice = Lattice(*shape, boundary, coupling)
+    exact = enumerate_states(lattice)
+    for temperature in TEMPERATURES:
+        expected = exact.energy_distribution(temperature)
+        thermal = expected.thermal(lattice.sites, temperature)
+        full = transfer_energy_distribution(lattice, temperature)
+        possible = np.isin(full.levels, expected.levels)
+        assert full.probabilities[possible] == pytest.approx(expected.probabilities, abs=1e-13)
+        assert not full.probabilities[~possible].any()
+        if boundary in TORI:
+            found = kaufman_energy_distribution(*shape, temperature, boundary, coupling)
+            assert found.levels.tolist() == expected.levels.tolist()
+            assert found.probabilities == pytest.approx(expected.probabilities, abs=1e-13)
+            assert kaufman(*shape, temperature, boundary, coupling) == pytest.approx(thermal, abs=1e-13)
+
+
+def test_oracle_rejects_the_neighbouring_temperature():
+    exact = enumerate_states(Lattice(4, 4)).thermal(T_C)
+    assert kaufman(4, 4, T_C + 1e-6) != pytest.approx(exact, abs=1e-7)
+    assert kaufman(4, 4, T_C, "antiperiodic") != pytest.approx(exact, abs=1e-2)
+
+
+@pytest.mark.parametrize("boundary", TORI)
+@pytest.mark.parametrize("shape", [(8, 8), (16, 16), (6, 9)])
+def test_moments_of_the_distribution_agree_with_kaufman(shape, boundary):
+    for temperature in (0.5, 2.0, T_C, 4.0):
+        moments = kaufman_energy_distribution(*shape, temperature, boundary).thermal(
+            shape[0] * shape[1], temperature
+        )
+        assert moments == pytest.approx(kaufman(*shape, temperature, boundary), rel=1e-11)
+
+
+def test_density_of_states_of_32_by_32_as_published():
+    counts = torus_density_of_states(32, 32)
+    assert sum(counts) == 2**1024
+    assert counts[:11:2] == (2, 0, 2048, 4096, 1057792, 4218880)  # Beale 1996
+    assert not any(counts[1::2])
+    assert counts == counts[::-1]
+    assert str(counts[1024]).startswith("6342873169001916568766443273025000331593063924436135196680")
+
+
+def test_density_of_states_of_rectangles_does_not_depend_on_the_orientation():
+    assert torus_density_of_states(5, 8) == torus_density_of_states(8, 5)
+    assert torus_density_of_states(7, 6, "antiperiodic") == torus_density_of_states(6, 7, "antiperiodic")
+
+
+@pytest.mark.parametrize(("shape", "boundary"), [((4, 6), "periodic"), ((8, 8), "antiperiodic")])
+def test_unfrustrated_antiferromagnet_is_the_ferromagnet(shape, boundary):
+    assert kaufman(*shape, 2.0, boundary, -1) == pytest.approx(kaufman(*shape, 2.0, boundary), rel=1e-14)
+
+
+def test_odd_antiferromagnet_is_the_antiperiodic_ferromagnet():
+    frustrated = kaufman(9, 9, 1.5, "periodic", -1)
+    assert frustrated == pytest.approx(kaufman(9, 9, 1.5, "antiperiodic"), rel=1e-14)
+    assert frustrated.energy > kaufman(9, 9, 1.5).energy + 0.1
+
+
+def test_critical_energy_approaches_onsager_as_one_over_size():
+    corrections = [(-kaufman(size, size, T_C).energy / 2 - 0.5**0.5) * size for size in (32, 64, 128)]
+    assert corrections == pytest.approx([0.31122] * 3, abs=2e-4)
+
+
+def test_large_antiperiodic_torus_survives_the_cancellation():
+    energy, heat = kaufman(100, 100, 0.3, "antiperiodic")
+    assert energy == pytest.approx(-2 + 4 / 100, abs=1e-5)  # one wall in each direction
+    assert 0 < heat < 0.1
+
+
+def test_onsager_agrees_with_a_large_torus_away_from_the_critical_point():
+    for temperature in (1.0, 1.8, 3.0):
+        assert kaufman(96, 96, temperature) == pytest.approx(onsager(temperature), rel=1e-6)
+
+
+def test_onsager_at_known_points():
+    assert pytest.approx(2.269185314213022, abs=1e-15) == T_C
+    assert onsager(T_C).energy == pytest.approx(-np.sqrt(2), abs=1e-13)
+    step = 1e-5
+    slope = (onsager(2 + step).energy - onsager(2 - step).energy) / (2 * step)
+    assert onsager(2).specific_heat == pytest.approx(slope, rel=1e-7)
+    assert onsager(1e6).specific_heat == pytest.approx(2e-12, rel=1e-6)
+
+
+def test_spontaneous_magnetization_at_known_points():
+    found = spontaneous_magnetization([0.01, 2.0, T_C, 3.0])
+    assert found == pytest.approx([1, 0.911319377877496, 0, 0], abs=1e-12)
+    near = spontaneous_magnetization(T_C * (1 - 1e-8)) / spontaneous_magnetization(T_C * (1 - 1e-7))
+    assert near == pytest.approx(10**-0.125, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("sites", "boundary", "coupling"),
+    list(itertools.product((2, 3, 8, 9), ("periodic", "antiperiodic", "free"), (1, -1))),
+)
+def test_chain_agrees_with_enumeration(sites, boundary, coupling):
+    lattice = Lattice.of(sites, boundary, coupling, dimension=1)
+    states, energies = all_states(lattice)
+    for temperature in (0.2, 1.0, 4.0):
+        expected = enumerate_states(lattice).thermal(temperature)
+        assert chain(sites, temperature, boundary, coupling) == pytest.approx(expected, abs=1e-12)
+        weights = np.exp(-(energies - energies.min()) / temperature)
+        correlations = weights @ (states[:, 0] * states[:, 0, :1]) / weights.sum()
+        found = chain_correlation(np.arange(sites), sites, temperature, boundary, coupling)
+        assert found == pytest.approx(correlations, abs=1e-12)
+
+
+def test_long_chain():
+    assert chain(10**6, 1.0).energy == pytest.approx(-np.tanh(1), abs=1e-14)
+    assert chain(10**6, 1.0).specific_heat == pytest.approx(1 / np.cosh(1) ** 2, abs=1e-14)
+    assert chain_correlation([[0, 1], [2, 3]], 10**6, 2.0) == pytest.approx(
+        np.tanh(0.5) ** np.array([[0, 1], [2, 3]])
+    )
+
+
+def test_frozen_chain_keeps_its_domain_wall():
+    energy, heat = chain(9, 0.02, "antiperiodic")
+    assert energy == pytest.approx(-7 / 9, abs=1e-15)
+    assert 0 < heat < 1e-80
+
+
+def test_tall_cylinder_approaches_the_infinite_one():
+    def energy_of_rows(rows):
+        lattice = Lattice(rows, 4, "skewed")
+        return rows * transfer_energy_distribution(lattice, 3.0).thermal(lattice.sites, 3.0).energy
+
+    torus = kaufman(400, 4, 3.0).energy
+    assert energy_of_rows(100) - energy_of_rows(80) == pytest.approx(20 * torus, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: enumerate_states(Lattice(4, 7)), "4 x 7 has 28 spins.*at most 25"),
+        (lambda: enumerate_states(Lattice(2, 2)).thermal(-1), "temperature is -1"),
+        (lambda: transfer_energy_distribution(Lattice(20, 20, "free"), 2.0), "20 x 20 free is too large"),
+        (lambda: kaufman(8, 8, 0.0), "temperature is 0.0; it must be above 0"),
+        (lambda: kaufman(8, 8, 2.0, "skewed"), "'skewed'; Kaufman.*transfer_energy_distribution"),
+        (lambda: kaufman(8, 8, 2.0, coupling=3), "coupling is 3"),
+        (lambda: torus_density_of_states(65, 64), "65 x 64 has 4160 spins.*4096"),
+        (lambda: chain(8, float("nan")), "temperature is nan"),
+        (lambda: chain_correlation(8, 8, 1.0), r"distance is 8.*0\.\.7"),
+        (lambda: onsager(-2.0), "temperature is -2.0"),
+        (lambda: spontaneous_magnetization([1.0, 0.0]), "temperature is 0.0"),
+    ],
+)
+def test_refuses_what_it_cannot_solve(call, words):
+    with pytest.raises(KadanoffError, match=words):
+        call()

@@ -1,0 +1,99 @@
+"""dvc.yaml says what the code really is: dependencies are the imports, parameters are the sections."""
+
+import ast
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "src"
+PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+# how a run is shown and watched: nothing here can change a result
+VIEW = ("kadanoff.lab.tracking", "kadanoff.lab.progress", "kadanoff.lab.lifeline")
+
+
+def module_file(name):
+    path = SOURCE / Path(*name.split("."))
+    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
+        if candidate.exists():
+            return candidate
+    return None
+
+
+def imports_of(file):
+    """Modules of the package that a file imports, at its top or inside a function; not those for type checkers."""
+    tree = ast.parse(file.read_text())
+    hidden = {
+        id(child)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        for child in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in hidden:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def closure(stage):
+    """Source files that a stage imports, directly or not, relative to the project."""
+    found, todo = set(), [f"kadanoff.stages.{stage}"]
+    while todo:
+        name = todo.pop()
+        file = module_file(name) if name.startswith("kadanoff.") and not name.startswith(VIEW) else None
+        if file is None or file in found:
+            continue
+        found.add(file)
+        todo.extend(imports_of(file))
+    # a package file that only has a docstring imports nothing and defines nothing
+    return {str(file.relative_to(ROOT)) for file in found if len(ast.parse(file.read_text()).body) > 1}
+
+
+def body(stage):
+    entry = PIPELINE[stage]
+    return entry.get("do", entry)
+
+
+@pytest.mark.parametrize("stage", PIPELINE)
+def test_code_dependencies_are_the_imports(stage):
+    listed = {dependency for dependency in body(stage)["deps"] if dependency.startswith("src/")}
+    assert listed == closure(stage)
+
+
+@pytest.mark.parametrize("stage", PIPELINE)
+def test_a_stage_has_one_name_everywhere(stage):
+    assert (SOURCE / "kadanoff" / "stages" / f"{stage}.py").exists()
+    assert body(stage)["cmd"].split()[:2] == ["kadanoff", stage]
+    outputs = [output if isinstance(output, str) else next(iter(output)) for output in body(stage)["outs"]]
+    assert any(output.startswith(f"reports/{stage}") for output in outputs)
+
+
+ORDER = [{"stages", "cli", "bench"}, {"montecarlo", "learning"}, {"lab", "networks"}, {"spins"}]
+
+
+def level(name):
+    room = name.split(".")[1]
+    return next((number for number, rooms in enumerate(ORDER) if room in rooms), None)
+
+
+@pytest.mark.parametrize("file", sorted(SOURCE.rglob("*.py")), ids=lambda file: str(file.relative_to(SOURCE)))
+def test_imports_go_one_way(file):
+    own = ".".join(file.relative_to(SOURCE).with_suffix("").parts)
+    for name in imports_of(file):
+        if name.startswith("kadanoff.") and level(own) is not None and level(name) is not None:
+            below = level(name) > level(own)
+            assert below or own.split(".")[1] == name.split(".")[1] or "cli" in own, f"{own} imports {name}"
+
+
+@pytest.mark.parametrize("file", sorted(SOURCE.rglob("*.py")), ids=lambda file: str(file.relative_to(SOURCE)))
+def test_one_room_imports_mlflow_and_one_opens_the_parameters(file):
+    own = str(file.relative_to(SOURCE / "kadanoff"))
+    if not own.startswith("lab/tracking"):
+        assert not any(name.split(".")[0] == "mlflow" for name in imports_of(file))
+    if own != "lab/params.py":
+        assert '"params.yaml"' not in file.read_text()
