@@ -33,9 +33,14 @@ def test_replace_folder(tmp_path):
 
 
 def test_a_working_folder_is_kept_on_failure_and_removed_on_success(project):
-    with pytest.raises(ZeroDivisionError), working_folder("stage", "v", {"a": 1}) as folder:
-        (folder / "checkpoint").write_text("half")
-        raise ZeroDivisionError
+    def fail():
+        with working_folder("stage", "v", {"a": 1}) as folder:
+            (folder / "checkpoint").write_text("half")
+            raise ZeroDivisionError(folder)
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        fail()
+    folder = caught.value.args[0]
     with working_folder("stage", "v", {"a": 1}) as again:
         assert again == folder
         assert (again / "checkpoint").read_text() == "half"
@@ -66,7 +71,12 @@ def test_disk_errors_are_sentences(tmp_path):
 
 def test_a_stage_dies_with_its_parent():
     child = "from kadanoff.lab.lifeline import die_with_parent; import time; die_with_parent(); time.sleep(60)"
-    parent = f"import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', {child!r}]); print(p.pid, flush=True); p.wait()"
+    parent = (
+        "import subprocess, sys\n"
+        f"process = subprocess.Popen([sys.executable, '-c', {child!r}])\n"
+        "print(process.pid, flush=True)\n"
+        "process.wait()"
+    )
     process = subprocess.Popen(
         [sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True, env={**os.environ, "DVC_STAGE": "x"}
     )

@@ -99,7 +99,7 @@ def test_a_truncated_array_is_named(path):
 
 def test_a_missing_chunk_is_named(path):
     (path / "energy" / "c" / "0" / "0").unlink()
-    with pytest.raises(KadanoffError, match="array 'energy' cannot be decoded .a chunk is missing"):
+    with pytest.raises(KadanoffError, match=r"array 'energy' cannot be decoded \(a chunk is missing"):
         open_dataset(path)
 
 

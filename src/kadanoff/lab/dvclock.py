@@ -11,15 +11,6 @@ import yaml
 from kadanoff.errors import KadanoffError
 
 
-def workspace() -> Path:
-    """Nearest parent of this folder with a dvc.yaml, else this folder.
-
-    Under `dvc exp run --temp` it is the temporary copy, while DVC_ROOT names the project that was copied.
-    """
-    here = Path.cwd()
-    return next((folder for folder in (here, *here.parents) if (folder / "dvc.yaml").exists()), here)
-
-
 def read_lock(root: Path) -> dict[str, dict[str, Any]]:
     """Entries of dvc.lock by stage address (`coarsen@cnn`); none if there is no such file.
 
@@ -34,9 +25,7 @@ def read_lock(root: Path) -> dict[str, dict[str, Any]]:
     try:
         content = yaml.load(path.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise KadanoffError(
-            f"{path} is not valid YAML ({error}); restore it with `git checkout dvc.lock`."
-        ) from error
+        raise KadanoffError(f"{path} is not valid YAML ({error}); restore it with `git checkout dvc.lock`.") from error
     stages = content.get("stages") if isinstance(content, dict) else None
     if not isinstance(stages, dict) or not all(isinstance(entry, dict) for entry in stages.values()):
         raise KadanoffError(f"{path} has no mapping `stages`; restore it with `git checkout dvc.lock`.")
@@ -47,9 +36,7 @@ def outputs(entry: dict[str, Any]) -> dict[str, str]:
     """DVC md5 of every output of one entry, by path; that of a folder ends in `.dir`."""
     outs = entry.get("outs")
     pairs = (
-        [(out.get("path"), out.get("md5")) for out in outs if isinstance(out, dict)]
-        if isinstance(outs, list)
-        else []
+        [(out.get("path"), out.get("md5")) for out in outs if isinstance(out, dict)] if isinstance(outs, list) else []
     )
     return {path: md5 for path, md5 in pairs if isinstance(path, str) and isinstance(md5, str)}
 

@@ -112,13 +112,13 @@ def read_params(root: Path) -> dict[str, Any]:
     return content
 
 
-def entry(root: Path, model: type[SectionType], *keys: str) -> SectionType:
-    """The validated entry of params.yaml under `keys`, such as ("datasets", "coarsen16").
+def section(root: Path, *keys: str) -> dict[str, Any]:
+    """The mapping of params.yaml under `keys`, such as ("datasets", "coarsen16"), unvalidated.
 
     Raises
     ------
     KadanoffError
-        If there is no such entry, or it breaks a rule.
+        If there is no such entry: the message lists those that there are.
     """
     values: Any = read_params(root)
     for depth, key in enumerate(keys):
@@ -127,4 +127,17 @@ def entry(root: Path, model: type[SectionType], *keys: str) -> SectionType:
             choices = ", ".join(map(str, values)) if isinstance(values, dict) else "nothing"
             raise KadanoffError(f"{place} has no entry {key!r}; it has: {choices}.")
         values = values[key]
-    return validated(model, values, ".".join(keys))
+    if not isinstance(values, dict):
+        raise KadanoffError(f"{'.'.join(keys)} is {values!r}; it must be a mapping.")
+    return values
+
+
+def entry(root: Path, model: type[SectionType], *keys: str) -> SectionType:
+    """The validated entry of params.yaml under `keys`.
+
+    Raises
+    ------
+    KadanoffError
+        If there is no such entry, or it breaks a rule.
+    """
+    return validated(model, section(root, *keys), ".".join(keys))

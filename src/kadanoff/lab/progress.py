@@ -12,7 +12,8 @@ LINE_SECONDS = 60.0
 class Advance(Protocol):
     """Callable that reports `amount` more units as done; thread-safe."""
 
-    def __call__(self, amount: float = 1.0) -> None: ...
+    def __call__(self, amount: float = 1.0) -> None:
+        """Report."""
 
 
 @contextmanager

@@ -15,24 +15,21 @@ import json
 import os
 import re
 import shutil
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from kadanoff.errors import KadanoffError
-from kadanoff.lab.dvclock import outputs, read_lock, workspace
+from kadanoff.lab.dvclock import outputs, read_lock
 from kadanoff.lab.files import disk_errors, project_root, replace_folder
 from kadanoff.lab.runinfo import Input, RunInfo, environment, flatten, git_commit, plain
-
-if TYPE_CHECKING:
-    from kadanoff.lab.tracking.live import LiveRun
+from kadanoff.lab.view import View
 
 OWN_FILES = ("run.json", "metrics.json", "history.csv")
 FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -62,7 +59,7 @@ def recorded(
     KadanoffError
         If the names cannot be folders, the same run is being recorded already, or the disk refuses a write.
     """
-    root = workspace()
+    root = project_root()
     info = _describe(root, stage, variant, parameters, inputs)
     with _working_folder(root, info.title) as folder:
         run = Recorder(info, root, folder)
@@ -105,9 +102,7 @@ class Recorder:
         numbers = flatten(found)
         for name, value in numbers.items():
             if not isinstance(value, int | float | None):
-                raise KadanoffError(
-                    f"metric {name} is {value!r}; a metric is a number. Give words to run.text()."
-                )
+                raise KadanoffError(f"metric {name} is {value!r}; a metric is a number. Give words to run.text().")
         self._metrics.update(found)
         known = {name: float(value) for name, value in numbers.items() if value is not None}
         self._view.call("metrics", known, max(self._history, default=0))
@@ -135,9 +130,7 @@ class Recorder:
             If the weights are not there yet.
         """
         if not (self._root / weights).is_file():
-            raise KadanoffError(
-                f"there are no weights {weights}; save the network before naming it in the record."
-            )
+            raise KadanoffError(f"there are no weights {weights}; save the network before naming it in the record.")
         path = _inside(self._root, weights)
         self._weights.append(path)
         self._view.call("model", path, module, example)
@@ -177,57 +170,11 @@ class Recorder:
         self._view.call("end", "FAILED")
 
 
-class View:
-    """A run as MLflow shows it while it happens. When MLflow fails it says so once, and the run goes on."""
-
-    def __init__(self, info: RunInfo) -> None:
-        self._run: LiveRun | None = None
-        try:
-            from kadanoff.lab.tracking import live
-
-            self._run = live.LiveRun(info)
-        except ModuleNotFoundError as error:
-            if (error.name or "").startswith("kadanoff"):
-                raise
-            _say(f"{error.name} is not installed: {info.title} is recorded in reports/ and not shown live.")
-        except Exception as error:
-            self._fail(error)
-
-    @property
-    def run_id(self) -> str | None:
-        """MLflow's id of the run, if it is shown."""
-        return self._run.run_id if self._run else None
-
-    def call(self, action: str, *arguments: Any) -> None:
-        """Do something on the live run, if there still is one."""
-        try:
-            if self._run is not None:
-                getattr(self._run, action)(*arguments)
-        except Exception as error:
-            self._fail(error)
-
-    def _fail(self, error: Exception) -> None:
-        self._run = None
-        reason = next(iter(str(error).splitlines()), "")
-        _say(
-            f"MLflow logging stopped ({type(error).__name__}: {reason[:200]}). "
-            "The record is written all the same; `kadanoff runs sync` imports it later."
-        )
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
-
-
 def _describe(
     root: Path, stage: str, variant: str | None, parameters: Mapping[str, Any], inputs: Sequence[Path | str]
 ) -> RunInfo:
     paths = [_inside(root, path) for path in inputs]
-    known = (
-        {path: md5 for entry in read_lock(root).values() for path, md5 in outputs(entry).items()}
-        if paths
-        else {}
-    )
+    known = {path: md5 for entry in read_lock(root).values() for path, md5 in outputs(entry).items()} if paths else {}
     try:
         return RunInfo.model_validate(
             {
@@ -236,7 +183,7 @@ def _describe(
                 "parameters": plain(parameters, "parameters"),
                 "inputs": [Input(path=path, md5=known.get(path)) for path in paths],
                 "environment": environment(),
-                "started": datetime.now(UTC).replace(microsecond=0),
+                "started": datetime.now(UTC),
                 "git_commit": git_commit(root),
                 "dvc_experiment": os.environ.get("DVC_EXP_NAME"),
             }
@@ -273,10 +220,7 @@ def _working_folder(root: Path, title: str) -> Iterator[Path]:
 def _inside(root: Path, path: Path | str) -> str:
     """`path` as dvc.lock writes it: relative to the project."""
     full = root / path
-    for folder in (root, project_root()):  # the same folder, but for symbolic links above it
-        if full.is_relative_to(folder):
-            return full.relative_to(folder).as_posix()
-    return full.as_posix()
+    return (full.relative_to(root) if full.is_relative_to(root) else full).as_posix()
 
 
 def _csv(history: dict[int, dict[str, Any]]) -> str:

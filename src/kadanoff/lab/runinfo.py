@@ -15,6 +15,7 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 from kadanoff.errors import KadanoffError
+from kadanoff.spins.statistics import Estimate
 
 PACKAGES = ("kadanoff", "numpy", "numba", "torch", "zarr", "xarray", "dvc", "mlflow")
 
@@ -89,7 +90,7 @@ def plain(value: Any, where: str) -> JsonValue:
     KadanoffError
         If JSON has no such thing; the message names its place.
     """
-    if hasattr(value, "mean") and hasattr(value, "error"):
+    if isinstance(value, Estimate):
         value = {"mean": value.mean, "error": value.error}
     elif is_dataclass(value) and not isinstance(value, type):
         value = asdict(value)
@@ -105,9 +106,7 @@ def plain(value: Any, where: str) -> JsonValue:
         return value.as_posix()
     if value is None or isinstance(value, str | bool | int | float):
         return value
-    raise KadanoffError(
-        f"{where} is a {type(value).__name__}; a record holds numbers, text, lists and mappings."
-    )
+    raise KadanoffError(f"{where} is a {type(value).__name__}; a record holds numbers, text, lists and mappings.")
 
 
 def flatten(tree: Mapping[str, Any], above: str = "") -> dict[str, Any]:

@@ -232,7 +232,9 @@ def _open_group(path: Path) -> zarr.Group:
 def _array(group: zarr.Group, path: Path, name: str, dtype: str, shape: tuple[int, ...] | None) -> zarr.Array:
     array = group.get(name)
     if not isinstance(array, zarr.Array):
-        raise KadanoffError(f"{path}: array {name!r} is missing; delete the dataset, then `dvc checkout` or `dvc pull`.")
+        raise KadanoffError(
+            f"{path}: array {name!r} is missing; delete the dataset, then `dvc checkout` or `dvc pull`."
+        )
     if array.dtype != dtype or (shape is not None and array.shape != shape):
         raise KadanoffError(
             f"{path}: array {name!r} is {array.dtype} {array.shape}; it should be {dtype} {shape or ''}. "
@@ -249,7 +251,8 @@ def _values(group: zarr.Group, path: Path, name: str, shape: tuple[int, ...]) ->
         return np.asarray(array[...])
     except Exception as error:  # codecs raise whatever their C library does
         raise KadanoffError(
-            f"{path}: array {name!r} cannot be decoded ({error}); delete the dataset, then `dvc checkout` or `dvc pull`."
+            f"{path}: array {name!r} cannot be decoded ({error}). Delete the dataset, then `dvc checkout` or "
+            "`dvc pull`."
         ) from error
 
 

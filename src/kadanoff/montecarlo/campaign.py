@@ -21,7 +21,7 @@ from kadanoff.lab.progress import Advance, progress
 from kadanoff.lab.store import Ensemble
 from kadanoff.montecarlo import checkpoints
 from kadanoff.montecarlo.checkpoints import Task
-from kadanoff.montecarlo.equilibration import SWEEPS_PER_TAU, Pilot, pilot, sweeps_needed
+from kadanoff.montecarlo.equilibration import Pilot, pilot, sweeps_needed
 from kadanoff.montecarlo.samplers import SAMPLERS, Choice, chains_per_task, choose, first_configurations, key_of
 from kadanoff.spins.observables import energy, magnetization
 
@@ -66,9 +66,7 @@ class Campaign:
         saved = time.monotonic()
         while done < self.sweeps and not self.stopped.is_set():
             step = min(stride, self.sweeps - done)
-            SAMPLERS[self.choice.name](
-                spins, lattice, temperature, dataset.field, key, task.first_chain, done, step
-            )
+            SAMPLERS[self.choice.name](spins, lattice, temperature, dataset.field, key, task.first_chain, done, step)
             done += step
             advance(step * task.chains)
             if done == self.sweeps or time.monotonic() - saved > SAVE_SECONDS:
@@ -135,6 +133,7 @@ def _pilots(campaign: Campaign, workers: int | None) -> list[Pilot]:
 
 def _ensemble(campaign: Campaign, spins: NDArray[np.int8]) -> Ensemble:
     dataset, lattice = campaign.dataset, campaign.dataset.lattice
+    spins = spins.reshape(*spins.shape[:2], *lattice.array_shape)
     taus = [pilot.tau for pilot in campaign.pilots]
     provenance = {
         "name": campaign.name,
@@ -142,15 +141,15 @@ def _ensemble(campaign: Campaign, spins: NDArray[np.int8]) -> Ensemble:
         "sampler": campaign.choice.name,
         "sampler_reason": campaign.choice.reason,
         "sweeps": campaign.sweeps,
-        "equilibrated": bool(campaign.sweeps >= SWEEPS_PER_TAU * max(taus)),
+        "equilibrated": all(pilot.resolved and campaign.sweeps >= pilot.sweeps for pilot in campaign.pilots),
         "generator": "Philox4x32-10",
         "versions": {"kadanoff": kadanoff.__version__} | {name: version(name) for name in ("numba", "numpy", "zarr")},
     }
     return Ensemble(
-        spins[:, :, 0] if lattice.dimension == 1 else spins,
+        spins,
         np.array(dataset.temperatures),
         np.array([energy(rows, lattice) for rows in spins]),
-        np.array([magnetization(rows) for rows in spins]),
+        np.array([magnetization(rows, lattice.dimension) for rows in spins]),
         np.array(taus),
         provenance,
     )
@@ -179,7 +178,7 @@ def simulate(
     size
         Spins a side, or (height, width).
     temperatures
-        In units of \\|J\\|/k_B; one or several.
+        In units of |J|/k_B; one or several.
     samples
         Independent chains, one stored configuration each, at every temperature.
     boundary
@@ -197,7 +196,7 @@ def simulate(
     workers
         Threads; None for one a core.
     field
-        External field B in units of \\|J\\|; needs the Metropolis sampler.
+        External field B in units of |J|; needs the Metropolis sampler.
     start
         ``hot`` (random spins) or ``cold`` (all +1).
     allow_unequilibrated

@@ -1,10 +1,10 @@
 """The two colours of a lattice apart, 64 lanes deep, with the boundary written in a halo around them.
 
-The site (y, x) of colour (y + x) & 1 lies in ``words[colour, y + 1, x // 2 + MARGIN]``. So the four neighbours of
-a run of sites of one colour are four runs of the other. Row 0, row -1 and the columns before and after a row are
-the halo: before a colour is updated it receives what lies across each edge, whether the opposite edge (with or
-without a change of sign), fixed spins, or, where there is no bond, a mirror image that is always satisfied and is
-subtracted again by counting the absent bonds of each site.
+The site (y, x) of colour (y + x) & 1 lies in ``words[colour, y + 1, x // 2 + MARGIN]``, so that the four
+neighbours of a run of sites of one colour are four runs of the other. The halo (a row above and below, a column
+before and after) holds what lies across each edge: the opposite edge, with or without a change of sign; fixed
+spins; or, where there is no bond, a mirror image of the site, always satisfied, for which the number of absent
+bonds of each site makes up.
 
 A lane is one of 64 replicas, or one of 64 strips of one lattice: lane l holds rows l h to (l + 1) h - 1, and the
 row above its first is the last row of lane l - 1, that is, the word rotated by one bit.
@@ -41,21 +41,28 @@ class Board(NamedTuple):
     coupling: np.uint64  # all bits set for the antiferromagnet
     edges: NDArray[np.uint64]  # [edge, (wrap, mirror, flip)], by lane
     absent: NDArray[np.uint64]  # [bit, colour, row, column]: number of absent bonds, two bits, by lane
-    regions: NDArray[np.int64]  # [region, (first row, last row + 1, first x, last x + 1)]
+    regions: NDArray[np.int64]  # [region, (first row, last row + 1, first column, last column + 1)]
     members: NDArray[np.uint64]  # [region, parity of x, column]: all bits set for the sites of the region
 
 
-def uses_strips(lattice: Lattice) -> bool:
-    """The layout, a rule of the shape alone: strips if the height is a multiple of 128, else replicas.
+def layout(lattice: Lattice) -> str:
+    """What the lanes are, by the shape alone: "strips" if the height is a multiple of 128, else "replicas".
 
-    A strip must have an even number of rows, so that all strips have the same checkerboard.
+    A strip has an even number of rows, so that all strips have the same checkerboard. Strips are as fast as
+    replicas (measured within 10% at 128 x 128) and serve a single chain as well as many.
     """
-    return lattice.height % (2 * LANES) == 0
+    return "replicas" if lattice.height % (2 * LANES) else "strips"
 
 
 def absent_bonds(lattice: Lattice) -> NDArray[np.int64]:
     """Number of absent bonds (4 minus neighbours, fixed ones included) of each site, int64[y, x]."""
-    bonds = [lattice.right, np.roll(lattice.right, 1, 1), lattice.down, np.roll(lattice.down, 1, 0), lattice.ghost]
+    bonds = [
+        lattice.right,
+        np.roll(lattice.right, 1, 1),
+        lattice.down,
+        np.roll(lattice.down, 1, 0),
+        lattice.ghost,
+    ]
     return 4 - sum((bond != 0).astype(np.int64) for bond in bonds)
 
 
@@ -99,39 +106,39 @@ def _members(regions: list[tuple[int, int, int, int]], columns: int) -> NDArray[
     return np.array([np.where((x >= first) & (x < end), ALL, NONE) for _, _, first, end in regions])
 
 
-def _separate(plane: NDArray[np.uint64], columns: int, margin: int) -> NDArray[np.uint64]:
-    """Words uint64[colour, row, column], with a margin of zeros, of words uint64[y, x]."""
-    rows, width = plane.shape
+def _separate(plane: NDArray[np.uint64], columns: int) -> NDArray[np.uint64]:
+    """Words uint64[colour, row, column] of words uint64[row, x]."""
     y, x = np.indices(plane.shape)
-    words = np.zeros((2, rows + 2 * (margin > 0), columns + 2 * margin), np.uint64)
-    words[(y + x) & 1, y + (margin > 0), x // 2 + margin] = plane
+    words = np.zeros((2, len(plane), columns), np.uint64)
+    words[(y + x) & 1, y, x // 2] = plane
     return words
 
 
 @lru_cache(maxsize=16)
-def board(lattice: Lattice, strips: bool) -> Board:
-    """The `Board` of a lattice in one of the two layouts."""
+def board(lattice: Lattice, lane: str) -> Board:
+    """The `Board` of a lattice in the layout "strips" or "replicas"."""
+    strips = lane == "strips"
     lanes = LANES if strips else 1
     rows = lattice.height // lanes
     columns = -(-((lattice.width + 1) // 2) // WIDTH) * WIDTH
     regions = _regions(lattice, rows)
     count = absent_bonds(lattice).reshape(lanes, rows, lattice.width)
-    planes = [pack(np.where(count >> bit & 1, 1, -1).astype(np.int8)) for bit in range(2)]
     if not strips:
-        planes = [np.where(plane, ALL, NONE) for plane in planes]
+        count = np.repeat(count, LANES, axis=0)
+    planes = [pack(np.where(count >> bit & 1, 1, -1).astype(np.int8)) for bit in range(2)]
     return Board(
         shape=Shape(rows, lattice.width, columns, int(strips)),
         coupling=NONE if lattice.coupling > 0 else ALL,
         edges=_edges(lattice, strips),
-        absent=np.array([_separate(plane, columns, 0) for plane in planes]),
-        regions=np.array(regions),
+        absent=np.array([_separate(plane, columns) for plane in planes]),
+        regions=np.array([(y, rows, x // 2 // WIDTH * WIDTH, (end + 1) // 2) for y, rows, x, end in regions]),
         members=_members(regions, columns),
     )
 
 
 def gather(spins: NDArray[np.int8], shape: Shape) -> NDArray[np.uint64]:
     """Words uint64[colour, row, column] with room for the halo, of spins int8[lane, row, x]."""
-    return _separate(pack(spins), shape.columns, MARGIN)
+    return np.pad(_separate(pack(spins), shape.columns), ((0, 0), (1, 1), (MARGIN, MARGIN)))
 
 
 def scatter(words: NDArray[np.uint64], spins: NDArray[np.int8]) -> None:
@@ -146,7 +153,7 @@ def _rotate(word, bits):
     return (word << np.uint64(bits)) | (word >> np.uint64(-bits & (LANES - 1)))
 
 
-@njit(inline="always")
+@njit(forceinline=True)
 def _across(edges, edge, wrapped, mirrored):
     """What a site sees across an edge."""
     return ((wrapped & edges[edge, 0]) | (mirrored & edges[edge, 1])) ^ edges[edge, 2]

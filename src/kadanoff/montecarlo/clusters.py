@@ -1,12 +1,12 @@
 """Connected clusters of active bonds on bit-packed rows, and one coin for each.
 
-A row of spins lies in words of 64 sites: site x is bit x % 64 of word x // 64. The labelling goes by runs: the
-sites of one word that active horizontal bonds join. Runs are numbered in raster order from 1; run 0 is the
-ghost, the fixed spins outside of the lattice. `starts` marks the first site of each run and `first` numbers the
-first run of each word, so that a count of bits gives the run of a site.
+A row of spins lies in words of 64 sites: site x is bit x % 64 of word x // 64. The labelling goes by runs:
+the sites of one word that active horizontal bonds join. Runs are numbered in raster order from 1; run 0 is
+the ghost, the fixed spins outside of the lattice. `starts` marks the first site of each run and `first`
+numbers the first run of each word, so that a count of bits gives the run of a site.
 
-The forest `parent` keeps parent[run] <= run. So the root of a cluster is its smallest run, whatever the order of
-the joins, and one pass in raster order takes the coin of each root to all runs of its cluster.
+The forest `parent` keeps parent[run] <= run. So the root of a cluster is its smallest run, whatever the
+order of the joins, and one pass in raster order takes the coin of each root to all runs of its cluster.
 
 Sources: Hoshen, Kopelman, Phys. Rev. B 14, 3438 (1976); He, Chao, Suzuki, "A run-based two-scan labeling
 algorithm", IEEE Trans. Image Process. 17, 749 (2008); Rem's algorithm with splicing: Patwary, Blair, Manne,
@@ -130,15 +130,9 @@ def label(right, down, inside, last, starts, first, parent):
             run += count(begin)
         if right[y, words - 1] >> last[words - 1]:
             unite(parent, run - ONE, first[y, 0])
+    end = height - 1
     for w in range(words):
-        unite_vertical(
-            parent,
-            down[height - 1, w],
-            starts[height - 1, w],
-            first[height - 1, w],
-            starts[0, w],
-            first[0, w],
-        )
+        unite_vertical(parent, down[end, w], starts[end, w], first[end, w], starts[0, w], first[0, w])
 
 
 @njit(cache=True, nogil=True)

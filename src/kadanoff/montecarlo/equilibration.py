@@ -1,5 +1,6 @@
 """How many sweeps make a chain independent of its start: the autocorrelation time of pilot chains."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -18,19 +19,28 @@ LONGEST_PILOT = 1 << 17
 
 
 class Pilot(NamedTuple):
-    """Integrated autocorrelation time of the slowest observable, in sweeps."""
+    """What pilot chains tell, in sweeps: the autocorrelation time of the slowest observable, and the way there.
+
+    `burn_in` is when the chains had forgotten their start at the latest; `resolved` is False if the longest
+    allowed pilot was too short, and `tau` then is a lower bound.
+    """
 
     tau: float
-    sweeps: int
+    burn_in: int
     resolved: bool
+
+    @property
+    def sweeps(self) -> int:
+        """Sweeps that make a chain independent of its start."""
+        return max(math.ceil(SWEEPS_PER_TAU * self.tau), self.burn_in)
 
 
 def pilot(dataset: Dataset, name: str, sampler_name: str, temperature: float) -> Pilot:
-    """Autocorrelation time at one temperature, the largest of e, \\|m\\| and the staggered \\|m\\|.
+    """Autocorrelation time at one temperature, the largest of e, |m| and the staggered |m|.
 
-    Several chains (64 on small lattices) run for n sweeps, n doubling until n is at least 20 times the result;
-    what ran before is the burn-in. One mean over all chains makes chains that are stuck in different states
-    show up as a huge time. `resolved` is False if the longest allowed pilot was too short.
+    Several chains (64 on small lattices) run for n sweeps, n doubling until it is at least 20 times the result;
+    what ran before is the burn-in. One mean over all chains makes chains that are stuck in different states, as
+    after a quench, show up as a huge time.
     """
     lattice = dataset.lattice
     chains = int(np.clip(PILOT_SITES // lattice.sites, 4, GROUP))
@@ -43,8 +53,9 @@ def pilot(dataset: Dataset, name: str, sampler_name: str, temperature: float) ->
         series = _measure(spins, dataset, temperature, SAMPLERS[sampler_name], key, done, length, stride)
         done += length
         tau = stride * max(autocorrelation_time(observable).tau for observable in series)
-        if length >= SWEEPS_PER_TAU * tau or length >= cap:
-            return Pilot(float(tau), done, length >= SWEEPS_PER_TAU * tau)
+        resolved = length >= SWEEPS_PER_TAU * tau
+        if resolved or length >= cap:
+            return Pilot(float(tau), done - length, bool(resolved))
         length = min(2 * length, cap)
 
 
@@ -64,37 +75,35 @@ def _measure(
     series = np.empty((3, len(spins), sweeps // stride))
     for step in range(sweeps // stride):
         advance(spins, lattice, temperature, dataset.field, key, 0, first_sweep + step * stride, stride)
-        series[0, :, step] = energy(spins, lattice)
+        series[0, :, step] = energy(spins.reshape(len(spins), *lattice.array_shape), lattice)
         series[1, :, step] = np.abs(spins.mean(axis=(1, 2)))
         series[2, :, step] = np.abs((spins * signs).mean(axis=(1, 2)))
     return series
 
 
 def sweeps_needed(dataset: Dataset, pilots: list[Pilot]) -> int:
-    """Sweeps of every chain: those asked for, or 20 times the longest autocorrelation time.
+    """Sweeps of every chain: those asked for, or what the slowest temperature needs.
 
     Raises
     ------
     KadanoffError
         If they are fewer than that, and the dataset does not say `allow_unequilibrated`.
     """
-    slowest = max(range(len(pilots)), key=lambda index: pilots[index].tau)
-    tau, resolved = pilots[slowest].tau, all(pilot.resolved for pilot in pilots)
-    needed = int(np.ceil(SWEEPS_PER_TAU * tau))
+    slowest = max(range(len(pilots)), key=lambda index: (not pilots[index].resolved, pilots[index].sweeps))
+    worst, asked = pilots[slowest], dataset.sweeps
+    if dataset.allow_unequilibrated or (worst.resolved and (asked or worst.sweeps) >= worst.sweeps):
+        return asked or worst.sweeps
     place = f"T = {dataset.temperatures[slowest]}"
-    if dataset.sweeps is None:
-        if not resolved and not dataset.allow_unequilibrated:
-            raise KadanoffError(
-                f"sweeps is not given, and no pilot chain came to equilibrium at {place} (autocorrelation time over "
-                f"{tau:.0f} sweeps). Take sampler: swendsen_wang, start: cold, or give sweeps and "
-                "allow_unequilibrated: true."
-            )
-        return needed
-    if dataset.sweeps < needed and not dataset.allow_unequilibrated:
-        bound = "" if resolved else "more than "
+    remedy = (
+        "take sampler: swendsen_wang or start: cold, or say allow_unequilibrated: true (it is then written in the "
+        "dataset)."
+    )
+    if not worst.resolved:
         raise KadanoffError(
-            f"sweeps is {dataset.sweeps}, but the autocorrelation time at {place} is {bound}{tau:.1f} sweeps: a sample "
-            f"needs at least {SWEEPS_PER_TAU} of them, {needed} sweeps. Raise sweeps, take sampler: swendsen_wang, "
-            "or say allow_unequilibrated: true (it is then written in the dataset)."
+            f"sweeps is {asked}, but the autocorrelation time at {place} is more than {worst.tau:.0f} sweeps: the pilot "
+            f"chains did not come to equilibrium. Give more sweeps, {remedy}"
         )
-    return dataset.sweeps
+    raise KadanoffError(
+        f"sweeps is {asked}, but at {place} the autocorrelation time is {worst.tau:.1f} sweeps and the start is "
+        f"forgotten after {worst.burn_in}: a sample needs {worst.sweeps} sweeps. Raise sweeps, {remedy}"
+    )

@@ -1,14 +1,14 @@
 """Metropolis updates of 64 lanes at once, each lane with random bits of its own.
 
 A sweep updates each site once: colour 0 of the checkerboard, then colour 1 (and, on an odd side that closes on
-itself, the same for what is left over). A spin flips with probability min(1, exp(-dE / T)), that is, if its 32-bit
-random number is less than an integer threshold.
+itself, the same for what is left over). A spin flips with probability min(1, exp(-dE / T)), that is, if its
+32-bit random number is less than an integer threshold.
 
-A word holds 64 spins, and eight neighbouring words of a row are updated together. Of the 32 planes of random
-numbers (see `multispin`) twelve leave one lane in 5000 undecided: they are always drawn, the others where needed.
+A word holds 64 spins, and eight neighbouring words of a row are updated together. Twelve of the 32 planes of
+random numbers (see `multispin`) leave one lane in 4096 undecided: they are always drawn, the rest when needed.
 
-Source: Metropolis et al., J. Chem. Phys. 21, 1087 (1953); Newman and Barkema, "Monte Carlo Methods in Statistical
-Physics" (1999), sections 3.1 and 15.1.
+Source: Metropolis et al., J. Chem. Phys. 21, 1087 (1953); Newman and Barkema, "Monte Carlo Methods in
+Statistical Physics" (1999), chapters 3 and 15.
 """
 
 from typing import NamedTuple
@@ -19,14 +19,21 @@ from numpy.typing import NDArray
 
 from kadanoff.errors import KadanoffError
 from kadanoff.montecarlo.checkerboard import (
-    MARGIN, Board, _fill_columns, absent_bonds, board, fill_rows, gather, scatter, uses_strips
+    MARGIN,
+    absent_bonds,
+    board,
+    fill_columns,
+    fill_rows,
+    gather,
+    layout,
+    scatter,
 )
 from kadanoff.montecarlo.multispin import ALL, LANES, NONE, PAIRS, compare_plane
 from kadanoff.montecarlo.rng import THRESHOLD_BITS, philox, threshold
 from kadanoff.montecarlo.simd import WIDTH, any_bit, counting, load, splat, store
 from kadanoff.spins.boundary import Lattice
 
-EAGER_PAIRS = 6  # measured: 5 and 7 are 10% slower
+EAGER_PAIRS = 6  # measured: 5 and 7 are 5 to 10% slower
 
 
 class Rule(NamedTuple):
@@ -41,11 +48,18 @@ class Rule(NamedTuple):
 
 
 def acceptance(lattice: Lattice, temperature: float, field: float) -> Rule:
-    """Classes and thresholds of a lattice at a temperature, in a field."""
+    """Classes and thresholds of a lattice at a temperature, in a field.
+
+    On a chain, and on lattices two spins wide, a flip with dE = 0 is accepted with probability 1/2 in place of 1,
+    which keeps detailed balance. Accepted always, it would make every domain wall move two sites a sweep in a
+    fixed direction: walls form and vanish in pairs of opposite directions, and the number that go right minus
+    the number that go left could never change.
+    """
     counts = {2 * u + a for a in np.unique(absent_bonds(lattice)).tolist() for u in range(5 - a)}
     spins = (-1, 1) if field else (0,)
     costs = {(k, s): 2 * (4 - k) + 2 * field * s for k in sorted(counts) for s in spins}
-    thresholds = {c: threshold(cost, temperature) for c, cost in costs.items()}
+    free = 1 << (THRESHOLD_BITS - 1 if min(lattice.shape) <= 2 else THRESHOLD_BITS)
+    thresholds = {c: threshold(cost, temperature) if cost else free for c, cost in costs.items()}
     classes = {c: t for c, t in thresholds.items() if t < 1 << THRESHOLD_BITS}
     patterns = [[k & 1, k & 2, k & 4, k & 8, s > 0] for k, s in classes]
     planes = [[t >> (THRESHOLD_BITS - 1 - n) & 1 for t in classes.values()] for n in range(THRESHOLD_BITS)]
@@ -56,15 +70,18 @@ def acceptance(lattice: Lattice, temperature: float, field: float) -> Rule:
     )
 
 
-@njit(inline="always")
-def _count(a, b, c, d):
-    """Bits of the number of set bits among four, lane by lane."""
-    odd_left, odd_right, both_left, both_right = a ^ b, c ^ d, a & b, c & d
-    twos = (both_left ^ both_right) | (odd_left & odd_right)
-    return odd_left ^ odd_right, twos, both_left & both_right
+@njit(forceinline=True)
+def _unsatisfied(aligned, words, other, stride, parity):
+    """Bits 0, 1, 2 of the number of unsatisfied bonds, from the neighbours around position `other`."""
+    up = aligned ^ load(words, other - stride)
+    down = aligned ^ load(words, other + stride)
+    left = aligned ^ load(words, other + parity - 1)
+    right = aligned ^ load(words, other + parity)
+    one_y, one_x, two_y, two_x = up ^ down, left ^ right, up & down, left & right
+    return one_y ^ one_x, (two_y ^ two_x) | (one_y & one_x), two_y & two_x
 
 
-@njit(inline="always")
+@njit(forceinline=True)
 def _classify(k, spin, members, patterns, classes):
     """Sort the lanes of `members` into classes, words of `classes`; return those that are in one."""
     k0, k1, k2, k3 = k
@@ -77,7 +94,7 @@ def _classify(k, spin, members, patterns, classes):
     return costly
 
 
-@njit(inline="always")
+@njit(forceinline=True)
 def _threshold_plane(classes, planes, plane):
     """Bit `plane` of each lane's threshold."""
     bits = splat(NONE)
@@ -87,67 +104,66 @@ def _threshold_plane(classes, planes, plane):
 
 
 @njit(forceinline=True)
-def _compare_pair(less, undecided, pair, place, rule, classes):
+def _compare_pair(less, undecided, pair, place, planes, classes):
     """Two planes of r < threshold, from one Philox block."""
-    key, c0, c1, c3 = place
-    first, second = philox(key, c0, splat(c1), splat(np.uint64(pair)), splat(c3))
-    less, undecided = compare_plane(less, undecided, first, _threshold_plane(classes, rule.planes, 2 * pair))
-    return compare_plane(less, undecided, second, _threshold_plane(classes, rule.planes, 2 * pair + 1))
+    key, site, sweep, group = place
+    first, second = philox(key, site, splat(sweep), splat(np.uint64(pair)), splat(group))
+    less, undecided = compare_plane(less, undecided, first, _threshold_plane(classes, planes, 2 * pair))
+    return compare_plane(less, undecided, second, _threshold_plane(classes, planes, 2 * pair + 1))
 
 
-@njit(inline="always")
-def _accepted(costly, place, rule, classes):
+@njit(forceinline=True)
+def _accept(costly, place, planes, classes):
     """Lanes of `costly` whose random number is less than their threshold."""
     less, undecided = splat(NONE), costly
     for pair in range(EAGER_PAIRS):
-        less, undecided = _compare_pair(less, undecided, pair, place, rule, classes)
+        less, undecided = _compare_pair(less, undecided, pair, place, planes, classes)
     pair = EAGER_PAIRS
     while pair < PAIRS and any_bit(undecided):
-        less, undecided = _compare_pair(less, undecided, pair, place, rule, classes)
+        less, undecided = _compare_pair(less, undecided, pair, place, planes, classes)
         pair += 1
     return less
 
 
-@njit(inline="always")
-def _update_row(words, board, rule, region, colour, y, lanes, stream, classes):
-    """Update one colour of one row."""
+@njit(forceinline=True)
+def _update_row(words, absent, members, patterns, planes, classes, flags, span, colour, y, stream):
+    """Update the sites of one colour in row y, in the columns of `span`."""
+    coupling, sees_spin = flags
     key, sweep, group = stream
+    rows, columns, stride = absent.shape[2], absent.shape[3], words.shape[2]
     parity = (y + colour) & 1
-    stride = words.shape[2]
-    own = (colour * (board.rows + 2) + y + 1) * stride + MARGIN
-    other = ((1 - colour) * (board.rows + 2) + y + 1) * stride + MARGIN
-    site = (colour * board.rows + y) * board.columns
-    bit_1 = 2 * board.rows * board.columns  # from bit 0 to bit 1 in board.absent
-    first, end = board.regions[region, 2], board.regions[region, 3]
-    for i in range(first // 2 // WIDTH * WIDTH, (end + 1) // 2, WIDTH):
+    own = (colour * (rows + 2) + y + 1) * stride + MARGIN
+    other = ((1 - colour) * (rows + 2) + y + 1) * stride + MARGIN
+    site = (colour * rows + y) * columns
+    first_member, begin, end = span
+    for i in range(begin, end, WIDTH):
         spin = load(words, own + i)
-        aligned = spin ^ board.coupling
-        u0, u1, u2 = _count(
-            aligned ^ load(words, other - stride + i),
-            aligned ^ load(words, other + stride + i),
-            aligned ^ load(words, other + parity + i - 1),
-            aligned ^ load(words, other + parity + i),
-        )
-        a0, a1 = load(board.absent, site + i), load(board.absent, bit_1 + site + i)
+        u0, u1, u2 = _unsatisfied(spin ^ coupling, words, other + i, stride, parity)
+        a0, a1 = load(absent, site + i), load(absent, site + i + 2 * rows * columns)
         k = a0, u0 ^ a1, u1 ^ (u0 & a1), u2 ^ (u1 & u0 & a1)
-        members = load(board.members, (2 * region + parity) * board.columns + i) & lanes
-        costly = _classify(k, spin & rule.sees_spin, members, rule.patterns, classes)
+        eligible = load(members, first_member + parity * columns + i)
+        costly = _classify(k, spin & sees_spin, eligible, patterns, classes)
         place = key, counting() + np.uint64(site + i), sweep, group
-        store(words, own + i, spin ^ (members & ~costly) ^ _accepted(costly, place, rule, classes))
+        accepted = (eligible & ~costly) | _accept(costly, place, planes, classes)
+        store(words, own + i, spin ^ accepted)
 
 
 @njit(cache=True, nogil=True)
-def _sweep(words, board, rule, lanes, key, group, first_sweep, sweeps):
-    """Sweeps of the words of one group of lanes."""
-    classes = np.empty(max(1, rule.patterns.shape[0]) * WIDTH, np.uint64)
+def _sweep(words, board, rule, members, key, group, first_sweep, sweeps):
+    """Sweeps of one group of lanes. Arrays are taken out of their tuples here, once: doing so is not free."""
+    shape, edges, absent, regions = board.shape, board.edges, board.absent, board.regions
+    patterns, planes = rule.patterns, rule.planes
+    flags = board.coupling, rule.sees_spin
+    classes = np.empty((max(1, patterns.shape[0]), WIDTH), np.uint64)
     for sweep in range(first_sweep, first_sweep + sweeps):
         stream = key, np.uint64(sweep), np.uint64(group)
-        for region in range(board.regions.shape[0]):
+        for region in range(regions.shape[0]):
+            span = 2 * region * shape.columns, regions[region, 2], regions[region, 3]
             for colour in range(2):
-                fill_rows(words, board, 1 - colour)
-                for y in range(board.regions[region, 0], board.regions[region, 1]):
-                    _fill_columns(words, board, 1 - colour, y)
-                    _update_row(words, board, rule, region, colour, y, lanes, stream, classes)
+                fill_rows(words, edges, shape, 1 - colour)
+                for y in range(regions[region, 0], regions[region, 1]):
+                    fill_columns(words, edges, shape, 1 - colour, y)
+                    _update_row(words, absent, members, patterns, planes, classes, flags, span, colour, y, stream)
 
 
 def advance(
@@ -160,9 +176,10 @@ def advance(
     first_sweep: int,
     sweeps: int,
 ) -> None:
-    """Metropolis sweeps first_sweep, first_sweep + 1, ... of chains first_chain, first_chain + 1, ..., in place.
+    """Metropolis sweeps first_sweep, first_sweep + 1, ... of chains first_chain, first_chain + 1, ...; in place.
 
-    The result is a pure function of the arguments: the random bits of a site depend on (key, chain, sweep, site).
+    The result is a pure function of the arguments: the random bits of a site depend on the key, and on the
+    numbers of its chain, sweep and place, so that calls may split chains and sweeps in any way.
 
     Parameters
     ----------
@@ -175,7 +192,8 @@ def advance(
     key
         Of `rng.stream_key`.
     first_chain
-        Number of the first chain, a multiple of 64. Chains go by groups of 64; the last may be partial.
+        Number of the first chain. In the layout "replicas" (see `checkerboard.layout`) a multiple of 64: chains
+        go by groups of 64, and the last group of a call may be partial.
     first_sweep, sweeps
         Number of the first sweep, and how many.
 
@@ -186,26 +204,28 @@ def advance(
     ValueError
         If the array or the first chain break the rules above.
     """
-    _check(spins, lattice, temperature, first_chain)
-    _advance(spins, lattice, temperature, field, key, first_chain, first_sweep, sweeps, uses_strips(lattice))
+    _check(spins, lattice, temperature)
+    if layout(lattice) == "replicas" and first_chain % LANES:
+        raise ValueError(f"first_chain is {first_chain}; groups of {LANES} chains start at multiples of {LANES}")
+    _advance(spins, lattice, temperature, field, key, first_chain, first_sweep, sweeps, layout(lattice))
 
 
-def _check(spins: NDArray[np.int8], lattice: Lattice, temperature: float, first_chain: int) -> None:
+def _check(spins: NDArray[np.int8], lattice: Lattice, temperature: float) -> None:
     if not temperature > 0:
-        raise KadanoffError(f"temperature is {temperature}; it must be positive, in units of J/k_B.")
+        raise KadanoffError(f"temperature is {temperature}; it must be positive, in units of |J|/k_B.")
     if spins.dtype != np.int8 or spins.shape[1:] != lattice.shape or not spins.flags.c_contiguous:
-        raise ValueError(f"spins are {spins.dtype}{spins.shape}; need contiguous int8[chain, *{lattice.shape}]")
-    if first_chain % LANES:
-        raise ValueError(f"first_chain is {first_chain}; groups of {LANES} chains start at its multiples")
+        raise ValueError(f"spins are {spins.dtype}{spins.shape}; need contiguous int8 (chain, *{lattice.shape})")
 
 
-def _advance(spins, lattice, temperature, field, key, first_chain, first_sweep, sweeps, strips):
+def _advance(spins, lattice, temperature, field, key, first_chain, first_sweep, sweeps, lane):
+    """`advance` with "replicas" or "strips" for lanes."""
     rule = acceptance(lattice, temperature, field)
-    plan = board(lattice, strips)
-    step = 1 if strips else LANES
-    for chain in range(0, len(spins), step):
-        group = spins[chain : chain + step].reshape(-1, plan.rows, plan.width)
-        lanes = np.uint64((1 << len(group)) - 1)
-        words = gather(group, plan)
-        _sweep(words, plan, rule, lanes, np.uint64(key), (first_chain + chain) // step, first_sweep, sweeps)
-        scatter(words, plan, group)
+    plan = board(lattice, lane)
+    chains = 1 if lane == "strips" else LANES
+    for chain in range(0, len(spins), chains):
+        lanes = spins[chain : chain + chains].reshape(-1, plan.shape.rows, plan.shape.width)
+        words = gather(lanes, plan.shape)
+        members = plan.members & np.uint64((1 << len(lanes)) - 1)
+        group = (first_chain + chain) // chains
+        _sweep(words, plan, rule, members, np.uint64(key), group, first_sweep, sweeps)
+        scatter(words, lanes)

@@ -30,7 +30,8 @@ class Sampler(Protocol):
         first_chain: int,
         first_sweep: int,
         sweeps: int,
-    ) -> None: ...
+    ) -> None:
+        """Advance."""
 
 
 SAMPLERS: dict[str, Sampler] = {"metropolis": metropolis.advance, "swendsen_wang": swendsen_wang.advance}
@@ -51,7 +52,9 @@ def choose(dataset: Dataset) -> Choice:
         return Choice("metropolis", f"the field {dataset.field} breaks the up-down symmetry that clusters need")
     if min(dataset.temperatures) >= METROPOLIS_ABOVE:
         return Choice("metropolis", "every temperature is above 2 T_c: few sweeps decorrelate, and they cost least")
-    return Choice("swendsen_wang", "clusters decorrelate in a few sweeps at and below 2 T_c, where single spins slow down")
+    return Choice(
+        "swendsen_wang", "clusters decorrelate in a few sweeps at and below 2 T_c, where single spins slow down"
+    )
 
 
 def chains_per_task(sampler: str, lattice: Lattice) -> int:

@@ -1,7 +1,7 @@
 """Eight 64-bit words as one Numba value: the SIMD type that Numba lacks.
 
-A `Words` value is LLVM's ``<8 x i64>``: one register on AVX-512, two on AVX2, four on NEON, the same result on
-each. Operators work word by word and accept an integer on one side, so that a function written for uint64
+A `Words` value is LLVM's ``<8 x i64>``: one register on AVX-512, two on AVX2, four on NEON, with the same result
+on each. Operators work word by word and accept an integer on one side, so that a function written for uint64
 (`rng.philox`) takes `Words` unchanged.
 """
 
@@ -10,9 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
+from numba import extending, types
+from numba.extending import lower_builtin, models, register_model, type_callable
 
+intrinsic: Any = extending.intrinsic  # Numba's annotation counts the typing context among a call's arguments
 WIDTH = 8
 WORD = ir.IntType(64)
 VECTOR = ir.VectorType(WORD, WIDTH)
@@ -92,7 +93,7 @@ def _address(context: Any, builder: Any, signature: Any, values: Any) -> Any:
 
 @intrinsic
 def load(typing, array, index):
-    """The eight words from position `index` on of a contiguous uint64 array, read as flat memory, unchecked."""
+    """Eight words from position `index` on of a contiguous uint64 array, seen as flat memory, unchecked."""
 
     def code(context, builder, signature, values):
         return builder.load(_address(context, builder, signature, values), align=8)

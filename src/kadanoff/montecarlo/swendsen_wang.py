@@ -1,12 +1,12 @@
 """Swendsen-Wang cluster updates, for bonds of either sign and fixed spins at the edges.
 
-In a sweep each satisfied bond (J s s' > 0) is active with probability 1 - exp(-2/T), and each cluster that active
-bonds join turns over with probability 1/2. A bond to a fixed spin outside of the lattice is active like any
-other, and the clusters that hold one stay as they are.
+In a sweep each satisfied bond (J s s' > 0) is active with probability 1 - exp(-2/T), and each cluster that
+active bonds join turns over with probability 1/2. A bond to a fixed spin outside of the lattice is active
+like any other, and the clusters that hold one stay as they are.
 
-The 32 random bits of a bond and the coin of a cluster, the random bit of its first site, are functions of key,
-chain, sweep and site. Bonds lie 64 to a word and get their random numbers plane by plane, as in `multispin`, until
-all are decided: after some twelve bits each, not 32.
+The 32 random bits of a bond and the coin of a cluster, the random bit of its first site, are functions of
+key, chain, sweep and site. Bonds lie 64 to a word and get their random numbers plane by plane, as in
+`multispin`, until all are decided: after about a dozen bits each, not 32.
 
 Source: Swendsen, Wang, "Nonuniversal critical dynamics in Monte Carlo simulations", Phys. Rev. Lett. 58, 86
 (1987).
@@ -25,12 +25,8 @@ from kadanoff.montecarlo.multispin import PAIRS, compare_plane, plane_of
 from kadanoff.montecarlo.rng import THRESHOLD_BITS, philox, threshold
 from kadanoff.spins.boundary import Lattice
 
-BLOCK = (
-    32  # words that take their random bits together: enough for vector instructions, few enough to stop early
-)
-RIGHT, DOWN, OUT, COIN = np.arange(
-    0, 4 * PAIRS, PAIRS, dtype=np.uint64
-)  # offsets of the counter's third part
+BLOCK = 32  # words that draw together: enough for vector instructions, few enough to stop early
+RIGHT, DOWN, OUT, COIN = (np.uint64(n * PAIRS) for n in range(4))  # where the third counter begins
 
 
 class Bonds(NamedTuple):
@@ -87,8 +83,8 @@ def advance(
     """
     if field != 0:
         raise KadanoffError(
-            f"field is {field!r} and the sampler 'swendsen_wang'; without up-down symmetry no cluster turns over "
-            "freely. Use sampler: metropolis."
+            f"field is {field!r} and the sampler 'swendsen_wang', whose clusters turn over freely only without "
+            "a field. Use sampler: metropolis."
         )
     words = _packed(spins > 0)
     inactive = np.uint64(threshold(2.0, temperature))

@@ -1,7 +1,8 @@
 """Block rules: a block x block square of spins (a segment of a chain) becomes one spin.
 
-Every rule has the signature ``rule(spins, block, dimension=2)``, takes [..., y, x] ([..., x] if 1),
-returns [..., y/block, x/block], and raises KadanoffError if the block size does not divide every side.
+Every rule has the signature ``rule(spins, block, dimension=2)``; it takes [..., y, x] and returns
+[..., y/block, x/block] (for chains, with dimension 1: [..., x] and [..., x/block]). It raises KadanoffError if
+the block size does not divide every side.
 """
 
 import numpy as np

@@ -18,7 +18,7 @@ BOUNDARIES = ("periodic", "antiperiodic", "skewed", "free")
 class Lattice:
     """A square lattice of `height` x `width` spins, or a chain when `dimension` is 1.
 
-    H = -sum_<ij> J_ij s_i s_j - B sum_i s_i, temperatures in units of \\|J\\|/k_B.
+    H = -sum_<ij> J_ij s_i s_j - B sum_i s_i, temperatures in units of |J|/k_B.
 
     Parameters
     ----------
@@ -87,6 +87,11 @@ class Lattice:
     def shape(self) -> tuple[int, int]:
         """(height, width)."""
         return self.height, self.width
+
+    @property
+    def array_shape(self) -> tuple[int, ...]:
+        """Last axes of an array of configurations: (height, width), or (width,) for a chain."""
+        return self.shape[-self.dimension :]
 
     @property
     def sites(self) -> int:

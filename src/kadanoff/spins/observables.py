@@ -34,7 +34,7 @@ def energy(spins: NDArray, lattice: Lattice) -> NDArray[np.float64]:
         If the configurations do not have the lattice's shape.
     """
     spins = _numbers(spins)
-    shape = lattice.shape[-lattice.dimension :]
+    shape = lattice.array_shape
     if spins.shape[-lattice.dimension :] != shape:
         raise KadanoffError(
             f"spins have the shape {spins.shape}, but the lattice is {' x '.join(map(str, shape))}; "
@@ -131,21 +131,19 @@ def check_block(shape: tuple[int, ...], block: int) -> None:
 
 
 def specific_heat(energies: ArrayLike, sites: int, temperature: float, blocks: int | None = None) -> Estimate:
-    """Sites var(e) / T^2 from the energies per site, in the order of time; `blocks` as in `jackknife`."""
+    """C = sites var(e) / T^2 from the energies per site, in the order of time; `blocks` as in `jackknife`."""
     return jackknife(partial(_variance, scale=sites / temperature**2), energies, blocks)
 
 
-def susceptibility(
-    magnetizations: ArrayLike, sites: int, temperature: float, blocks: int | None = None
-) -> Estimate:
-    """Sites var(m) / T: the response to a field of all states together, as above T_c."""
+def susceptibility(magnetizations: ArrayLike, sites: int, temperature: float, blocks: int | None = None) -> Estimate:
+    """Response sites var(m) / T to a field, of all states together, as above T_c."""
     return jackknife(partial(_variance, scale=sites / temperature), magnetizations, blocks)
 
 
 def absolute_susceptibility(
     magnetizations: ArrayLike, sites: int, temperature: float, blocks: int | None = None
 ) -> Estimate:
-    """Sites var(|m|) / T: the response within one of the two ordered states, as below T_c."""
+    """Response sites var(|m|) / T within one of the two ordered states, as below T_c."""
     return susceptibility(np.abs(magnetizations), sites, temperature, blocks)
 
 

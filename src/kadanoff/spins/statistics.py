@@ -116,9 +116,7 @@ def mean_estimate(series: ArrayLike) -> Estimate:
     return Estimate(float(chains.mean()), error, tau, chains.size)
 
 
-def jackknife(
-    function: Callable[[NDArray], float], samples: ArrayLike, blocks: int | None = None
-) -> Estimate:
+def jackknife(function: Callable[[NDArray], float], samples: ArrayLike, blocks: int | None = None) -> Estimate:
     """`function` of all samples, with the error of leaving out one block at a time.
 
     error^2 = (B - 1)/B sum_b (theta_b - mean theta)^2: Efron, The Jackknife (1982), chapter 3. Blocks of
@@ -142,9 +140,7 @@ def jackknife(
     count = len(values)
     blocks = min(count, 100) if blocks is None else blocks
     if not 2 <= blocks <= count:
-        raise KadanoffError(
-            f"blocks is {blocks} for {count} samples; it must lie between 2 and the number of samples."
-        )
+        raise KadanoffError(f"blocks is {blocks} for {count} samples; it must lie between 2 and the number of samples.")
     edges = np.linspace(0, count, blocks + 1).astype(int)
     others = (np.concatenate([values[:start], values[stop:]]) for start, stop in pairwise(edges))
     thetas = np.array([function(samples) for samples in others])

@@ -7,7 +7,8 @@ from mlflow.data.dataset_source import DatasetSource
 from mlflow.data.dataset_source_registry import register_dataset_source
 
 from kadanoff.errors import KadanoffError
-from kadanoff.lab.dvclock import outputs, read_lock, workspace
+from kadanoff.lab.dvclock import outputs, read_lock
+from kadanoff.lab.files import project_root
 
 
 class DvcSource(DatasetSource):
@@ -28,7 +29,7 @@ class DvcSource(DatasetSource):
         KadanoffError
             If this project's dvc.lock has another version of it.
         """
-        root = workspace()
+        root = project_root()
         here = {path: md5 for entry in read_lock(root).values() for path, md5 in outputs(entry).items()}
         if here.get(self.path) != self.md5:
             raise KadanoffError(

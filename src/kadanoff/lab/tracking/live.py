@@ -4,13 +4,13 @@ import copy
 import tempfile
 import threading
 import time
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from kadanoff.lab.files import project_root
 from kadanoff.lab.runinfo import RunInfo
-from kadanoff.lab.tracking.store import Metric, clean, milliseconds, open_store
+from kadanoff.lab.tracking.store import Metric, clean, milliseconds, open_store, store_root
 
 FLUSH_SECONDS = 2.0  # an epoch may take milliseconds, and one call to the store takes three
 SYSTEM_METRICS_SECONDS = 50.0  # the first sample follows ten seconds later: short runs have none
@@ -20,7 +20,7 @@ class LiveRun:
     """One MLflow run, from its start to `end`. Experiment = stage, run name = variant."""
 
     def __init__(self, info: RunInfo) -> None:
-        self._store = open_store(project_root())
+        self._store = open_store(store_root())
         self.run_id = self._store.create_run(info, {"kadanoff.origin": "live"})
         self._stage = info.stage
         self._waiting: list[Metric] = []
@@ -82,11 +82,15 @@ class LiveRun:
 
 
 def _save_model(folder: Path, module: Any, example: Any, logged: Any) -> None:
-    import mlflow.pytorch
     import numpy as np
     import torch
     from mlflow.models import Model, ModelSignature
     from mlflow.types import Schema, TensorSpec
+
+    with warnings.catch_warnings():
+        # of MLflow about its own type hints
+        warnings.filterwarnings("ignore", ".*Any type hint is inferred as AnyType", UserWarning)
+        import mlflow.pytorch
 
     spins = torch.as_tensor(example, dtype=torch.float32, device="cpu").detach()[:2]
     spins = spins.expand(2, *spins.shape[1:]).contiguous()  # exporting would fix a batch of one for good

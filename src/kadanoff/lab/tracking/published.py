@@ -89,9 +89,7 @@ def _files(folder: Path) -> dict[str, Path]:
                 continue
             if (size := file.stat().st_size) > LARGEST_FILE:
                 limit = LARGEST_FILE // MEGABYTE
-                raise KadanoffError(
-                    f"{file} has {size / MEGABYTE:.0f} MB; a file of a record has at most {limit} MB."
-                )
+                raise KadanoffError(f"{file} has {size / MEGABYTE:.0f} MB; a file of a record has at most {limit} MB.")
             found[file.relative_to(folder).as_posix()] = file
             if len(found) > MOST_FILES:
                 raise KadanoffError(f"{folder} has more than {MOST_FILES} files; that is no record.")
@@ -123,9 +121,7 @@ def _read_metrics(path: Path) -> dict[str, float]:
         if value is None:
             continue
         if not isinstance(value, float) or not math.isfinite(value):
-            raise KadanoffError(
-                f"{path}: {name} is {str(value)[:80]!r}; a metric is a finite number or null."
-            )
+            raise KadanoffError(f"{path}: {name} is {str(value)[:80]!r}; a metric is a finite number or null.")
         metrics[name] = value
     return metrics
 

@@ -22,9 +22,7 @@ def serve(root: Path, port: int = 5000) -> None:
     """
     uri = store_uri(root)
     if uri.startswith(("http:", "https:")):
-        raise KadanoffError(
-            f"MLFLOW_TRACKING_URI is {uri}: open it in a browser, or unset it to see the local store."
-        )
+        raise KadanoffError(f"MLFLOW_TRACKING_URI is {uri}: open it in a browser, or unset it to see the local store.")
     _require_free(port)
     report = sync(root)
     print(report, *report.problems, sep="\n")
@@ -43,9 +41,7 @@ def serve(root: Path, port: int = 5000) -> None:
 
 def _require_free(port: int) -> None:
     with socket.socket() as probe:
-        probe.setsockopt(
-            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
-        )  # as the server does, past closed connections
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does, past closed connections
         try:
             probe.bind((HOST, port))
         except (OSError, OverflowError) as error:

@@ -15,6 +15,7 @@ import psutil
 from filelock import FileLock
 
 from kadanoff.errors import KadanoffError
+from kadanoff.lab.files import project_root
 from kadanoff.lab.runinfo import Input, RunInfo, flatten
 
 # read when mlflow is imported: no usage reports, and no minutes of silent retries when a server is down
@@ -91,9 +92,25 @@ class Store:
         self.client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
 
 
+def store_root() -> Path:
+    """Project whose store a stage writes to: under `dvc exp run --temp` the original one, which DVC_ROOT names."""
+    return Path(os.environ["DVC_ROOT"]) if "DVC_ROOT" in os.environ else project_root()
+
+
 def store_uri(root: Path) -> str:
-    """MLFLOW_TRACKING_URI if it is set, else a SQLite file in the project."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root.resolve() / 'mlflow.db'}"
+    """MLFLOW_TRACKING_URI if it is set, else a SQLite file in the project.
+
+    Raises
+    ------
+    KadanoffError
+        If no address can name that file.
+    """
+    if chosen := os.environ.get("MLFLOW_TRACKING_URI"):
+        return chosen
+    path = root.resolve() / "mlflow.db"
+    if "?" in str(path):
+        raise KadanoffError(f"{path} cannot hold MLflow's store: '?' ends an address. Rename the folder.")
+    return f"sqlite:///{path}"
 
 
 def artifact_root(root: Path) -> Path:

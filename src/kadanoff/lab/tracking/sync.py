@@ -126,9 +126,7 @@ def _adopt(store: Store, run: Run, record: Published, tags: Mapping[str, str]) -
     """Tie a run to its lock entry, and finish it if its process died after it had written the record."""
     if run.info.lifecycle_stage == "deleted":
         return False
-    locked = (
-        tags["kadanoff.locked"] == "yes"
-    )  # else the run keeps what it knew: its numbers may not be the file's
+    locked = tags["kadanoff.locked"] == "yes"  # else the run keeps what it knew: its numbers may not be the file's
     changed = {name: value for name, value in tags.items() if locked and run.data.tags.get(name) != value}
     finished = run.info.status == "RUNNING" and not _alive(run)
     if changed:
@@ -161,9 +159,7 @@ def _metrics(record: Published) -> list[Metric]:
         for name, value in row.items()
     ]
     last = max((epoch for epoch, _ in record.history), default=0)
-    return metrics + [
-        Metric(clean(name), value, _end(record), last) for name, value in record.metrics.items()
-    ]
+    return metrics + [Metric(clean(name), value, _end(record), last) for name, value in record.metrics.items()]
 
 
 def _end(record: Published) -> int:

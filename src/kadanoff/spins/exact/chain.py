@@ -54,9 +54,7 @@ def chain_correlation(
     flux = _flux(sites, boundary, coupling)
     distances = np.asarray(distance)
     if ((distances < 0) | (distances >= sites)).any():
-        raise KadanoffError(
-            f"distance is {distances.tolist()}; on a chain of {sites} spins it lies in 0..{sites - 1}."
-        )
+        raise KadanoffError(f"distance is {distances.tolist()}; on a chain of {sites} spins it lies in 0..{sites - 1}.")
     with mpmath.workdps(_digits(temperature)):
         t = mpmath.tanh(mpmath.mpf(inverse_temperature(temperature)))
         values = [

@@ -23,12 +23,11 @@ SIGNS = {"periodic": (1, 1, 1, 1), "antiperiodic": (-1, 1, 1, -1)}
 """Sign of each sector: odd j with + and -, even j with + and -."""
 
 
-def kaufman(
-    height: int, width: int, temperature: float, boundary: str = "periodic", coupling: int = 1
-) -> Thermal:
+def kaufman(height: int, width: int, temperature: float, boundary: str = "periodic", coupling: int = 1) -> Thermal:
     """Mean energy and specific heat per site of a torus of any size, correct to the last digit.
 
     Odd and rectangular tori and either sign of the coupling are exact, frustrated antiferromagnets included.
+    Takes 0.1 s for 100 x 100 at T_c; the number of digits, and so the time, grows as (height + width) / T.
 
     Raises
     ------

@@ -15,8 +15,8 @@ def transfer_energy_distribution(lattice: Lattice, temperature: float) -> Energy
 
     Kramers and Wannier, Phys. Rev. 60, 252 (1941), with a polynomial in place of each number: it counts the
     unsatisfied bonds so far, each of which weighs exp(-2/T). All terms are positive, so nothing cancels. It
-    takes 2^width (bonds + 1) numbers for `free` and `skewed`, and 2^width times more for the tori, which `kaufman`
-    solves at any size. 16 x 8 takes 0.02 s, 40 x 10 takes 0.5 s.
+    takes 2^width (bonds + 1) numbers for `free` and `skewed`, and 2^width times more for the tori, which
+    `kaufman` solves at any size. 16 x 8 takes 0.02 s, 40 x 10 takes 0.5 s.
 
     Raises
     ------

@@ -1,0 +1,112 @@
+"""The one training loop: Adam, a plateau schedule, and the best validation weights kept.
+
+The same seed gives the same bytes of weights on the same machine with the same number of threads, also after the
+training was killed and went on from its checkpoint. The initial weights are the caller's: build the network under
+`randomness.seeded`.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn.functional import mse_loss
+
+from kadanoff.errors import KadanoffError
+from kadanoff.learning.checkpoints import load_state, save_state
+from kadanoff.learning.training import Epoch, Loss, Pair, Settings, Training
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a training gives: every epoch that it ran, and the one whose weights the network holds."""
+
+    history: tuple[Epoch, ...]
+    best: Epoch
+
+
+def fit(
+    network: nn.Module,
+    train: Pair,
+    validation: Pair,
+    settings: Settings,
+    *,
+    loss: Loss = mse_loss,
+    device: str = "auto",
+    on_epoch: Callable[[Epoch], None] | None = None,
+    checkpoint: Path | None = None,
+    checkpoint_seconds: float = 30.0,
+) -> Fit:
+    """Train `network` in place; it ends in evaluation mode, on the CPU, with its best validation weights.
+
+    Parameters
+    ----------
+    network, train, validation, settings
+        Module, its data in memory, and how to train it.
+    loss
+        Mean loss of a batch; by default the squared error per site.
+    device
+        A PyTorch device, or ``auto``: a CUDA GPU if there is one, else the CPU.
+    on_epoch
+        Called with every finished epoch, for logs and progress.
+    checkpoint, checkpoint_seconds
+        Folder for the training state, and how often it is written (at the end as well, always after `on_epoch`).
+        A state that lies there is gone on from; the epochs that it holds are not announced again.
+
+    Raises
+    ------
+    KadanoffError
+        If the data are empty or of unequal lengths, the loss is no longer a number, or the state in `checkpoint`
+        is damaged or of another training.
+    """
+    training = Training(network, settings, loss, _device(device))
+    train, validation = _placed(train, training.device, "training"), _placed(validation, training.device, "validation")
+    if checkpoint is not None:
+        _resume(training, checkpoint)
+    saved = time.monotonic()
+    while not training.finished:
+        epoch = training.advance(train, validation)
+        if on_epoch is not None:
+            on_epoch(epoch)
+        if checkpoint is not None and (training.finished or time.monotonic() - saved >= checkpoint_seconds):
+            save_state(checkpoint, training.state())
+            saved = time.monotonic()
+    network.load_state_dict(training.best_weights)
+    network.to("cpu", memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
+    return Fit(tuple(training.history), training.best)
+
+
+def _placed(pair: Pair, device: torch.device, name: str) -> Pair:
+    inputs, targets = pair
+    if not len(inputs) or len(inputs) != len(targets):
+        raise KadanoffError(
+            f"the {name} set has {len(inputs)} inputs and {len(targets)} targets; it needs at least one, and as many "
+            "of both. Simulate more samples, or check the split."
+        )
+    return inputs.to(device), targets.to(device)
+
+
+def _resume(training: Training, folder: Path) -> None:
+    state = load_state(folder, training.device)
+    if state is None:
+        return
+    try:
+        training.restore(state)
+    except KadanoffError as error:
+        raise KadanoffError(
+            f"{folder} holds another training: {error} Remove it to train from the start, or take another folder."
+        ) from error
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:  # a build without CUDA asserts
+        reason = str(error).splitlines()[0]
+        raise KadanoffError(
+            f"device is {name!r}, which this PyTorch cannot use: {reason} Take 'auto' or 'cpu'."
+        ) from error

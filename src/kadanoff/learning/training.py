@@ -1,0 +1,176 @@
+"""One epoch of training, and everything it changes: what a checkpoint has to hold.
+
+The batches and the dropout of an epoch depend on (seed, epoch) alone, so nothing random is carried along.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import asdict, astuple, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.backends import cudnn
+from torch.optim import Adam
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from kadanoff.errors import KadanoffError
+from kadanoff.learning.randomness import derived_seed, seeded
+
+Pair = tuple[Tensor, Tensor]
+"""Inputs (n, ...) and targets (n, ...) of any type, int8 spins for one: batches are cast to float32."""
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""(outputs, targets) of a batch -> their mean loss, a scalar."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train; the defaults are those of the coarse-graining report (section 3.1) and its code.
+
+    Parameters
+    ----------
+    batch_size
+        Largest batch: an epoch is cut into ceil(n / batch_size) batches of nearly equal sizes.
+    plateau_patience, plateau_factor
+        The learning rate is multiplied by the factor after more than this many epochs without improvement.
+    early_stopping_patience
+        Training ends after this many epochs without improvement.
+    """
+
+    seed: int
+    epochs: int = 50
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-5
+    plateau_patience: int = 5
+    plateau_factor: float = 0.5
+    early_stopping_patience: int = 15
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One line of a history: mean losses, and the learning rate that the epoch used. Epochs count from 1."""
+
+    epoch: int
+    train_loss: float
+    validation_loss: float
+    learning_rate: float
+
+
+class Training:
+    """A network on its way: weights, optimizer, schedule, history and the best weights so far."""
+
+    def __init__(self, network: nn.Module, settings: Settings, loss: Loss, device: torch.device) -> None:
+        self.settings, self.loss, self.device = settings, loss, device
+        # on a CPU, convolutions are a fifth faster with the channels innermost
+        layout = torch.channels_last if device.type == "cpu" else torch.contiguous_format
+        self.network = network.to(device, memory_format=layout)  # type: ignore[call-overload]
+        self.optimizer = Adam(
+            network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+        )
+        self.schedule = ReduceLROnPlateau(
+            self.optimizer, factor=settings.plateau_factor, patience=settings.plateau_patience
+        )
+        self.history: list[Epoch] = []
+        self.best_weights: dict[str, Tensor] = {}
+
+    @property
+    def best(self) -> Epoch:
+        """The first epoch with the lowest validation loss."""
+        return min(self.history, key=lambda epoch: epoch.validation_loss)
+
+    @property
+    def finished(self) -> bool:
+        """All epochs are done, or too many passed without improvement."""
+        done = len(self.history)
+        return done > 0 and (
+            done >= self.settings.epochs or done - self.best.epoch >= self.settings.early_stopping_patience
+        )
+
+    def advance(self, train: Pair, validation: Pair) -> Epoch:
+        """Run the next epoch on data that lie on the device.
+
+        Raises
+        ------
+        KadanoffError
+            If the validation loss is no longer a number.
+        """
+        number = len(self.history) + 1
+        rate = self.optimizer.param_groups[0]["lr"]
+        with _repeatable_convolutions():
+            epoch = Epoch(number, self._train(train, number), self._validate(validation), rate)
+        if not math.isfinite(epoch.validation_loss):
+            raise KadanoffError(
+                f"the validation loss is {epoch.validation_loss} in epoch {number}: the training diverged. Lower "
+                f"learning_rate (it is {rate:g})."
+            )
+        self.schedule.step(epoch.validation_loss)
+        self.history.append(epoch)
+        if self.best is epoch:
+            self.best_weights = {name: tensor.clone() for name, tensor in self.network.state_dict().items()}
+        return epoch
+
+    def _train(self, pair: Pair, number: int) -> float:
+        self.network.train()
+        shuffling, dropout = (derived_seed(self.settings.seed, number, use) for use in (0, 1))
+        order = torch.randperm(len(pair[0]), generator=torch.Generator().manual_seed(shuffling))
+        losses = []
+        with seeded(dropout, self.device):
+            for inputs, targets in self._batches(pair, order):
+                self.optimizer.zero_grad()
+                loss = self.loss(self.network(inputs), targets)
+                loss.backward()
+                self.optimizer.step()
+                losses.append(loss.detach() * len(inputs))
+        return sum(torch.stack(losses).tolist()) / len(order)
+
+    @torch.no_grad()
+    def _validate(self, pair: Pair) -> float:
+        self.network.eval()
+        order = torch.arange(len(pair[0]))
+        batches = self._batches(pair, order)
+        losses = [self.loss(self.network(inputs), targets) * len(inputs) for inputs, targets in batches]
+        return sum(torch.stack(losses).tolist()) / len(order)
+
+    def _batches(self, pair: Pair, order: Tensor) -> Iterator[Pair]:
+        inputs, targets = pair
+        # equal sizes: batch normalization refuses a last batch of one
+        for rows in order.to(self.device).tensor_split(math.ceil(len(order) / self.settings.batch_size)):
+            yield inputs[rows].float(), targets[rows].float()
+
+    def state(self) -> dict[str, Any]:
+        """Everything from which `restore` goes on as if nothing had happened."""
+        return {
+            "settings": asdict(self.settings),
+            "network": self.network.state_dict(),
+            "best_weights": self.best_weights,
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "history": [astuple(epoch) for epoch in self.history],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take over a `state`.
+
+        Raises
+        ------
+        KadanoffError
+            If it belongs to other settings or to another network.
+        """
+        if state["settings"] != asdict(self.settings):
+            raise KadanoffError(f"it has the settings {state['settings']}, this training {asdict(self.settings)}.")
+        try:
+            self.network.load_state_dict(state["network"])
+        except RuntimeError as error:
+            raise KadanoffError("it has the weights of another network.") from error
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.best_weights = state["best_weights"]
+        self.history = [Epoch(*epoch) for epoch in state["history"]]
+
+
+def _repeatable_convolutions() -> AbstractContextManager[None]:
+    # TF32 would round the factors to 10 bits: `exact` could not reach machine precision on a GPU
+    return cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)

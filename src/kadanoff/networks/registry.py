@@ -1,0 +1,71 @@
+"""Every network by its name in `params.yaml`. A new one is an entry below: a function that builds it."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+from kadanoff.errors import KadanoffError
+from kadanoff.networks import coarsen
+
+_NETWORKS: dict[str, Callable[..., nn.Module]] = {}
+
+
+def register(builder: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
+    """Enter `builder` under its own name; its parameters are the network's arguments."""
+    _NETWORKS[builder.__name__] = builder
+    return builder
+
+
+def names() -> tuple[str, ...]:
+    """Names of all networks, in the order of their entries."""
+    return tuple(_NETWORKS)
+
+
+def build(name: str, **arguments: Any) -> nn.Module:
+    """Network `name` with freshly drawn weights.
+
+    Raises
+    ------
+    KadanoffError
+        If there is no such network, it does not take these arguments, or refuses their values.
+    """
+    if name not in _NETWORKS:
+        raise KadanoffError(f"network is {name!r}; choose one of {', '.join(_NETWORKS)}.")
+    builder = _NETWORKS[name]
+    try:
+        inspect.signature(builder).bind(**arguments)
+    except TypeError as error:
+        takes = ", ".join(inspect.signature(builder).parameters)
+        raise KadanoffError(f"network {name!r}: {error}; its arguments are {takes}.") from error
+    return builder(**arguments)
+
+
+def _fitted(network: coarsen.Coarsener, size: int) -> nn.Module:
+    network.check(size, size)
+    return network
+
+
+@register
+def drawn(block: int, size: int) -> nn.Module:
+    """The report's diagram, for lattices of any size; trained at `size`."""
+    return _fitted(coarsen.Drawn(block), size)
+
+
+@register
+def cnn(block: int, size: int) -> nn.Module:
+    """The report's convolutional network, for lattices of any size; trained at `size`."""
+    return _fitted(coarsen.Cnn(block), size)
+
+
+@register
+def mlp(block: int, size: int) -> nn.Module:
+    """The report's perceptron, for lattices of one `size`."""
+    return coarsen.Mlp(block, size)
+
+
+@register
+def exact(block: int, size: int) -> nn.Module:
+    """One linear map of a block, for lattices of any size; trained at `size`."""
+    return _fitted(coarsen.Exact(block), size)

@@ -1,0 +1,95 @@
+"""Temporary copies of the project, for the tests that run its commands."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+
+TINY = {
+    "size": 8,
+    "temperatures": [1.5, 2.269185314213022, 3.5],
+    "samples": 20,
+    "sweeps": 150,
+}
+
+
+class Project:
+    """A copy of the project with its own Git history, in which commands run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        # the copy's own source comes first, whatever is installed
+        self.environment = {
+            **{key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "MLFLOW_"))},
+            "PYTHONPATH": str(folder / "src"),
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        }
+
+    def start(self, *command: str, **options) -> subprocess.Popen:
+        return subprocess.Popen(
+            command, cwd=self.folder, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+
+    def run(self, *command: str, code: int = 0) -> str:
+        """Run a command and return what it printed; its exit code must be `code`."""
+        process = self.start(*command)
+        output, _ = process.communicate(timeout=900)
+        assert process.returncode == code, f"{' '.join(command)} ended with {process.returncode}:\n{output}"
+        return output
+
+    def commit(self, message: str) -> None:
+        self.run("git", "add", "-A")
+        self.run("git", "-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "-qm", message)
+
+    def params(self) -> dict:
+        return yaml.safe_load((self.folder / "params.yaml").read_text())
+
+    def write_params(self, params: dict) -> None:
+        (self.folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+
+    def lock(self) -> dict:
+        return yaml.safe_load((self.folder / "dvc.lock").read_text())["stages"]
+
+    def output_md5(self, address: str, path: str) -> str:
+        return next(output["md5"] for output in self.lock()[address]["outs"] if output["path"] == path)
+
+
+def copy_project(target: Path) -> Project:
+    """The tracked and new files of this checkout, without results, as a Git repository of its own."""
+    listing = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    for name in listing.stdout.splitlines():
+        if name == "dvc.lock" or name.startswith("reports/") or not (ROOT / name).is_file():
+            continue
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, target / name)
+    project = Project(target)
+    project.run("git", "init", "-q")
+    return project
+
+
+def shrink(params: dict) -> dict:
+    """The same sections with tiny numbers."""
+    for name, dataset in params["datasets"].items():
+        size = {"coarsen24": 12, "coarsen_critical32": 16, "coarsen_critical64": 32}.get(name, 8)
+        dataset.update(TINY, size=size)
+    params["datasets"]["coarsen_curve"]["samples"] = 40
+    params["coarsen"]["training"].update(epochs=2)
+    params["coarsen_curve"].update(configurations=[10, 40], steps=20)
+    return params
+
+
+@pytest.fixture(scope="session")
+def tiny_project(tmp_path_factory) -> Project:
+    """A copy of the project with tiny parameters, committed, nothing run yet."""
+    project = copy_project(tmp_path_factory.mktemp("tiny"))
+    project.write_params(shrink(project.params()))
+    project.commit("tiny parameters")
+    return project

@@ -1,0 +1,245 @@
+"""The live view: what MLflow shows of a run while it happens, and that it never harms the run."""
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import mlflow
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from kadanoff.errors import KadanoffError
+from kadanoff.lab.records import recorded
+from kadanoff.lab.tracking import live, serve
+from kadanoff.lab.tracking.dataset import DvcSource
+from kadanoff.lab.tracking.store import open_store
+
+MD5 = "0123456789abcdef0123456789abcdef.dir"
+LOCK = f"stages:\n  simulate@coarsen16:\n    outs:\n    - path: data/coarsen16.zarr\n      md5: {MD5}\n"
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory):
+    """A fresh SQLite store takes half a second to make: it is made once."""
+    folder = tmp_path_factory.mktemp("store")
+    open_store(folder)
+    return folder / "mlflow.db"
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch, empty_store):
+    (tmp_path / "dvc.yaml").touch()
+    (tmp_path / "dvc.lock").write_text(LOCK)
+    shutil.copy(empty_store, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for name in ("DVC_ROOT", "DVC_EXP_NAME", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def record(epochs=3):
+    with recorded(
+        "coarsen", "cnn", parameters={"epochs": epochs, "nested": {"rate": 0.1}}, inputs=["data/coarsen16.zarr"]
+    ) as run:
+        for epoch in range(epochs):
+            run.epoch(epoch, train_loss=1 / (epoch + 1))
+        run.metrics({"mse": {"mean": 0.5, "error": None}, "T = 2,27": 1})
+        run.figure("history", Figure())
+
+
+def fail():
+    with recorded("coarsen", "cnn", parameters={}) as run:
+        run.epoch(0, train_loss=1)
+        run.text("table.md", "so far")
+        raise ZeroDivisionError
+
+
+def runs(project, experiment="coarsen"):
+    client = open_store(project).client
+    return client, client.search_runs([client.get_experiment_by_name(experiment).experiment_id])
+
+
+def test_a_run_is_shown_with_all_it_has(project, capfd, monkeypatch):
+    monkeypatch.setenv("DVC_EXP_NAME", "sweet-fox")
+    record()
+    client, [run] = runs(project)
+    assert capfd.readouterr() == ("", "")
+    assert run.info.status == "FINISHED"
+    assert run.info.run_name == "cnn (sweet-fox)"
+    tags = {"stage": "coarsen", "variant": "cnn", "dataset": "coarsen16", "kadanoff.origin": "live"}
+    assert tags.items() <= run.data.tags.items()
+    assert run.data.params == {"epochs": "3", "nested/rate": "0.1"}
+    history = client.get_metric_history(run.info.run_id, "train_loss")
+    assert [(point.step, point.value) for point in history] == [(0, 1), (1, 1 / 2), (2, 1 / 3)]
+    assert run.data.metrics["mse/mean"] == 0.5
+    assert run.data.metrics["T _ 2_27"] == 1
+    names = {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
+    assert names == {"history.csv", "history.png", "metrics.json"}
+    assert (project / "mlartifacts/coarsen" / run.info.run_id / "artifacts/history.png").exists()
+    written = json.loads((project / "reports/coarsen/cnn/run.json").read_text())
+    assert written["mlflow_run_id"] == run.info.run_id
+
+
+def test_the_input_dataset_is_named_by_its_dvc_md5(project):
+    record()
+    [logged] = runs(project)[1][0].inputs.dataset_inputs
+    assert (logged.dataset.name, logged.dataset.digest) == ("coarsen16", MD5)
+    source = mlflow.data.get_source(logged.dataset)
+    assert isinstance(source, DvcSource)
+    assert source.load() == project / "data/coarsen16.zarr"
+    (project / "dvc.lock").write_text(LOCK.replace("0123", "3210"))
+    with pytest.raises(KadanoffError, match=r"data/coarsen16\.zarr has md5 3210"):
+        source.load()
+
+
+def test_a_failed_run_is_marked_and_keeps_its_files(project):
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    client, [run] = runs(project)
+    assert run.info.status == "FAILED"
+    assert run.data.metrics == {"train_loss": 1}
+    assert [artifact.path for artifact in client.list_artifacts(run.info.run_id)] == ["table.md"]
+    assert not (project / "reports").exists()
+
+
+@pytest.mark.parametrize("moment", ["start", "artifacts"])
+def test_a_broken_store_costs_a_line_and_not_the_run(project, capfd, monkeypatch, moment):
+    def refuse(*_):
+        raise OSError("no store\ntoday")
+
+    if moment == "start":
+        monkeypatch.setattr(live, "open_store", refuse)
+    else:
+        monkeypatch.setattr(live.LiveRun, moment, refuse)
+    record()
+    [line] = capfd.readouterr().err.splitlines()
+    assert line.startswith("MLflow logging stopped (OSError: no store). The record is written all the same")
+    assert json.loads((project / "reports/coarsen/cnn/run.json").read_text())["mlflow_run_id"] is None
+
+
+def test_the_store_is_where_the_environment_says(project, monkeypatch, empty_store, tmp_path_factory):
+    other = tmp_path_factory.mktemp("a place #1")
+    shutil.copy(empty_store, other)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{other}/mlflow.db")
+    record()
+    assert len(runs(project)[1]) == 1
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert open_store(project).client.get_experiment_by_name("coarsen") is None
+    monkeypatch.setenv("DVC_ROOT", str(other))  # as in `dvc exp run --temp`
+    record()
+    assert len(runs(other)[1]) == 2
+
+
+def test_only_a_long_run_has_system_metrics(project, monkeypatch):
+    record()
+    monkeypatch.setattr(live, "SYSTEM_METRICS_SECONDS", 0.0)
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.1")
+    with recorded("coarsen", "cnn", parameters={}):
+        time.sleep(0.5)
+    long, short = runs(project)[1]
+    assert "system/cpu_utilization_percentage" in long.data.metrics
+    assert not any(name.startswith("system/") for name in short.data.metrics)
+
+
+def test_a_deleted_experiment_is_a_sentence(project):
+    store = open_store(project)
+    store.client.delete_experiment(store.experiment("coarsen"))
+    with pytest.raises(KadanoffError, match="experiment 'coarsen' is deleted; bring it back with"):
+        store.experiment("coarsen")
+
+
+# torch warns of a buffer it only reads
+@pytest.mark.filterwarnings("ignore:The given buffer is not writable:UserWarning")
+def test_the_logged_model_gives_the_same_output(project):
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 4, 3, padding=1, padding_mode="circular"), torch.nn.Dropout(), torch.nn.AvgPool2d(2)
+    )
+    (project / "cnn.safetensors").write_bytes(b"weights")
+    with recorded("coarsen", "cnn", parameters={}) as run:
+        run.model("cnn.safetensors", network, torch.ones(1, 1, 8, 6))
+    assert network.training
+    client, [run] = runs(project)
+    [output] = run.outputs.model_outputs
+    artifacts = project / "mlartifacts/coarsen/models" / output.model_id / "artifacts"
+    assert [path.name for path in (artifacts / "data").iterdir()] == ["model.pt2"]
+    mlflow.set_tracking_uri(open_store(project).uri)
+    loaded = mlflow.pyfunc.load_model(f"models:/{output.model_id}")
+    assert str(loaded.metadata.signature.inputs) == "[Tensor('float32', (-1, 1, 8, 6))]"
+    assert str(loaded.metadata.signature.outputs) == "[Tensor('float32', (-1, 1, 4, 3))]"
+    spins = np.sign(np.random.default_rng(1).normal(size=(5, 1, 8, 6))).astype("float32")
+    with torch.no_grad():
+        expected = network.eval()(torch.from_numpy(spins)).numpy()
+        module = mlflow.pytorch.load_model(f"models:/{output.model_id}")
+        np.testing.assert_array_equal(module(torch.from_numpy(spins)).numpy(), expected)
+    np.testing.assert_array_equal(loaded.predict(spins), expected)
+    assert client.get_logged_model(output.model_id).status == "READY"
+
+
+@pytest.mark.slow
+def test_eight_processes_start_a_fresh_store_at_once(project):
+    (project / "mlflow.db").unlink()
+    script = (
+        "import sys; from kadanoff.lab.records import recorded\n"
+        "with recorded('coarsen', sys.argv[1], parameters={}) as run: run.epoch(0, loss=1)\n"
+    )
+    commands = [[sys.executable, "-c", script, f"v{number}"] for number in range(8)]
+    processes = [subprocess.Popen(command, cwd=project, stderr=subprocess.PIPE) for command in commands]
+    assert [process.communicate()[1] for process in processes] == [b""] * 8
+    found = runs(project)[1]
+    assert sorted(run.info.run_name for run in found) == [f"v{number}" for number in range(8)]
+    assert {run.info.status for run in found} == {"FINISHED"}
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def test_a_taken_port_is_a_sentence(project):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(KadanoffError, match=f"port {port} on 127.0.0.1 is not free"):
+            serve(project, port)
+
+
+def test_a_server_of_its_own_is_not_served_again(project, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
+    with pytest.raises(KadanoffError, match="open it in a browser"):
+        serve(project)
+
+
+@pytest.mark.slow
+def test_the_user_interface_shows_a_run_to_this_machine_only(project):
+    record()
+    run_id = runs(project)[1][0].info.run_id
+    port = free_port()
+    script = f"from pathlib import Path; from kadanoff.lab.tracking import serve; serve(Path('.'), {port})"
+    process = subprocess.Popen([sys.executable, "-c", script], cwd=project, stdout=subprocess.PIPE)
+    try:
+        address = f"http://127.0.0.1:{port}/get-artifact?path=history.png&run_uuid={run_id}"
+        assert wait_for(address).startswith(b"\x89PNG")
+        listening = subprocess.run(["ss", "-ltn"], capture_output=True, text=True, check=False).stdout
+        assert f"0.0.0.0:{port}" not in listening
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+def wait_for(address, seconds=60):
+    for _ in range(seconds * 5):
+        try:
+            with urllib.request.urlopen(address) as answer:
+                return answer.read()
+        except OSError:
+            time.sleep(0.2)
+    pytest.fail(f"{address} does not answer")
