@@ -18,7 +18,6 @@ class Section(BaseModel):
 
 
 SectionType = TypeVar("SectionType", bound=Section)
-Side = Field(ge=2)
 
 
 class Dataset(Section):
@@ -59,6 +58,19 @@ class Dataset(Section):
         """The lattice that this dataset lives on."""
         size = self.size if isinstance(self.size, int) else (self.size[0], self.size[1])
         return Lattice.of(size, self.boundary, self.coupling, self.dimension)
+
+
+class Training(Section):
+    """How a network is trained: the settings of `kadanoff.learning.fit`."""
+
+    seed: int
+    epochs: int = Field(gt=0)
+    batch_size: int = Field(gt=0)
+    learning_rate: float = Field(gt=0)
+    weight_decay: float = Field(ge=0)
+    plateau_patience: int = Field(ge=0)
+    plateau_factor: float = Field(gt=0, lt=1)
+    early_stopping_patience: int = Field(gt=0)
 
 
 def validated(model: type[SectionType], values: Any, where: str) -> SectionType:

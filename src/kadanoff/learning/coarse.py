@@ -1,20 +1,36 @@
-"""What the coarse-graining study measures of a prediction: errors, figures, and the physics that is kept."""
+"""Coarse-graining measured: errors against the block average, and the physics that is kept."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kadanoff.errors import KadanoffError
+from kadanoff.lab.store import Ensemble
 from kadanoff.learning.metrics import (
     correlation_summary,
     magnetization_rmse,
     site_errors,
     spatial_correlation,
 )
+from kadanoff.spins.blocking import average
+from kadanoff.spins.exact import T_C
 from kadanoff.spins.observables import two_point
 from kadanoff.spins.statistics import Estimate, jackknife
 
-Array = NDArray[np.float32]
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Coarsener:
+    """A network or a fixed rule, by what it does to configurations (n, y, x) -> (n, y/block, x/block)."""
+
+    apply: Callable[[Array], Array]
+    block: int
+    dataset: str
+    parameters: int = 0
 
 
 def errors(prediction: Array, target: Array) -> dict[str, Any]:
@@ -26,6 +42,22 @@ def errors(prediction: Array, target: Array) -> dict[str, Any]:
     }
 
 
+def critical_spins(ensemble: Ensemble) -> Array:
+    """The configurations (n, y, x) of a dataset at T_c.
+
+    Raises
+    ------
+    KadanoffError
+        If it has none.
+    """
+    index = int(np.abs(ensemble.temperatures - T_C).argmin())
+    if abs(ensemble.temperatures[index] - T_C) > 1e-9:
+        raise KadanoffError(
+            f"{ensemble.provenance.get('name')} has no temperature {T_C!r} (T_c); add it and simulate again."
+        )
+    return ensemble.read(index)
+
+
 def kept_correlations(prediction: Array, target: Array) -> list[Estimate]:
     """G(r) of the predictions divided by that of the targets, for r = 0 to half of the side.
 
@@ -35,10 +67,21 @@ def kept_correlations(prediction: Array, target: Array) -> list[Estimate]:
     pairs = np.stack([two_point(prediction), two_point(target)], axis=1)  # (configuration, 2, r)
 
     def ratio(distance: int) -> Estimate:
-        def function(samples: NDArray) -> float:
+        def function(samples: Array) -> float:
             means = samples[:, :, distance].mean(axis=0)
             return float(means[0] / means[1])
 
         return jackknife(function, pairs)
 
     return [ratio(distance) for distance in range(pairs.shape[2])]
+
+
+def at_criticality(coarsener: Coarsener, ensemble: Ensemble) -> tuple[Estimate, list[Estimate]] | None:
+    """(mean squared error per site, kept correlations) at T_c; None if the lattice has another size than it takes."""
+    spins = critical_spins(ensemble)
+    try:
+        prediction = coarsener.apply(spins)
+    except KadanoffError:
+        return None
+    target = average(spins, coarsener.block)
+    return site_errors(prediction, target)["mse"], kept_correlations(prediction, target)

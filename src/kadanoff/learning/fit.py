@@ -1,8 +1,7 @@
 """The one training loop: Adam, a plateau schedule, and the best validation weights kept.
 
-The same seed gives the same bytes of weights on the same machine with the same number of threads, also after the
-training was killed and went on from its checkpoint. The initial weights are the caller's: build the network under
-`randomness.seeded`.
+The same settings give the same bytes of weights on the same machine, also after the training was killed and went on
+from its checkpoint. The initial weights are the caller's: build the network under `randomness.seeded`.
 """
 
 import time
@@ -48,7 +47,7 @@ def fit(
     loss
         Mean loss of a batch; by default the squared error per site.
     device
-        A PyTorch device, or ``auto``: a CUDA GPU if there is one, else the CPU.
+        ``cpu``, ``cuda`` (or ``cuda:1``, ...), or ``auto``: a CUDA GPU if there is one, else the CPU.
     on_epoch
         Called with every finished epoch, for logs and progress.
     checkpoint, checkpoint_seconds
@@ -104,9 +103,10 @@ def _device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        return torch.empty(0, device=name).device
+        device = torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:  # a build without CUDA asserts
         reason = str(error).splitlines()[0]
-        raise KadanoffError(
-            f"device is {name!r}, which this PyTorch cannot use: {reason} Take 'auto' or 'cpu'."
-        ) from error
+        raise KadanoffError(f"device is {name!r}, which cannot be used here: {reason} Take 'auto' or 'cpu'.") from error
+    if device.type not in ("cpu", "cuda"):
+        raise KadanoffError(f"device is {name!r}; training is repeatable on 'cpu' and 'cuda' only. Take one of them.")
+    return device

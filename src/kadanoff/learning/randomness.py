@@ -21,9 +21,10 @@ def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
 
     Wrap the building of a network to make its initial weights repeatable.
     """
-    on_gpu = torch.device(device).type == "cuda"
-    with torch.random.fork_rng(devices=[device] if on_gpu else []):
+    gpus = [device] if torch.device(device).type == "cuda" else []
+    with torch.random.fork_rng(devices=gpus):
         torch.default_generator.manual_seed(seed)
-        if on_gpu:
-            torch.cuda.manual_seed(seed)
+        for gpu in gpus:
+            with torch.cuda.device(gpu):
+                torch.cuda.manual_seed(seed)
         yield

@@ -5,7 +5,7 @@ The batches and the dropout of an epoch depend on (seed, epoch) alone, so nothin
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, astuple, dataclass
 from typing import Any
 
@@ -37,6 +37,9 @@ class Settings:
         The learning rate is multiplied by the factor after more than this many epochs without improvement.
     early_stopping_patience
         Training ends after this many epochs without improvement.
+    threads
+        CPU threads. They are part of the settings because the rounding of a sum depends on their number; small
+        networks gain little from a second one, and lose much when something else wants its core.
     """
 
     seed: int
@@ -47,6 +50,7 @@ class Settings:
     plateau_patience: int = 5
     plateau_factor: float = 0.5
     early_stopping_patience: int = 15
+    threads: int = 1
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,7 @@ class Training:
         """
         number = len(self.history) + 1
         rate = self.optimizer.param_groups[0]["lr"]
-        with _repeatable_convolutions():
+        with _threads(self.settings.threads), _repeatable_convolutions():
             epoch = Epoch(number, self._train(train, number), self._validate(validation), rate)
         if not math.isfinite(epoch.validation_loss):
             raise KadanoffError(
@@ -169,6 +173,16 @@ class Training:
         self.schedule.load_state_dict(state["schedule"])
         self.best_weights = state["best_weights"]
         self.history = [Epoch(*epoch) for epoch in state["history"]]
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _repeatable_convolutions() -> AbstractContextManager[None]:

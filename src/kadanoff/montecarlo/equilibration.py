@@ -100,7 +100,7 @@ def sweeps_needed(dataset: Dataset, pilots: list[Pilot]) -> int:
     )
     if not worst.resolved:
         raise KadanoffError(
-            f"sweeps is {asked}, but the autocorrelation time at {place} is more than {worst.tau:.0f} sweeps: the pilot "
+            f"sweeps is {asked}, but the autocorrelation time at {place} is over {worst.tau:.0f} sweeps: the pilot "
             f"chains did not come to equilibrium. Give more sweeps, {remedy}"
         )
     raise KadanoffError(

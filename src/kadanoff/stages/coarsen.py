@@ -1,14 +1,27 @@
-"""Stage `coarsen`: train one network to do what a block rule does; models/coarsen/VARIANT.safetensors."""
+"""Stage `coarsen`: train one network to average blocks; models/coarsen/VARIANT.safetensors."""
 
 from pathlib import Path
 
+import numpy as np
 from pydantic import Field
+from torch import nn
 
+from kadanoff.lab.figures import draw_history, draw_predictions
+from kadanoff.lab.files import working_folder
 from kadanoff.lab.params import Section, Training, section, validated
+from kadanoff.lab.records import Recorder, recorded
+from kadanoff.lab.store import open_dataset
+from kadanoff.learning.apply import predict
+from kadanoff.learning.checkpoints import Recipe, save_model
+from kadanoff.learning.coarse import errors
+from kadanoff.learning.data import CoarseTask, coarse_task
+from kadanoff.learning.fit import Epoch, Fit, Settings, fit
+from kadanoff.learning.randomness import derived_seed, seeded
+from kadanoff.networks.registry import build
 
 
 class Variant(Section):
-    """What is trained on what; other keys of an entry override `coarsen.training`."""
+    """What is trained on what; the other keys of an entry override `coarsen.training`."""
 
     network: str
     dataset: str
@@ -23,9 +36,53 @@ def read_variant(root: Path, name: str) -> tuple[Variant, Training]:
     KadanoffError
         If the entry is missing or a key breaks a rule.
     """
-    where = f"coarsen.variants.{name}"
-    raw = section(root, "coarsen", "variants", name)
-    own = {key: value for key, value in raw.items() if key not in Training.model_fields}
+    where, raw = f"coarsen.variants.{name}", section(root, "coarsen", "variants", name)
     override = {key: value for key, value in raw.items() if key in Training.model_fields}
-    shared = section(root, "coarsen", "training")
-    return validated(Variant, own, where), validated(Training, shared | override, where)
+    own = {key: value for key, value in raw.items() if key not in override}
+    training = section(root, "coarsen", "training") | override
+    return validated(Variant, own, where), validated(Training, training, where if override else "coarsen.training")
+
+
+def coarsen(root: Path, name: str) -> None:
+    """Write models/coarsen/NAME.safetensors and the record reports/coarsen/NAME."""
+    variant, training = read_variant(root, name)
+    source = root / "data" / f"{variant.dataset}.zarr"
+    weights = root / "models" / "coarsen" / f"{name}.safetensors"
+    parameters = variant.model_dump() | training.model_dump()
+    task = coarse_task(open_dataset(source), variant.block, training.seed)
+    arguments = {"block": variant.block, "size": task.spins.shape[-1]}
+    with seeded(derived_seed(training.seed)):
+        network = build(variant.network, **arguments)
+    with (
+        working_folder("coarsen", name, parameters) as folder,
+        recorded("coarsen", name, parameters=parameters, inputs=[source]) as record,
+    ):
+        found = train(network, task, training, record, folder)
+        recipe = Recipe(variant.network, arguments, {"rule": "average", "dataset": variant.dataset, **parameters})
+        save_model(weights, network, recipe)
+        measure(network, task, found, record)
+        record.model(weights, network, task.pair(task.split.test[:4])[0].float())
+
+
+def train(network: nn.Module, task: CoarseTask, training: Training, record: Recorder, folder: Path) -> Fit:
+    """Train in place, with live epochs; an interrupted training goes on from `folder`."""
+
+    def on_epoch(epoch: Epoch) -> None:
+        losses = {"train_loss": epoch.train_loss, "validation_loss": epoch.validation_loss}
+        record.epoch(epoch.epoch, **losses, learning_rate=epoch.learning_rate)
+
+    settings = Settings(**training.model_dump())
+    train_pair, validation_pair = task.pair(task.split.train), task.pair(task.split.validation)
+    return fit(network, train_pair, validation_pair, settings, on_epoch=on_epoch, checkpoint=folder)
+
+
+def measure(network: nn.Module, task: CoarseTask, found: Fit, record: Recorder) -> None:
+    """Put errors on the validation and the test configurations, and figures, into the record."""
+    parts = {"validation": task.split.validation, "test": task.split.test}
+    for part, rows in parts.items():
+        record.metrics({part: errors(predict(network, task.spins[rows]), task.target[rows])})
+    parameters = sum(weights.numel() for weights in network.parameters())
+    record.metrics({"parameters": parameters, "epochs": len(found.history), "best_epoch": found.best.epoch})
+    draw_history(record, found.history)
+    shown = np.sort(task.split.test)[:: max(1, len(task.split.test) // 3)][:3]
+    draw_predictions(record, task.spins[shown], task.target[shown], {"prediction": predict(network, task.spins[shown])})

@@ -81,4 +81,4 @@ def _draw_magnetization(axis: Any, rows: list[dict[str, Any]], lattice: Lattice,
     values, errors = ([row[f"absolute_magnetization{end}"] for row in rows] for end in ("", "_error"))
     axis.errorbar(temperatures, values, errors, fmt="o", ms=4, color="C3", label="simulated")
     axis.set(xlabel=r"temperature $T$ ($|J|/k_B$)", ylabel=r"$\langle|m|\rangle$ per site", ylim=(-0.03, 1.05))
-    axis.legend()
+    axis.legend(loc="upper right")

@@ -4,6 +4,13 @@
 `serve` opens the user interface.
 """
 
+import os
+
+# read when mlflow is imported: no usage reports, and no minutes of silent retries when a server is down
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+
 from kadanoff.lab.tracking.serve import serve
 from kadanoff.lab.tracking.sync import SyncReport, sync
 

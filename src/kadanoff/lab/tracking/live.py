@@ -9,8 +9,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Metric
+
 from kadanoff.lab.runinfo import RunInfo
-from kadanoff.lab.tracking.store import Metric, clean, milliseconds, open_store, store_root
+from kadanoff.lab.tracking.store import clean, milliseconds, open_store, store_root
 
 FLUSH_SECONDS = 2.0  # an epoch may take milliseconds, and one call to the store takes three
 SYSTEM_METRICS_SECONDS = 50.0  # the first sample follows ten seconds later: short runs have none
@@ -56,8 +58,6 @@ class LiveRun:
 
         It is stored as an exported graph, not as a pickle: loading it runs no code of its own.
         """
-        from mlflow.entities import LoggedModelOutput, LoggedModelStatus
-
         client = self._store.client
         name = PurePosixPath(weights).stem.replace(".", "-")
         logged = client.create_logged_model(
@@ -90,6 +90,7 @@ def _save_model(folder: Path, module: Any, example: Any, logged: Any) -> None:
     with warnings.catch_warnings():
         # of MLflow about its own type hints
         warnings.filterwarnings("ignore", ".*Any type hint is inferred as AnyType", UserWarning)
+        import mlflow.pyfunc
         import mlflow.pytorch
 
     spins = torch.as_tensor(example, dtype=torch.float32, device="cpu").detach()[:2]

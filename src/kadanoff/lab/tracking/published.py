@@ -131,10 +131,17 @@ def _read_history(path: Path) -> list[tuple[int, dict[str, float]]]:
         rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")), strict=True))
         return [
             (
-                int(row["epoch"]),
+                _epoch(row["epoch"]),
                 {name: float(value) for name, value in row.items() if name != "epoch" and value},
             )
             for row in rows
         ]
     except (ValueError, KeyError, TypeError, csv.Error) as error:
         raise KadanoffError(f"{path} is not a table of numbers with a column `epoch` ({error}).") from error
+
+
+def _epoch(text: str) -> int:
+    epoch = int(text)
+    if not 0 <= epoch < 2**53:
+        raise ValueError(f"epoch {epoch}")
+    return epoch

@@ -6,31 +6,27 @@ import os
 import re
 import socket
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import psutil
 from filelock import FileLock
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 
 from kadanoff.errors import KadanoffError
 from kadanoff.lab.files import project_root
 from kadanoff.lab.runinfo import Input, RunInfo, flatten
-
-# read when mlflow is imported: no usage reports, and no minutes of silent retries when a server is down
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
-
-from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
-from mlflow.exceptions import MlflowException
-
 from kadanoff.lab.tracking.dataset import DvcSource
 
+LOCK = "mlflow.db.lock"
+LOCK_SECONDS = 120  # a process that hangs must not stop the others for good
 METRICS_PER_BATCH = 1000  # MLflow's limits
-OTHERS_PER_BATCH = 100
+PARAMETERS_PER_BATCH = 100
+LONGEST_NAME = 250
 
 
 @dataclass(frozen=True)
@@ -49,7 +45,7 @@ class Store:
         KadanoffError
             If a user has deleted it.
         """
-        with FileLock(self.root / "mlflow.db.lock"):
+        with FileLock(self.root / LOCK, LOCK_SECONDS):
             found = self.client.get_experiment_by_name(name)
             if found is None:
                 return self.client.create_experiment(name, self._artifacts(name))
@@ -72,15 +68,22 @@ class Store:
             tags={**describe(info), **owner(), **tags},
             run_name=_run_name(info),
         )
-        parameters = [
-            Param(clean(name), value if isinstance(value, str) else json.dumps(value))
-            for name, value in flatten(info.parameters).items()
-        ]
-        for batch in batches(parameters, OTHERS_PER_BATCH):
-            self.client.log_batch(run.info.run_id, params=batch)
-        if info.inputs:
-            self.client.log_inputs(run.info.run_id, [_dataset(item) for item in info.inputs])
+        with self.all_or_nothing(run.info.run_id):
+            parameters = {clean(name): value for name, value in flatten(info.parameters).items()}
+            for batch in batches(list(parameters.items()), PARAMETERS_PER_BATCH):
+                self.client.log_batch(run.info.run_id, params=[Param(name, _text(value)) for name, value in batch])
+            if info.inputs:
+                self.client.log_inputs(run.info.run_id, [_dataset(item) for item in info.inputs])
         return run.info.run_id
+
+    @contextmanager
+    def all_or_nothing(self, run_id: str) -> Iterator[None]:
+        """Delete the run if the block fails."""
+        try:
+            yield
+        except BaseException:
+            self.client.delete_run(run_id)
+            raise
 
     def log_metrics(self, run_id: str, metrics: Iterable[Metric]) -> None:
         """Append metrics, in batches of the size that MLflow takes."""
@@ -123,7 +126,7 @@ def open_store(root: Path) -> Store:
     for noisy in ("mlflow", "alembic"):  # what matters arrives as an exception
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
     uri = store_uri(root)
-    with FileLock(root / "mlflow.db.lock"), warnings.catch_warnings():
+    with FileLock(root / LOCK, LOCK_SECONDS), warnings.catch_warnings():
         # MLflow uses a loader that SQLAlchemy 2.1 deprecates
         warnings.filterwarnings("ignore", "The ``noload`` loader strategy", DeprecationWarning)
         return Store(root, uri, MlflowClient(uri))
@@ -158,7 +161,7 @@ def owner() -> dict[str, str]:
 def clean(name: str) -> str:
     """`name` as MLflow allows it for a parameter or metric."""
     parts = (re.sub(r"[^\w.\- :]", "_", part) for part in name.split("/"))
-    return "/".join("_" if part in ("", ".", "..") else part for part in parts)
+    return "/".join("_" if part in ("", ".", "..") else part for part in parts)[:LONGEST_NAME]
 
 
 def milliseconds(seconds: float) -> int:
@@ -169,6 +172,10 @@ def milliseconds(seconds: float) -> int:
 def batches(items: list[Any], size: int) -> Iterable[list[Any]]:
     """Consecutive parts of `items`, each of at most `size`."""
     return (items[first : first + size] for first in range(0, len(items), size))
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _run_name(info: RunInfo) -> str:
@@ -189,6 +196,3 @@ def _dataset(item: Input) -> DatasetInput:
         source=source.to_json(),
     )
     return DatasetInput(entity, [InputTag("mlflow.data.context", "input")])
-
-
-__all__ = ["MlflowException", "Store", "open_store"]

@@ -10,11 +10,12 @@ from typing import Any
 import psutil
 from filelock import FileLock
 from mlflow.entities import Metric, Run, ViewType
+from mlflow.exceptions import MlflowException
 
 from kadanoff.errors import KadanoffError
 from kadanoff.lab.dvclock import lock_key, outputs, read_lock
 from kadanoff.lab.tracking.published import Published, find_records, read_record
-from kadanoff.lab.tracking.store import MlflowException, Store, clean, milliseconds, open_store
+from kadanoff.lab.tracking.store import Store, clean, milliseconds, open_store
 
 
 @dataclass
@@ -139,15 +140,12 @@ def _adopt(store: Store, run: Run, record: Published, tags: Mapping[str, str]) -
 def _import(store: Store, record: Published, tags: Mapping[str, str]) -> None:
     """Write a record as a finished run. Its key comes last: an import that was killed is done again."""
     run_id = store.create_run(record.info, {"kadanoff.origin": "record"})
-    try:
+    with store.all_or_nothing(run_id):
         store.log_metrics(run_id, _metrics(record))
         for file in record.artifacts:
             store.client.log_artifact(run_id, str(file))
         store.set_tags(run_id, tags)
         store.client.set_terminated(run_id, "FINISHED", _end(record))
-    except BaseException:
-        store.client.delete_run(run_id)
-        raise
 
 
 def _metrics(record: Published) -> list[Metric]:
@@ -184,7 +182,9 @@ def _alive(run: Run) -> bool:
         owner = json.loads(run.data.tags["kadanoff.process"])
         if owner["host"] != socket.gethostname():
             return True
-        return abs(psutil.Process(owner["pid"]).create_time() - owner["started"]) < 2
+        process = psutil.Process(owner["pid"])
+        same = abs(process.create_time() - owner["started"]) < 2  # seconds; else the number was given out again
+        return same and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
     except (KeyError, ValueError, TypeError):
