@@ -9,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from kadanoff.errors import KadanoffError
-from kadanoff.lab.dvclock import folder_md5, read_lock
+from kadanoff.lab.records.dvclock import folder_md5, read_lock
 from kadanoff.lab.records import recorded
 from kadanoff.spins.statistics import Estimate
 

@@ -3,7 +3,7 @@
 import sys
 from typing import TYPE_CHECKING, Any
 
-from kadanoff.lab.runinfo import RunInfo
+from kadanoff.lab.records.runinfo import RunInfo
 
 if TYPE_CHECKING:
     from kadanoff.lab.tracking.live import LiveRun

@@ -66,6 +66,12 @@ def absent_bonds(lattice: Lattice) -> NDArray[np.int64]:
     return 4 - sum((bond != 0).astype(np.int64) for bond in bonds)
 
 
+@lru_cache(maxsize=64)
+def absent_counts(lattice: Lattice) -> tuple[int, ...]:
+    """The different values of `absent_bonds`."""
+    return tuple(np.flatnonzero(np.bincount(absent_bonds(lattice).ravel())).tolist())
+
+
 def _edge(bond: int, ghost: int, coupling: int, lanes: np.uint64) -> list[np.uint64]:
     """Lanes of an edge that wrap, that mirror, and that flip; lanes not on the edge of the lattice wrap."""
     inside = lanes ^ ALL

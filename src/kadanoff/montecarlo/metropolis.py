@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from kadanoff.errors import KadanoffError
 from kadanoff.montecarlo.checkerboard import (
     MARGIN,
-    absent_bonds,
+    absent_counts,
     board,
     fill_columns,
     fill_rows,
@@ -55,7 +55,7 @@ def acceptance(lattice: Lattice, temperature: float, field: float) -> Rule:
     fixed direction: walls form and vanish in pairs of opposite directions, and the number that go right minus
     the number that go left could never change.
     """
-    counts = {2 * u + a for a in np.unique(absent_bonds(lattice)).tolist() for u in range(5 - a)}
+    counts = {2 * u + a for a in absent_counts(lattice) for u in range(5 - a)}
     spins = (-1, 1) if field else (0,)
     costs = {(k, s): 2 * (4 - k) + 2 * field * s for k in sorted(counts) for s in spins}
     free = 1 << (THRESHOLD_BITS - 1 if min(lattice.shape) <= 2 else THRESHOLD_BITS)

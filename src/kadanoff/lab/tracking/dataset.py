@@ -7,7 +7,7 @@ from mlflow.data.dataset_source import DatasetSource
 from mlflow.data.dataset_source_registry import register_dataset_source
 
 from kadanoff.errors import KadanoffError
-from kadanoff.lab.dvclock import outputs, read_lock
+from kadanoff.lab.records.dvclock import outputs, read_lock
 from kadanoff.lab.files import project_root
 
 

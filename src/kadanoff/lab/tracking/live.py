@@ -11,7 +11,7 @@ from typing import Any
 
 from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Metric
 
-from kadanoff.lab.runinfo import RunInfo
+from kadanoff.lab.records.runinfo import RunInfo
 from kadanoff.lab.tracking.store import clean, milliseconds, open_store, store_root
 
 FLUSH_SECONDS = 2.0  # an epoch may take milliseconds, and one call to the store takes three

@@ -13,8 +13,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from kadanoff.errors import KadanoffError
-from kadanoff.lab.dvclock import folder_md5
-from kadanoff.lab.runinfo import RunInfo, flatten
+from kadanoff.lab.records.dvclock import folder_md5
+from kadanoff.lab.records.runinfo import RunInfo, flatten
 
 MEGABYTE = 2**20
 LARGEST_FILE = 16 * MEGABYTE

@@ -19,7 +19,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunT
 
 from kadanoff.errors import KadanoffError
 from kadanoff.lab.files import project_root
-from kadanoff.lab.runinfo import Input, RunInfo, flatten
+from kadanoff.lab.records.runinfo import Input, RunInfo, flatten
 from kadanoff.lab.tracking.dataset import DvcSource
 
 LOCK = "mlflow.db.lock"

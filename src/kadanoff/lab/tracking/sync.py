@@ -13,7 +13,7 @@ from mlflow.entities import Metric, Run, ViewType
 from mlflow.exceptions import MlflowException
 
 from kadanoff.errors import KadanoffError
-from kadanoff.lab.dvclock import lock_key, outputs, read_lock
+from kadanoff.lab.records.dvclock import lock_key, outputs, read_lock
 from kadanoff.lab.tracking.published import Published, find_records, read_record
 from kadanoff.lab.tracking.store import Store, clean, milliseconds, open_store
 
