@@ -78,11 +78,11 @@ def copy_project(target: Path) -> Project:
 def shrink(params: dict) -> dict:
     """The same sections with tiny numbers."""
     for name, dataset in params["datasets"].items():
-        size = {"coarsen24": 12, "coarsen_critical32": 16, "coarsen_critical64": 32}.get(name, 8)
+        size = {"coarsen12": 12, "coarsen_critical32": 16, "coarsen_critical64": 32}.get(name, 8)
         dataset.update(TINY, size=size)
     params["datasets"]["coarsen_curve"]["samples"] = 40
     params["coarsen"]["training"].update(epochs=2)
-    params["coarsen_curve"].update(configurations=[10, 40], steps=20)
+    params["coarsen_curve"].update(configurations=[10, 40], steps={"cnn": 20, "mlp": 20})
     return params
 
 

@@ -39,7 +39,7 @@ def best_ns(run: Callable[[], object], updates: int) -> float:
 
 
 def kadanoff_ns(sampler: str, size: int, chains: int, sweeps: int, threads: int) -> float:
-    """ns per site and sweep of `chains` chains in each of some threads, packing and unpacking included."""
+    """Ns per site and sweep of `chains` chains in each of some threads, packing and unpacking included."""
     lattice, key, advance = Lattice(size, size), np.uint64(1), SAMPLERS[sampler]
     spins = np.ones((threads, chains, size, size), np.int8)
 

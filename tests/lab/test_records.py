@@ -9,8 +9,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from kadanoff.errors import KadanoffError
-from kadanoff.lab.records.dvclock import folder_md5, read_lock
 from kadanoff.lab.records import recorded
+from kadanoff.lab.records.dvclock import folder_md5, read_lock
 from kadanoff.spins.statistics import Estimate
 
 MD5 = "0123456789abcdef0123456789abcdef.dir"

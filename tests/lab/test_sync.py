@@ -10,8 +10,8 @@ import yaml
 from mlflow.entities import ViewType
 
 from kadanoff.errors import KadanoffError
-from kadanoff.lab.records.dvclock import folder_md5
 from kadanoff.lab.records import recorded
+from kadanoff.lab.records.dvclock import folder_md5
 from kadanoff.lab.tracking import sync
 from kadanoff.lab.tracking.store import open_store
 

@@ -1,4 +1,4 @@
-"""Lanes in and out of words, lazy comparison against whole random numbers, and vectors against NumPy."""
+"""Lanes in and out of words, comparison by planes against whole numbers, and vectors against NumPy."""
 
 import operator
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numba import njit
 
-from kadanoff.montecarlo.multispin import ALL, below, pack, unpack
-from kadanoff.montecarlo.rng import philox, stream_key, threshold
+from kadanoff.montecarlo.multispin import ALL, NONE, compare_plane, pack, plane_of, unpack
+from kadanoff.montecarlo.rng import THRESHOLD_BITS, philox, stream_key, threshold
 from kadanoff.montecarlo.simd import WIDTH, any_bit, counting, load, splat, store
 
 KEY = stream_key(2, "multispin")
@@ -25,34 +25,23 @@ def test_pack_and_unpack(lanes):
     np.testing.assert_array_equal(again, spins)
 
 
-def random_numbers(c0, c1, c3):
-    """The 32-bit numbers of 64 lanes."""
-    r = np.zeros(64, np.uint64)
-    for pair in range(16):
-        for word in philox(KEY, np.uint64(c0), np.uint64(c1), np.uint64(pair), np.uint64(c3)):
-            r = r * np.uint64(2) + (word >> np.arange(64, dtype=np.uint64) & np.uint64(1))
-    return r
+@njit
+def compare(threshold, planes):
+    less, undecided = NONE, ALL
+    for n in range(THRESHOLD_BITS):
+        less, undecided = compare_plane(less, undecided, planes[n], plane_of(threshold, n))
+    return less, undecided
 
 
-def test_below_is_the_comparison_of_whole_numbers():
-    lanes = np.uint64(0xFFFF0000FFFFFFFF)
-    chosen = lanes >> np.arange(64, dtype=np.uint64) & np.uint64(1) > 0
-    for c0 in range(40):
-        r = random_numbers(c0, 3, 5)
-        # Its own values are the thresholds on which all 32 planes matter.
-        for t in (0, 1, 2**31, 2**32 - 1, 2**32, threshold(4, 2.269), int(r[9]), int(r[9]) + 1):
-            found = below(np.uint64(t), lanes, KEY, np.uint64(c0), np.uint64(3), np.uint64(5))
-            expected = sum(1 << lane for lane in range(64) if chosen[lane] and r[lane] < t)
-            assert found == expected
-
-
-def test_below_has_the_right_probability():
-    t = threshold(2, 2.269)
-    count = sum(
-        int(below(np.uint64(t), ALL, KEY, np.uint64(n), np.uint64(0), np.uint64(0))).bit_count() for n in range(4000)
-    )
-    p, n = t / 2**32, 64 * 4000
-    assert abs(count - p * n) < 4 * np.sqrt(n * p * (1 - p))
+def test_comparison_by_planes_is_that_of_whole_numbers():
+    planes = np.random.default_rng(0).integers(0, 2**64, THRESHOLD_BITS, np.uint64)
+    lanes = np.arange(64, dtype=np.uint64)
+    r = [int("".join(str(plane >> lane & np.uint64(1)) for plane in planes), 2) for lane in lanes]
+    # Their own values are the thresholds for which all 32 planes matter.
+    for t in (0, 1, 2**31, 2**32 - 1, threshold(4, 2.269), *r, *(number + 1 for number in r)):
+        less, equal = compare(np.uint64(t), planes)
+        assert less == sum(1 << lane for lane in range(64) if r[lane] < t)
+        assert equal == sum(1 << lane for lane in range(64) if r[lane] == t)
 
 
 @pytest.mark.parametrize("operation", ["and_", "or_", "xor", "add", "mul"])

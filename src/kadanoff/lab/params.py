@@ -60,7 +60,7 @@ class Dataset(Section):
         return Lattice.of(size, self.boundary, self.coupling, self.dimension)
 
 
-class Training(Section):
+class TrainingParams(Section):
     """How a network is trained: the settings of `kadanoff.learning.fit`."""
 
     seed: int

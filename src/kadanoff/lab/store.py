@@ -5,7 +5,7 @@ import math
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -144,7 +144,7 @@ def _consolidate(path: Path) -> None:
 
 
 def _write_array(group: zarr.Group, name: str, values: NDArray, dimensions: tuple[str, ...]) -> None:
-    attributes = {"units": UNITS[name]} if name in UNITS else {}
+    attributes: dict[str, Any] = {"units": UNITS[name]} if name in UNITS else {}
     array = group.create_array(
         name,
         shape=values.shape,
@@ -216,8 +216,12 @@ def open_dataset(path: str | Path) -> Ensemble:
         _values(group, path, "energy", (temperatures, samples)),
         _values(group, path, "magnetization", (temperatures, samples)),
         _values(group, path, "autocorrelation_time", (temperatures,)),
-        dict(group.attrs["provenance"]),
+        _mapping(group.attrs.get("provenance")),
     )
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return dict(value) if isinstance(value, Mapping) else {}
 
 
 def _open_group(path: Path) -> zarr.Group:

@@ -63,6 +63,6 @@ def _stream(network: nn.Module, ensemble: Ensemble, path: Path, batch: int, orig
     output: zarr.Array = write_fields(path, (temperatures, samples, *shape), ensemble.temperatures, origin)
     with progress("apply", temperatures * samples) as advance:
         # a shard is written whole: a part would read and write it again
-        for temperature, window, spins in configurations(ensemble, output.shards[1]):
+        for temperature, window, spins in configurations(ensemble, (output.shards or output.chunks)[1]):
             output[temperature, window] = predict(network, spins, batch)
             advance(len(spins))

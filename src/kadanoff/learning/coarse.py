@@ -1,4 +1,4 @@
-"""Coarse-graining measured: errors against the block average, and the physics that is kept."""
+"""Coarse-graining measured: errors against a block rule, and the physics that is kept."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from kadanoff.learning.metrics import (
     site_errors,
     spatial_correlation,
 )
-from kadanoff.spins.blocking import average
+from kadanoff.spins.blocking import RULES
 from kadanoff.spins.exact import T_C
 from kadanoff.spins.observables import two_point
 from kadanoff.spins.statistics import Estimate, jackknife
@@ -25,9 +25,10 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Coarsener:
-    """A network or a fixed rule, by what it does to configurations (n, y, x) -> (n, y/block, x/block)."""
+    """A network or a fixed rule: configurations (n, y, x) -> (n, y/block, x/block), held against a block rule."""
 
     apply: Callable[[Array], Array]
+    rule: str
     block: int
     dataset: str
     parameters: int = 0
@@ -83,5 +84,5 @@ def at_criticality(coarsener: Coarsener, ensemble: Ensemble) -> tuple[Estimate, 
         prediction = coarsener.apply(spins)
     except KadanoffError:
         return None
-    target = average(spins, coarsener.block)
+    target = RULES[coarsener.rule](spins, coarsener.block)
     return site_errors(prediction, target)["mse"], kept_correlations(prediction, target)

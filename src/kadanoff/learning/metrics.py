@@ -1,11 +1,13 @@
 """How close a predicted coarse configuration is to the true one. All arrays are (configuration, y, x)."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from kadanoff.spins.statistics import Estimate
 
-Array = NDArray[np.float64]
+Array = NDArray[Any]
 
 
 def independent(values: Array) -> Estimate:
@@ -25,7 +27,7 @@ def site_errors(prediction: Array, target: Array) -> dict[str, Estimate]:
 
     The sums are what the report's tables call MSE and MAE (64 sites at L = 16, block 2).
     """
-    difference = prediction - target
+    difference = prediction.astype(np.float64) - target
     sites = difference[0].size
     squared = (difference**2).mean(axis=(1, 2))
     absolute = np.abs(difference).mean(axis=(1, 2))

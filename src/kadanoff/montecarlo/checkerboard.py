@@ -56,14 +56,8 @@ def layout(lattice: Lattice) -> str:
 
 def absent_bonds(lattice: Lattice) -> NDArray[np.int64]:
     """Number of absent bonds (4 minus neighbours, fixed ones included) of each site, int64[y, x]."""
-    bonds = [
-        lattice.right,
-        np.roll(lattice.right, 1, 1),
-        lattice.down,
-        np.roll(lattice.down, 1, 0),
-        lattice.ghost,
-    ]
-    return 4 - sum((bond != 0).astype(np.int64) for bond in bonds)
+    left, up = np.roll(lattice.right, 1, axis=1), np.roll(lattice.down, 1, axis=0)
+    return 4 - np.count_nonzero([lattice.right, left, lattice.down, up, lattice.ghost], axis=0)
 
 
 @lru_cache(maxsize=64)
@@ -137,7 +131,7 @@ def board(lattice: Lattice, lane: str) -> Board:
         coupling=NONE if lattice.coupling > 0 else ALL,
         edges=_edges(lattice, strips),
         absent=np.array([_separate(plane, columns) for plane in planes]),
-        regions=np.array([(y, rows, x // 2 // WIDTH * WIDTH, (end + 1) // 2) for y, rows, x, end in regions]),
+        regions=np.array([(y, last, x // 2 // WIDTH * WIDTH, (end + 1) // 2) for y, last, x, end in regions]),
         members=_members(regions, columns),
     )
 

@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from kadanoff.montecarlo.rng import THRESHOLD_BITS, philox
+from kadanoff.montecarlo.rng import THRESHOLD_BITS
 
 LANES = 64
 NONE = np.uint64(0)
@@ -58,23 +58,3 @@ def plane_of(threshold, plane):
 def compare_plane(less, undecided, random, threshold):
     """One plane of r < threshold: the lanes found less so far, and those still equal."""
     return less | (undecided & threshold & ~random), undecided & ~(random ^ threshold)
-
-
-@njit(cache=True, nogil=True)
-def below(threshold, lanes, key, c0, c1, c3):
-    """Lanes of the word `lanes` whose r is less than `threshold` (integer in [0, 2^32], of `rng.threshold`).
-
-    Planes 2n and 2n+1 of r are the Philox block at counter (c0, c1, n, c3), drawn only while a lane is
-    undecided: what a lane gets does not depend on how many planes its neighbours needed.
-    """
-    if threshold >> THRESHOLD_BITS:
-        return lanes
-    less = NONE
-    undecided = lanes
-    pair = 0
-    while undecided != NONE and pair < PAIRS:
-        first, second = philox(key, c0, c1, np.uint64(pair), c3)
-        less, undecided = compare_plane(less, undecided, first, plane_of(threshold, 2 * pair))
-        less, undecided = compare_plane(less, undecided, second, plane_of(threshold, 2 * pair + 1))
-        pair += 1
-    return less

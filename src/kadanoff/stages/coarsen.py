@@ -1,4 +1,4 @@
-"""Stage `coarsen`: train one network to average blocks; models/coarsen/VARIANT.safetensors."""
+"""Stage `coarsen`: train one network to apply a block rule; models/coarsen/VARIANT.safetensors."""
 
 from pathlib import Path
 
@@ -6,18 +6,19 @@ import numpy as np
 from pydantic import Field
 from torch import nn
 
-from kadanoff.lab.figures import draw_history, draw_predictions
 from kadanoff.lab.files import working_folder
-from kadanoff.lab.params import Section, Training, section, validated
+from kadanoff.lab.params import Section, TrainingParams, section, validated
 from kadanoff.lab.records import Recorder, recorded
 from kadanoff.lab.store import open_dataset
 from kadanoff.learning.apply import predict
 from kadanoff.learning.checkpoints import Recipe, save_model
 from kadanoff.learning.coarse import errors
 from kadanoff.learning.data import CoarseTask, coarse_task
-from kadanoff.learning.fit import Epoch, Fit, Settings, fit
+from kadanoff.learning.fit import Fit, fit
 from kadanoff.learning.randomness import derived_seed, seeded
+from kadanoff.learning.training import Epoch, Settings
 from kadanoff.networks.registry import build
+from kadanoff.stages.coarsen_figures import draw_history, draw_predictions
 
 
 class Variant(Section):
@@ -25,10 +26,11 @@ class Variant(Section):
 
     network: str
     dataset: str
+    rule: str
     block: int = Field(gt=1)
 
 
-def read_variant(root: Path, name: str) -> tuple[Variant, Training]:
+def read_variant(root: Path, name: str) -> tuple[Variant, TrainingParams]:
     """The entry `name` of coarsen.variants, and its training parameters.
 
     Raises
@@ -37,10 +39,12 @@ def read_variant(root: Path, name: str) -> tuple[Variant, Training]:
         If the entry is missing or a key breaks a rule.
     """
     where, raw = f"coarsen.variants.{name}", section(root, "coarsen", "variants", name)
-    override = {key: value for key, value in raw.items() if key in Training.model_fields}
+    override = {key: value for key, value in raw.items() if key in TrainingParams.model_fields}
     own = {key: value for key, value in raw.items() if key not in override}
     training = section(root, "coarsen", "training") | override
-    return validated(Variant, own, where), validated(Training, training, where if override else "coarsen.training")
+    return validated(Variant, own, where), validated(
+        TrainingParams, training, where if override else "coarsen.training"
+    )
 
 
 def coarsen(root: Path, name: str) -> None:
@@ -49,7 +53,7 @@ def coarsen(root: Path, name: str) -> None:
     source = root / "data" / f"{variant.dataset}.zarr"
     weights = root / "models" / "coarsen" / f"{name}.safetensors"
     parameters = variant.model_dump() | training.model_dump()
-    task = coarse_task(open_dataset(source), variant.block, training.seed)
+    task = coarse_task(open_dataset(source), variant.rule, variant.block, training.seed)
     arguments = {"block": variant.block, "size": task.spins.shape[-1]}
     with seeded(derived_seed(training.seed)):
         network = build(variant.network, **arguments)
@@ -58,13 +62,13 @@ def coarsen(root: Path, name: str) -> None:
         recorded("coarsen", name, parameters=parameters, inputs=[source]) as record,
     ):
         found = train(network, task, training, record, folder)
-        recipe = Recipe(variant.network, arguments, {"rule": "average", "dataset": variant.dataset, **parameters})
+        recipe = Recipe(variant.network, arguments, parameters)
         save_model(weights, network, recipe)
-        measure(network, task, found, record)
+        measure(name, network, task, found, record)
         record.model(weights, network, task.pair(task.split.test[:4])[0].float())
 
 
-def train(network: nn.Module, task: CoarseTask, training: Training, record: Recorder, folder: Path) -> Fit:
+def train(network: nn.Module, task: CoarseTask, training: TrainingParams, record: Recorder, folder: Path) -> Fit:
     """Train in place, with live epochs; an interrupted training goes on from `folder`."""
 
     def on_epoch(epoch: Epoch) -> None:
@@ -76,13 +80,13 @@ def train(network: nn.Module, task: CoarseTask, training: Training, record: Reco
     return fit(network, train_pair, validation_pair, settings, on_epoch=on_epoch, checkpoint=folder)
 
 
-def measure(network: nn.Module, task: CoarseTask, found: Fit, record: Recorder) -> None:
+def measure(name: str, network: nn.Module, task: CoarseTask, found: Fit, record: Recorder) -> None:
     """Put errors on the validation and the test configurations, and figures, into the record."""
     parts = {"validation": task.split.validation, "test": task.split.test}
     for part, rows in parts.items():
         record.metrics({part: errors(predict(network, task.spins[rows]), task.target[rows])})
     parameters = sum(weights.numel() for weights in network.parameters())
     record.metrics({"parameters": parameters, "epochs": len(found.history), "best_epoch": found.best.epoch})
-    draw_history(record, found.history)
+    draw_history(record, found.history, name if task.rule == "threshold" else None)
     shown = np.sort(task.split.test)[:: max(1, len(task.split.test) // 3)][:3]
     draw_predictions(record, task.spins[shown], task.target[shown], {"prediction": predict(network, task.spins[shown])})

@@ -4,16 +4,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from kadanoff.lab.params import Section, entry, section
-from kadanoff.lab.records import recorded
+from kadanoff.lab.records import Recorder, recorded
 from kadanoff.lab.store import Ensemble, open_dataset
 from kadanoff.learning.apply import predict
 from kadanoff.learning.checkpoints import load_model
 from kadanoff.learning.coarse import Coarsener, at_criticality, errors
 from kadanoff.learning.data import coarse_task
 from kadanoff.spins.blocking import RULES
+from kadanoff.spins.exact import T_C
 from kadanoff.stages.coarsen import read_variant
-from kadanoff.stages.coarsen_report import draw_criticality, draw_gallery, draw_magnetization, draw_physics, tables
+from kadanoff.stages.coarsen_figures import draw_criticality, draw_magnetization, draw_physics, draw_predictions
+from kadanoff.stages.coarsen_tables import tables
 
 
 class Compare(Section):
@@ -27,23 +31,28 @@ def coarsen_compare(root: Path) -> None:
     """Write the record reports/coarsen_compare."""
     compare = entry(root, Compare, "coarsen_compare")
     seed = section(root, "coarsen", "training")["seed"]
-    coarseners = _networks(root) | _rules(compare.dataset)
+    coarseners = _networks(root)
+    coarseners |= _rules(compare.dataset, sorted({item.rule for item in coarseners.values()}))
     names = sorted({item.dataset for item in coarseners.values()} | {compare.dataset, *compare.critical})
     paths = {name: root / "data" / f"{name}.zarr" for name in names}
     data = {name: open_dataset(path) for name, path in paths.items()}
     with recorded("coarsen_compare", parameters=compare.model_dump(), inputs=list(paths.values())) as record:
-        tested = {name: _test(item, data[item.dataset], seed) for name, item in coarseners.items()}
+        parts = {
+            part: {name: _errors(item, data[item.dataset], seed, part) for name, item in coarseners.items()}
+            for part in ("validation", "test")
+        }
         pairs = {name: item for name, item in coarseners.items() if item.block == 2}
         critical = {
             size: {name: at_criticality(item, data[size]) for name, item in pairs.items()} for size in compare.critical
         }
-        record.metrics({"test": tested, "critical": _numbers(critical)})
+        record.metrics({**parts, "critical": _numbers(critical)})
         sides = {name: data[name].spins.shape[-1] for name in compare.critical}
-        record.text("tables.md", tables(tested, coarseners, critical, sides))
-        draw_gallery(record, data[compare.dataset], pairs)
+        record.text("tables.md", tables(parts, coarseners, critical, sides))
+        networks = [name for name, item in pairs.items() if item.parameters]
+        _gallery(record, data[compare.dataset], {name: pairs[name] for name in networks})
         draw_magnetization(record, data[compare.dataset], pairs)
-        draw_physics(record, coarse_task(data[compare.dataset], 2, seed), pairs)
-        draw_criticality(record, critical, sides)
+        draw_physics(record, data[compare.dataset], seed, pairs)
+        draw_criticality(record, critical, sides, networks)
 
 
 def _networks(root: Path) -> dict[str, Coarsener]:
@@ -52,19 +61,36 @@ def _networks(root: Path) -> dict[str, Coarsener]:
         variant, _ = read_variant(root, name)
         network = load_model(root / "models" / "coarsen" / f"{name}.safetensors")
         parameters = sum(weights.numel() for weights in network.parameters())
-        found[name] = Coarsener(partial(predict, network), variant.block, variant.dataset, parameters)
+        apply = partial(predict, network)
+        found[name] = Coarsener(apply, variant.rule, variant.block, variant.dataset, parameters)
     return found
 
 
-def _rules(dataset: str) -> dict[str, Coarsener]:
-    return {f"rule: {name}": Coarsener(partial(rule, block=2), 2, dataset) for name, rule in RULES.items()}
+def _rules(dataset: str, targets: list[str]) -> dict[str, Coarsener]:
+    """The fixed rules in place of each rule that is learned: baselines without learning."""
+    return {
+        f"{name} for {target}": Coarsener(partial(rule, block=2), target, 2, dataset)
+        for target in targets
+        for name, rule in RULES.items()
+        if name != target
+    }
 
 
-def _test(coarsener: Coarsener, ensemble: Ensemble, seed: int) -> dict[str, Any]:
-    """Errors on the test configurations."""
-    task = coarse_task(ensemble, coarsener.block, seed)
-    spins, target = task.spins[task.split.test], task.target[task.split.test]
-    return errors(coarsener.apply(spins).astype("float64"), target.astype("float64"))
+def _errors(coarsener: Coarsener, ensemble: Ensemble, seed: int, part: str) -> dict[str, Any]:
+    """Errors on the `validation` or the `test` configurations, which the networks were not trained on."""
+    task = coarse_task(ensemble, coarsener.rule, coarsener.block, seed)
+    rows = getattr(task.split, part)
+    return errors(coarsener.apply(task.spins[rows]), task.target[rows])
+
+
+def _gallery(record: Recorder, ensemble: Ensemble, networks: dict[str, Coarsener]) -> None:
+    """Configurations in order, near T_c and in disorder, and what the report's networks make of them."""
+    shown = {name: item for name, item in networks.items() if item.rule == "threshold"}
+    wanted = [0, int(np.abs(ensemble.temperatures - T_C).argmin()), len(ensemble.temperatures) - 1]
+    spins = np.concatenate([ensemble.read(index, slice(0, 1)) for index in wanted])
+    draw_predictions(
+        record, spins, RULES["threshold"](spins, 2), {name: item.apply(spins) for name, item in shown.items()}
+    )
 
 
 def _numbers(critical: dict[str, Any]) -> dict[str, Any]:

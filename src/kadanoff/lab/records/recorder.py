@@ -26,8 +26,8 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from kadanoff.errors import KadanoffError
-from kadanoff.lab.records.dvclock import outputs, read_lock
 from kadanoff.lab.files import disk_errors, project_root, replace_folder
+from kadanoff.lab.records.dvclock import outputs, read_lock
 from kadanoff.lab.records.runinfo import Input, RunInfo, environment, flatten, git_commit, plain
 from kadanoff.lab.view import View
 

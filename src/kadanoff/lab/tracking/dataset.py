@@ -7,8 +7,8 @@ from mlflow.data.dataset_source import DatasetSource
 from mlflow.data.dataset_source_registry import register_dataset_source
 
 from kadanoff.errors import KadanoffError
-from kadanoff.lab.records.dvclock import outputs, read_lock
 from kadanoff.lab.files import project_root
+from kadanoff.lab.records.dvclock import outputs, read_lock
 
 
 class DvcSource(DatasetSource):
