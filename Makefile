@@ -17,8 +17,9 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-repro: setup  ## simulate, train, compare: everything that changed
+repro: setup  ## simulate, train, compare: everything that changed; then list every run in MLflow
 	dvc repro
+	kadanoff runs sync
 
 test: setup  ## the fast tests, under 3 minutes
 	pytest -m "not slow"
@@ -36,7 +37,7 @@ lint: setup  ## ruff and mypy
 
 bench: setup  ## speed of the samplers beside their peers
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
-	kadanoff bench
+	kadanoff bench --output reports/bench.json
 
 clean:  ## remove the environment (data, models and runs stay)
 	rm -rf $(VENV)

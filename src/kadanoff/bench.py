@@ -1,7 +1,7 @@
 """`kadanoff bench`: the samplers beside PyPI's peapods and isingenerator, measured in the same run.
 
-Every figure is the best of a few runs, at T_c. Ratios between rows of one run are what can be compared: a
-machine's speed drifts from one run to the next.
+Every figure is a slope between the best of a few short and of a few long runs, at T_c. Ratios between rows of one
+run are what can be compared: a machine's speed drifts from one run to the next.
 """
 
 import json
@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.console import Console
+from rich.table import Table
 
 from kadanoff.errors import KadanoffError
 from kadanoff.lab.files import disk_errors, write_atomic
@@ -24,58 +26,109 @@ from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact import T_C
 
 SIZE = 1024
-RUNS = 5
+SMALL = 64
+REPEATS = 5
 PEERS = ("peapods", "isingenerator")
 
-
-def best_ns(run: Callable[[], object], updates: int) -> float:
-    """Least time of some runs, in ns for each of `updates`."""
-    times = []
-    for _ in range(RUNS):
-        start = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - start)
-    return min(times) * 1e9 / updates
+Sweeps = Callable[[int], object]  # run this many sweeps
 
 
-def kadanoff_ns(sampler: str, size: int, chains: int, sweeps: int, threads: int) -> float:
-    """Ns per site and sweep of `chains` chains in each of some threads, packing and unpacking included."""
+def slope_ns(run: Sweeps, few: int, many: int, sites: int) -> float:
+    """Nanoseconds per site and sweep, from the best times of few and of many sweeps: set-up and measurements cancel."""
+    run(few)
+
+    def best(count: int) -> float:
+        times = []
+        for _ in range(REPEATS):
+            start = time.perf_counter()
+            run(count)
+            times.append(time.perf_counter() - start)
+        return min(times)
+
+    return (best(many) - best(few)) * 1e9 / (sites * (many - few))
+
+
+def kadanoff_sweeps(sampler: str, size: int, chains: int, threads: int) -> Sweeps:
+    """Some chains in each of some threads of this process."""
     lattice, key, advance = Lattice(size, size), np.uint64(1), SAMPLERS[sampler]
-    spins = np.ones((threads, chains, size, size), np.int8)
+    spins = 2 * np.random.default_rng(0).integers(0, 2, (threads, chains, size, size), np.int8) - 1
+    pool = ThreadPoolExecutor(threads)
 
-    def chain(thread: int, first: int = 50, count: int = sweeps) -> None:
-        advance(spins[thread], lattice, T_C, 0.0, key, GROUP * thread, first, count)
+    def run(sweeps: int) -> None:
+        def chain(thread: int) -> None:
+            advance(spins[thread], lattice, T_C, 0.0, key, GROUP * thread, 0, sweeps)
 
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(lambda thread: chain(thread, 0, 50), range(threads)))  # away from the start
-        return best_ns(lambda: list(pool.map(chain, range(threads))), threads * chains * size**2 * sweeps)
+        list(pool.map(chain, range(threads)))
+
+    run(50)  # away from the start
+    return run
 
 
-def peapods_ns() -> dict[str, float]:
-    """Metropolis and Swendsen-Wang of peapods, one replica a core.
+def peapods_sweeps(replicas: int, clusters: bool) -> Sweeps:
+    """Metropolis sweeps of peapods, each followed by a Swendsen-Wang update if there are `clusters`.
 
-    It has no sweep of clusters alone: with `cluster_update_interval=1` each Metropolis sweep is followed by one, so
-    its price is a difference of two timings.
+    It has no sweep of clusters alone. A warm-up only skips its measurements.
     """
     from peapods import Ising
 
-    replicas, sweeps = os.cpu_count() or 1, 10
-    model = Ising((SIZE, SIZE), temperatures=np.array([T_C], np.float32), n_replicas=replicas)
-    options: dict[str, Any] = {"sweep_mode": "metropolis", "cluster_mode": "sw", "warmup_ratio": 0.0}
-    model.sample(30, cluster_update_interval=1, **options)
-    updates = replicas * SIZE**2 * sweeps
-    both = best_ns(lambda: model.sample(sweeps, cluster_update_interval=1, **options), updates)
-    alone = best_ns(lambda: model.sample(sweeps, cluster_update_interval=None, **options), updates)
-    return {"metropolis": alone, "swendsen_wang": both - alone}
+    model = Ising((SIZE, SIZE), temperatures=np.array([T_C]), n_replicas=replicas)
+    options: dict[str, Any] = {"sweep_mode": "metropolis", "warmup_ratio": 1.0, "sequential": replicas == 1}
+    if clusters:
+        options |= {"cluster_update_interval": 1, "cluster_mode": "sw"}
+
+    def run(sweeps: int) -> None:
+        with np.errstate(invalid="ignore"):  # 0/0 in its averages, as nothing was measured
+            model.sample(sweeps, **options)
+
+    return run
 
 
-def isingenerator_ns() -> float:
-    """Metropolis of isingenerator, one thread."""
-    from isingenerator import Lattice as Peer
+def isingenerator_sweeps() -> Sweeps:
+    """Metropolis sweeps of isingenerator, one thread, and the one measurement that it insists on."""
+    from isingenerator import Simulation
 
-    sweeps = 10
-    peer = Peer(SIZE, SIZE)
-    return best_ns(lambda: peer.sweep(T_C, sweeps), SIZE**2 * sweeps)
+    simulation = Simulation(rows=SIZE, cols=SIZE, J=1.0, B=0.0, seed=1)
+    return lambda sweeps: simulation.run_single_temperature(
+        T_C, equilibration_sweeps=sweeps, measurement_blocks=1, sweeps_per_block=1, threads=1
+    )
+
+
+def _row(program: str, sampler: str, size: int, cores: int, ns: float) -> dict[str, Any]:
+    return {"program": program, "sampler": sampler, "size": size, "cores": cores, "ns_per_site": ns}
+
+
+def measure(cores: int) -> list[dict[str, Any]]:
+    """One row for each program, sampler, lattice size and number of cores."""
+    rows = []
+    for sampler, few, many in (("metropolis", 20, 220), ("swendsen_wang", 5, 45)):
+        for size, chains in ((SIZE, 1), (SMALL, GROUP)):
+            for threads in sorted({1, cores}):
+                run = kadanoff_sweeps(sampler, size, chains, threads)
+                ns = slope_ns(run, few, many, threads * chains * size**2)
+                rows.append(_row("kadanoff", sampler, size, threads, ns))
+    rows.append(_row("isingenerator", "metropolis", SIZE, 1, slope_ns(isingenerator_sweeps(), 4, 24, SIZE**2)))
+    for replicas in sorted({1, cores}):
+        alone, both = (
+            slope_ns(peapods_sweeps(replicas, clusters), 4, 24, replicas * SIZE**2) for clusters in (False, True)
+        )
+        rows.append(_row("peapods", "metropolis", SIZE, replicas, alone))
+        rows.append(_row("peapods", "swendsen_wang", SIZE, replicas, both - alone))
+    return rows
+
+
+def show(rows: list[dict[str, Any]]) -> None:
+    """Print the rows, with each peer's time over ours for the same sampler, size and cores."""
+    ours = {(row["sampler"], row["size"], row["cores"]): row for row in rows if row["program"] == "kadanoff"}
+    grid = Table(
+        "program", "sampler", "L", "cores", "ns per site and sweep", "flips/ns a core", "kadanoff is faster by"
+    )
+    for row in sorted(rows, key=lambda row: (row["sampler"], row["size"], row["cores"], row["ns_per_site"])):
+        ns, peer = row["ns_per_site"], row["program"] != "kadanoff"
+        own = ours[row["sampler"], row["size"], row["cores"]]["ns_per_site"]
+        flips = f"{1 / (ns * row['cores']):.2f}" if row["sampler"] == "metropolis" else ""
+        numbers = f"{row['size']}", f"{row['cores']}", f"{ns:.3f}", flips, f"{ns / own:.1f}" if peer else ""
+        grid.add_row(row["program"], row["sampler"], *numbers)
+    Console().print(grid)
 
 
 def bench(output: Path | None = None) -> None:
@@ -84,14 +137,14 @@ def bench(output: Path | None = None) -> None:
     Raises
     ------
     KadanoffError
-        If the peers are not installed.
+        If the peers are not installed, or `output` cannot be written.
     """
     if missing := [name for name in PEERS if find_spec(name) is None]:
         raise KadanoffError(f"{', '.join(missing)} is not installed; `make bench` installs the peers and measures.")
-    rows = _measure(os.cpu_count() or 1)
+    rows = measure(os.cpu_count() or 1)
     show(rows)
     if output is not None:
         versions = {name: version(name) for name in ("kadanoff", "numba", *PEERS)}
-        content = {"machine": platform.processor() or platform.machine(), "versions": versions, "rows": rows}
+        content = {"machine": platform.machine(), "versions": versions, "rows": rows}
         with disk_errors(output):
             write_atomic(output, json.dumps(content, indent=2) + "\n")

@@ -26,9 +26,9 @@ Workers = Annotated[int | None, typer.Option(min=1, help="Threads; one a core un
 
 def _stage() -> Path:
     from kadanoff.lab.files import project_root
-    from kadanoff.lab.lifeline import die_with_parent
+    from kadanoff.lab.lifeline import die_with_dvc
 
-    die_with_parent()
+    die_with_dvc()
     return project_root()
 
 

@@ -70,7 +70,7 @@ def test_disk_errors_are_sentences(tmp_path):
 
 
 def test_a_stage_dies_with_its_parent():
-    child = "from kadanoff.lab.lifeline import die_with_parent; import time; die_with_parent(); time.sleep(60)"
+    child = "from kadanoff.lab.lifeline import die_with_dvc; import time; die_with_dvc(); time.sleep(60)"
     parent = (
         "import subprocess, sys\n"
         f"process = subprocess.Popen([sys.executable, '-c', {child!r}])\n"

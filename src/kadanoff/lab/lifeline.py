@@ -10,14 +10,18 @@ import psutil
 POLL_SECONDS = 0.5
 
 
-def die_with_parent() -> None:
-    """Inside a DVC stage, watch the shell and the DVC process above; when one is gone, end this process at once.
+def die_with_dvc() -> None:
+    """Inside a DVC stage, watch the shell and the DVC process above it."""
+    if "DVC_STAGE" in os.environ:
+        watch_ancestors(2)
+
+
+def watch_ancestors(generations: int) -> None:
+    """End this process at once when its parent (2: or the parent's parent) has ended.
 
     A killed parent sends no signal, and asking the kernel for one works on Linux only; so a thread looks.
     """
-    if "DVC_STAGE" not in os.environ:
-        return
-    ancestors = psutil.Process().parents()[:2]
+    ancestors = psutil.Process().parents()[:generations]
     threading.Thread(target=_watch, args=(ancestors,), name="lifeline", daemon=True).start()
 
 

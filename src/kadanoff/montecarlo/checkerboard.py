@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from kadanoff.montecarlo.multispin import ALL, LANES, NONE, pack, unpack
 from kadanoff.montecarlo.simd import WIDTH
 from kadanoff.spins.boundary import Lattice
+from kadanoff.spins.compiled import compiled
 
 MARGIN = WIDTH  # columns of halo on each side: one would do, a whole vector keeps the loads aligned
 TOP, BOTTOM, LEFT, RIGHT = range(4)
@@ -159,7 +160,7 @@ def _across(edges, edge, wrapped, mirrored):
     return ((wrapped & edges[edge, 0]) | (mirrored & edges[edge, 1])) ^ edges[edge, 2]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def fill_rows(words, edges, shape, colour):
     """Write the halo rows of one colour."""
     rows, other = shape.rows, 1 - colour

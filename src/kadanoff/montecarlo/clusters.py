@@ -16,6 +16,8 @@ algorithm", IEEE Trans. Image Process. 17, 749 (2008); Rem's algorithm with spli
 import numpy as np
 from numba import njit
 
+from kadanoff.spins.compiled import compiled
+
 WORD = 64
 NONE = np.uint64(0)
 ONE = np.uint64(1)
@@ -59,7 +61,7 @@ def repeated(bits, links):
     return bits & links & (reached << ONE)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def unite(parent, run, other):
     """Join two trees under the smaller root (Rem's algorithm with splicing).
 
@@ -76,7 +78,7 @@ def unite(parent, run, other):
     parent[high] = low
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def unite_vertical(parent, bonds, above_starts, above_first, starts, first):
     """Join the runs of two words along the vertical bonds between them, each pair of runs once."""
     bonds &= ~repeated(bonds, ~(above_starts | starts))
@@ -86,7 +88,7 @@ def unite_vertical(parent, bonds, above_starts, above_first, starts, first):
         unite(parent, above_first + count(above_starts & left) - ONE, first + count(starts & left) - ONE)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def adopt(parent, bonds, above_starts, above_first, starts, first):
     """Hang new runs under the runs above them; returns the bonds of runs that have another bond already."""
     others = repeated(bonds, ~starts)
@@ -99,7 +101,7 @@ def adopt(parent, bonds, above_starts, above_first, starts, first):
     return others
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def label(right, down, inside, last, starts, first, parent):
     """Join the runs of a lattice into clusters.
 
@@ -135,7 +137,7 @@ def label(right, down, inside, last, starts, first, parent):
         unite_vertical(parent, down[end, w], starts[end, w], first[end, w], starts[0, w], first[0, w])
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def freeze(parent, bonds, starts, first):
     """Join the runs of a word that hold a set bit of `bonds` to the ghost."""
     bonds &= ~repeated(bonds, ~starts)
@@ -144,7 +146,7 @@ def freeze(parent, bonds, starts, first):
         bonds &= bonds - ONE
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def flip(spins, coins, inside, starts, first, parent, flips):
     """Turn over each cluster whose coin, the bit of its first site, is set; the ghost's cluster never.
 

@@ -32,6 +32,7 @@ from kadanoff.montecarlo.multispin import ALL, LANES, NONE, PAIRS, compare_plane
 from kadanoff.montecarlo.rng import THRESHOLD_BITS, philox, threshold
 from kadanoff.montecarlo.simd import WIDTH, any_bit, counting, load, splat, store
 from kadanoff.spins.boundary import Lattice
+from kadanoff.spins.compiled import compiled
 
 EAGER_PAIRS = 6  # measured: 5 and 7 are 5 to 10% slower
 
@@ -148,7 +149,7 @@ def _update_row(words, absent, members, patterns, planes, classes, flags, span, 
         store(words, own + i, spin ^ accepted)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _sweep(words, board, rule, members, key, group, first_sweep, sweeps):
     """Sweeps of one group of lanes. Arrays are taken out of their tuples here, once: doing so is not free."""
     shape, edges, absent, regions = board.shape, board.edges, board.absent, board.regions

@@ -16,6 +16,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from kadanoff.montecarlo.rng import THRESHOLD_BITS
+from kadanoff.spins.compiled import compiled
 
 LANES = 64
 NONE = np.uint64(0)
@@ -24,7 +25,7 @@ ONE = np.uint64(1)
 PAIRS = THRESHOLD_BITS // 2  # one Philox block holds two planes
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def pack(spins: NDArray[np.int8]) -> NDArray[np.uint64]:
     """Words uint64[height, width] of spins int8[lane, height, width]; lanes beyond the last are 0 bits."""
     lanes, height, width = spins.shape
@@ -37,7 +38,7 @@ def pack(spins: NDArray[np.int8]) -> NDArray[np.uint64]:
     return words
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def unpack(words: NDArray[np.uint64], spins: NDArray[np.int8]) -> None:
     """Write words uint64[height, width] into spins int8[lane, height, width]."""
     lanes, height, width = spins.shape

@@ -3,13 +3,13 @@
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from kadanoff.lab.params import Dataset
 from kadanoff.montecarlo import metropolis, swendsen_wang
 from kadanoff.montecarlo.rng import philox, stream_key
 from kadanoff.spins.boundary import Lattice
+from kadanoff.spins.compiled import compiled
 from kadanoff.spins.exact import T_C
 
 GROUP = 64  # chains that share a word of random bits in Metropolis: a task starts at a multiple of it
@@ -82,7 +82,7 @@ def first_configurations(
     return spins
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _randomize(spins, key, first_chain):
     for chain in range(spins.shape[0]):
         number = first_chain + chain

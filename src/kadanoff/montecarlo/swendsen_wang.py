@@ -16,7 +16,6 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from kadanoff.errors import KadanoffError
@@ -24,6 +23,7 @@ from kadanoff.montecarlo.clusters import NONE, ONE, WORD, flip, freeze, label
 from kadanoff.montecarlo.multispin import PAIRS, compare_plane, plane_of
 from kadanoff.montecarlo.rng import THRESHOLD_BITS, philox, threshold
 from kadanoff.spins.boundary import Lattice
+from kadanoff.spins.compiled import compiled
 
 BLOCK = 32  # words that draw together: enough for vector instructions, few enough to stop early
 RIGHT, DOWN, OUT, COIN = (np.uint64(n * PAIRS) for n in range(4))  # where the third counter begins
@@ -113,7 +113,7 @@ def _bonds(lattice: Lattice) -> Bonds:
     return Bonds(*right, *down, rows, *ghost, inside, last)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _advance(words, bonds, inactive, key, first_chain, first_sweep, sweeps):
     """All sweeps of one chain after another; `words` is uint64[chain, height, words]."""
     chains, height, row = words.shape
@@ -138,7 +138,7 @@ def _advance(words, bonds, inactive, key, first_chain, first_sweep, sweeps):
             flip(spins, coins, bonds.inside, starts, first, parent, flips)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _satisfied(spins, bonds, right, down):
     """Bonds of a configuration uint64[height, words] whose energy is negative."""
     height, words = spins.shape
@@ -151,7 +151,7 @@ def _satisfied(spins, bonds, right, down):
             down[y, w] = bonds.down[y, w] & ~(spins[y, w] ^ spins[below, w] ^ bonds.down_negative[y, w])
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _activate(bonds, inactive, key, first_word, sweep, purpose, chain):
     """Clear the bits of the words `bonds` whose random number is below `inactive`.
 
@@ -181,7 +181,7 @@ def _activate(bonds, inactive, key, first_word, sweep, purpose, chain):
             bonds[begin + i] &= ~less[i]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _freeze(spins, bonds, inactive, key, sweep, chain, starts, first, parent):
     """Join the clusters that active bonds tie to fixed spins to the ghost."""
     words = spins.shape[1]
@@ -192,7 +192,7 @@ def _freeze(spins, bonds, inactive, key, sweep, chain, starts, first, parent):
             freeze(parent, active[w], starts[y, w], first[y, w])
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _toss(coins, key, sweep, chain):
     """Fill the words `coins` with random bits, one for each site."""
     for w in range(coins.size):

@@ -7,11 +7,11 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from kadanoff.errors import KadanoffError
 from kadanoff.spins.boundary import Lattice
+from kadanoff.spins.compiled import compiled
 from kadanoff.spins.statistics import Estimate, jackknife
 
 CHUNK = 2**22
@@ -182,7 +182,7 @@ def _line_correlation(lines: NDArray[np.float64], wraps: bool, count: int) -> ND
     return np.fft.irfft(power, padded)[:, :count] / pairs
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _total_energies(spins, right, down, ghost, zero, totals):
     """Total energy of each configuration, computed in the type of `zero`."""
     _, height, width = spins.shape

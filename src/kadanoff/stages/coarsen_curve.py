@@ -1,6 +1,7 @@
 """Stage `coarsen_curve`: the same networks on more and more configurations. Does the perceptron fail, or starve?"""
 
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,8 @@ from pydantic import Field
 
 from kadanoff.errors import KadanoffError
 from kadanoff.lab.files import working_folder
+from kadanoff.lab.parallel import in_processes
 from kadanoff.lab.params import Section, TrainingParams, entry
-from kadanoff.lab.progress import progress
 from kadanoff.lab.records import recorded
 from kadanoff.lab.store import open_dataset
 from kadanoff.learning.apply import predict
@@ -54,18 +55,18 @@ def coarsen_curve(root: Path) -> None:
     with (
         working_folder("coarsen_curve", "all", parameters) as folder,
         recorded("coarsen_curve", parameters=parameters, inputs=[source]) as record,
-        progress("coarsen_curve", len(curve.steps) * len(curve.configurations)) as advance,
     ):
+        # the longest first, so that no core waits for the last of them
+        tasks = [(name, count) for count in sorted(curve.configurations, reverse=True) for name in curve.steps]
+        found = in_processes("coarsen_curve", partial(_train, task, curve, training, folder), tasks)
         points: dict[str, dict[int, Point]] = {name: {} for name in curve.steps}
-        for count in curve.configurations:
-            for name in curve.steps:
-                points[name][count] = _train(name, count, task, curve, training, folder)
-                advance()
-        record.metrics({name: _numbers(found) for name, found in points.items()})
+        for (name, count), point in sorted(zip(tasks, found, strict=True), key=lambda item: item[0]):
+            points[name][count] = point
+        record.metrics({name: _numbers(line) for name, line in points.items()})
         draw_curve(record, points)
 
 
-def _train(name: str, count: int, task: CoarseTask, curve: Curve, training: TrainingParams, folder: Path) -> Point:
+def _train(task: CoarseTask, curve: Curve, training: TrainingParams, folder: Path, name: str, count: int) -> Point:
     """Train one network on the first `count` configurations, for at most the same number of steps at every count."""
     rows = task.split.train[:count]
     epochs = math.ceil(curve.steps[name] / math.ceil(count / training.batch_size))

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from kadanoff.errors import KadanoffError
 from kadanoff.spins.boundary import Lattice
+from kadanoff.spins.compiled import compiled
 from kadanoff.spins.exact.thermal import EnergyDistribution, Thermal, inverse_temperature
 
 MOST_SITES = 25
@@ -95,7 +95,7 @@ def enumerate_states(lattice: Lattice) -> Enumeration:
     )
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _count(right, down, ghost, offset, counts):
     """Walk a Gray code from the all-down state, one flip a step, and count each (energy, up spins)."""
     height, width = right.shape
