@@ -16,7 +16,13 @@ from kadanoff.learning.data import coarse_task
 from kadanoff.spins.blocking import RULES
 from kadanoff.spins.exact import T_C
 from kadanoff.stages.coarsen import read_variant
-from kadanoff.stages.coarsen_figures import draw_criticality, draw_magnetization, draw_physics, draw_predictions
+from kadanoff.stages.coarsen_figures import (
+    draw_criticality,
+    draw_flow,
+    draw_magnetization,
+    draw_physics,
+    draw_predictions,
+)
 from kadanoff.stages.coarsen_tables import tables
 
 
@@ -51,6 +57,8 @@ def coarsen_compare(root: Path) -> None:
         networks = [name for name, item in pairs.items() if item.parameters]
         _gallery(record, data[compare.dataset], {name: pairs[name] for name in networks})
         draw_magnetization(record, data[compare.dataset], pairs)
+        if "cnn" in pairs:
+            draw_flow(record, data[max(sides, key=lambda name: sides[name])], pairs["cnn"])
         draw_physics(record, data[compare.dataset], seed, pairs)
         draw_criticality(record, critical, sides, networks)
 

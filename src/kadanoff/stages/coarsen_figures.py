@@ -12,7 +12,7 @@ from kadanoff.learning.coarse import Coarsener
 from kadanoff.learning.data import coarse_task
 from kadanoff.learning.metrics import spatial_correlation
 from kadanoff.learning.training import Epoch
-from kadanoff.spins.exact import spontaneous_magnetization
+from kadanoff.spins.exact import T_C, spontaneous_magnetization
 from kadanoff.stages.coarsen_tables import Critical
 from kadanoff.stages.literature import REPORT_HISTORY
 
@@ -115,6 +115,22 @@ def draw_criticality(record: Recorder, critical: Critical, sides: dict[str, int]
         for axis in (left, right):
             axis.legend(fontsize=8)
         record.figure("criticality", drawn)
+
+
+def draw_flow(record: Recorder, ensemble: Ensemble, coarsener: Coarsener, steps: int = 3) -> None:
+    """Figure `flow`: a coarsener applied again and again, below, at and above T_c, on the sample of median |m|."""
+    shown = [0, int(np.abs(ensemble.temperatures - T_C).argmin()), len(ensemble.temperatures) - 1]
+    with figure(len(shown), steps + 1, figsize=(2.2 * (steps + 1), 2.35 * len(shown))) as (drawn, axes):
+        for line, index in zip(axes, shown, strict=True):
+            order = np.abs(ensemble.magnetization[index])
+            typical = int(np.abs(order - np.median(order)).argmin())
+            spins = ensemble.read(index, slice(typical, typical + 1))
+            for step, axis in enumerate(line):
+                show_spins(axis, spins[0], f"T = {ensemble.temperatures[index]:.4g}" if step == 0 else "")
+                if index == shown[0] and step > 0:
+                    axis.set_title(f"{spins.shape[-2]} x {spins.shape[-1]}")
+                spins = coarsener.apply(spins) if step < steps else spins
+        record.figure("flow", drawn)
 
 
 def draw_curve(record: Recorder, points: dict[str, dict[int, tuple[Any, Any]]]) -> None:
