@@ -9,8 +9,9 @@ pytestmark = pytest.mark.slow
 
 LIST_RUNS = """
 import json
-from kadanoff.lab.tracking import open_store
-client = open_store()
+from pathlib import Path
+from kadanoff.lab.tracking.store import open_store
+client = open_store(Path.cwd()).client
 runs = []
 for experiment in client.search_experiments():
     for run in client.search_runs([experiment.experiment_id]):
@@ -103,8 +104,6 @@ def test_other_commands_work_on_the_results(finished):
     model, source = "models/coarsen/exact.safetensors", "data/coarsen_critical32.zarr"
     finished.run("kadanoff", "apply", model, source, "out.zarr")
     assert "exists; nothing is overwritten" in finished.run("kadanoff", "apply", model, source, "out.zarr", code=1)
-    assert "takes" in finished.run(
-        "kadanoff", "apply", "models/coarsen/mlp.safetensors", source, "other.zarr", code=1
-    )
+    assert "bound to" in finished.run("kadanoff", "apply", "models/coarsen/mlp.safetensors", source, "other.zarr", code=1)
     assert not (finished.folder / "other.zarr").exists()
     shutil.rmtree(finished.folder / "out.zarr")

@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+
+from kadanoff.learning.coarse import kept_correlations
+from kadanoff.learning.metrics import correlation_summary, magnetization_rmse, site_errors, spatial_correlation
+
+
+@pytest.fixture
+def target():
+    return np.random.Generator(np.random.Philox(1)).choice([-1.0, 1.0], (50, 8, 8))
+
+
+def test_errors_of_a_constant_shift_are_known(target):
+    found = site_errors(target + 0.25, target)
+    assert found["mse"].mean == pytest.approx(0.0625)
+    assert found["mae"].mean == pytest.approx(0.25)
+    assert found["rmse"].mean == pytest.approx(0.25)
+    assert found["mse_sum"].mean == pytest.approx(64 * 0.0625)
+    assert found["mae_sum"].mean == pytest.approx(64 * 0.25)
+    assert found["rmse_sum"].mean == pytest.approx(2.0)
+    assert magnetization_rmse(target + 0.25, target).mean == pytest.approx(0.25)
+
+
+def test_the_error_bar_is_that_of_independent_configurations():
+    noise = np.random.Generator(np.random.Philox(2)).normal(size=(400, 4, 4))
+    found = site_errors(noise, np.zeros_like(noise))["mse"]
+    # 6,400 squares of unit normals: mean 1, variance 2
+    assert found.mean == pytest.approx(1, abs=4 * np.sqrt(2 / 6400))
+    assert found.error == pytest.approx(np.sqrt(2 / 6400), rel=0.2)
+
+
+def test_spatial_correlation_is_one_for_a_line_and_missing_for_uniform_configurations(target):
+    target[3] = 1.0
+    found = spatial_correlation(0.5 * target + 0.1, target)
+    assert np.isnan(found[3])
+    assert np.allclose(np.delete(found, 3), 1.0)
+    assert np.allclose(np.delete(spatial_correlation(-target, target), 3), -1.0)
+    summary = correlation_summary(found)
+    assert (summary["defined"], summary["undefined"]) == (49, 1)
+    assert summary["mean"] == pytest.approx(1.0)
+    assert correlation_summary(np.full(4, np.nan)) == {"defined": 0, "undefined": 4}
+
+
+def test_kept_correlations_of_a_rescaled_configuration_are_its_square(target):
+    ratios = kept_correlations(0.9 * target, target)
+    assert len(ratios) == 5
+    assert ratios[0].mean == pytest.approx(0.81)
+    noise = np.random.Generator(np.random.Philox(4)).choice([-1.0, 1.0], target.shape)
+    assert kept_correlations(noise, target)[0].mean == pytest.approx(1.0)
+    assert abs(kept_correlations(noise, target)[1].mean - 1.0) > 0.1

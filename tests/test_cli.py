@@ -1,0 +1,53 @@
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+HEAVY = ("torch", "numba", "mlflow", "zarr", "matplotlib", "numpy")
+
+
+def run(*arguments, folder):
+    command = [sys.executable, "-c", "from kadanoff.cli import main; main()", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture
+def project(tmp_path):
+    dataset = {"size": 4, "temperatures": [2.0], "samples": 4, "sweeps": 100}
+    params = {"datasets": {"good": dataset, "bad": dataset | {"samples": 0, "sise": 4}, "few": dataset | {"sweeps": 2}}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    (tmp_path / "dvc.yaml").touch()
+    return tmp_path
+
+
+@pytest.mark.parametrize("code", ["import kadanoff", "import kadanoff.cli"])
+def test_imports_stay_light(code):
+    script = f"import sys; {code}; print([name for name in {HEAVY} if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["simulate", "bad"], ["datasets.bad.samples is 0", "datasets.bad.sise is not a known key", "'size'"]),
+        (["simulate", "none"], ["datasets has no entry 'none'; it has: good, bad, few"]),
+        (["simulate", "few"], ["sweeps is 2", "allow_unequilibrated"]),
+        (["coarsen", "cnn"], ["params.yaml has no entry 'coarsen'"]),
+        (["apply", "no.safetensors", "no.zarr", "out.zarr"], ["cannot read no.safetensors"]),
+    ],
+)
+def test_a_mistake_is_a_sentence_and_exit_code_1(project, arguments, words):
+    finished = run(*arguments, folder=project)
+    assert finished.returncode == 1
+    assert "Traceback" not in finished.stderr
+    assert finished.stderr.startswith("error: ") or "\nerror: " in finished.stderr
+    for word in words:
+        assert word in finished.stderr
+    assert not (project / "data").exists()
+
+
+def test_outside_of_a_project_the_folder_is_named(tmp_path):
+    finished = run("simulate", "x", folder=tmp_path)
+    assert finished.returncode == 1
+    assert f"there is no {tmp_path / 'params.yaml'}" in finished.stderr

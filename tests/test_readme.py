@@ -1,0 +1,38 @@
+"""The README says what the records say."""
+
+import json
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def test_every_row_of_the_results_stands_in_the_tables():
+    start = README.index("Coarse-graining 16 x 16 to 8 x 8")
+    rows = re.findall(r"^\| [a-z].*$", README[start : README.index("\n* ", start)], re.MULTILINE)
+    tables = (ROOT / "reports" / "coarsen_compare" / "tables.md").read_text()
+    assert len(rows) >= 8
+    for row in rows:
+        assert row in tables
+
+
+def test_the_largest_deviation_is_that_of_the_datasets():
+    key = "largest_deviation_from_exact_energy_in_standard_errors"
+    records = [json.loads(path.read_text()) for path in ROOT.glob("reports/simulate/*/metrics.json")]
+    largest = max(record[key] for record in records)
+    assert f"{largest:.1f} standard errors" in README
+    assert largest < 4
+
+
+def test_the_speeds_are_those_of_the_bench():
+    rows = json.loads((ROOT / "reports" / "bench.json").read_text())["rows"]
+    for row in rows:
+        if row["size"] == 1024 and row["cores"] == 1:
+            ns = row["ns_per_site"]
+            assert f"{1 / ns if row['sampler'] == 'metropolis' else ns:.2g}" in README
+
+
+def test_every_link_leads_somewhere():
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
