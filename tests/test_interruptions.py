@@ -21,7 +21,7 @@ def longer(params):
     """Parameters with which either stage takes some seconds."""
     params = shrink(params)
     params["datasets"]["coarsen16"].update(size=64, samples=64, sweeps=1500)
-    params["coarsen"]["training"].update(epochs=8, stop_after=8)
+    params["coarsen"]["training"].update(epochs=20, early_stopping_patience=20)
     return params
 
 

@@ -36,7 +36,7 @@ def fit(
     device: str = "auto",
     on_epoch: Callable[[Epoch], None] | None = None,
     checkpoint: Path | None = None,
-    checkpoint_seconds: float = 30.0,
+    checkpoint_seconds: float = 5.0,
 ) -> Fit:
     """Train `network` in place; it ends in evaluation mode, on the CPU, with its best validation weights.
 
