@@ -6,7 +6,7 @@ import time
 import numpy as np
 import psutil
 import pytest
-from conftest import copy_project, shrink
+from project import copy_project, shrink
 
 pytestmark = pytest.mark.slow
 

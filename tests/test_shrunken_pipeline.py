@@ -1,9 +1,10 @@
 """The whole pipeline with tiny parameters, then a second clone that only looks."""
 
+import json
 import shutil
 
 import pytest
-from conftest import Project
+from project import Project, copy_project, shrink
 
 pytestmark = pytest.mark.slow
 
@@ -35,18 +36,19 @@ print("RUNS" + json.dumps(runs))
 
 
 def runs_of(project: Project) -> list[dict]:
-    import json
-
     output = project.run("python", "-c", LIST_RUNS)
     return json.loads(output.split("RUNS", 1)[1])
 
 
 @pytest.fixture(scope="module")
-def finished(tiny_project):
-    tiny_project.run("dvc", "repro")
-    tiny_project.run("kadanoff", "runs", "sync")
-    tiny_project.commit("results")
-    return tiny_project
+def finished(tmp_path_factory):
+    project = copy_project(tmp_path_factory.mktemp("tiny"))
+    project.write_params(shrink(project.params()))
+    project.commit("tiny parameters")
+    project.run("dvc", "repro")
+    project.run("kadanoff", "runs", "sync")
+    project.commit("results")
+    return project
 
 
 def test_every_stage_is_a_run_with_its_numbers(finished):
@@ -104,6 +106,8 @@ def test_other_commands_work_on_the_results(finished):
     model, source = "models/coarsen/exact.safetensors", "data/coarsen_critical32.zarr"
     finished.run("kadanoff", "apply", model, source, "out.zarr")
     assert "exists; nothing is overwritten" in finished.run("kadanoff", "apply", model, source, "out.zarr", code=1)
-    assert "bound to" in finished.run("kadanoff", "apply", "models/coarsen/mlp.safetensors", source, "other.zarr", code=1)
+    assert "bound to" in finished.run(
+        "kadanoff", "apply", "models/coarsen/mlp.safetensors", source, "other.zarr", code=1
+    )
     assert not (finished.folder / "other.zarr").exists()
     shutil.rmtree(finished.folder / "out.zarr")

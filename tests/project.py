@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 import yaml
 
 ROOT = Path(__file__).parents[1]
@@ -86,12 +85,3 @@ def shrink(params: dict) -> dict:
     params["coarsen"]["training"].update(epochs=2)
     params["coarsen_curve"].update(configurations=[10, 40], steps={"cnn": 20, "mlp": 20})
     return params
-
-
-@pytest.fixture(scope="session")
-def tiny_project(tmp_path_factory) -> Project:
-    """A copy of the project with tiny parameters, committed, nothing run yet."""
-    project = copy_project(tmp_path_factory.mktemp("tiny"))
-    project.write_params(shrink(project.params()))
-    project.commit("tiny parameters")
-    return project
