@@ -80,7 +80,7 @@ def test_a_record_becomes_a_run_once(project):
     assert (run.info.run_name, run.info.status) == ("cnn", "FINISHED")
     assert (run.info.start_time, run.info.end_time) == (START, START + 100_000)
     assert run.data.params == {"epochs": "2", "network/name": "cnn"}
-    assert run.data.metrics == {"train_loss": 0.25, "lr": 0.1, "mse/mean": 0.5, "n": 3}
+    assert run.data.metrics == {"train_loss": 0.25, "lr": 0.1, "mse": 0.5, "n": 3}
     tags = {"stage": "coarsen", "dataset": "coarsen16", "git_commit": "a" * 40, "kadanoff.locked": "yes"}
     assert tags.items() <= run.data.tags.items()
     assert len(run.data.tags["kadanoff.key"]) == 64

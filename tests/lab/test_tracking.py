@@ -64,7 +64,7 @@ def test_a_run_is_shown_with_all_it_has(project, capfd, monkeypatch):
     assert run.data.params == {"epochs": "3", "nested/rate": "0.1"}
     history = client.get_metric_history(run.info.run_id, "train_loss")
     assert [(point.step, point.value) for point in history] == [(0, 1), (1, 1 / 2), (2, 1 / 3)]
-    assert run.data.metrics["mse/mean"] == 0.5
+    assert run.data.metrics["mse"] == 0.5
     assert run.data.metrics["T _ 2_27"] == 1
     names = {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
     assert names == {"history.csv", "history.png", "metrics.json"}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kadanoff.errors import KadanoffError
-from kadanoff.spins.blocking import RULES, average, decimation, majority
+from kadanoff.spins.blocking import RULES, average, decimation, majority, threshold
 from kadanoff.spins.observables import block_sums
 
 SPINS = np.random.default_rng(0).choice(np.array([-1, 1], np.int8), (2, 3, 12, 24))
@@ -24,6 +24,7 @@ def test_rules_follow_their_definitions(block):
     assert (block_sums(SPINS, block) == sums).all()
     assert np.abs(average(SPINS, block) - sums / block**2).max() < 1e-7
     assert (majority(SPINS, block) == np.sign(2 * sums + corner)).all()
+    assert (threshold(SPINS, block) == np.where(sums > 0, 1, -1)).all()
     assert (decimation(SPINS, block) == corner).all()
 
 
@@ -40,6 +41,7 @@ def test_chains(rule):
     expected = {
         "average": [[1, -1, 0], [0, 1, 1]],
         "majority": [[1, -1, 1], [-1, 1, 1]],
+        "threshold": [[1, -1, -1], [-1, 1, 1]],
         "decimation": [[1, -1, 1], [-1, 1, 1]],
     }
     assert RULES[rule](chains, 2, dimension=1).tolist() == expected[rule]

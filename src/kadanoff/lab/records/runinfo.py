@@ -110,9 +110,15 @@ def plain(value: Any, where: str) -> JsonValue:
 
 
 def flatten(tree: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """Leaves of nested mappings by their path: {"mse": {"mean": 1}} becomes {"mse/mean": 1}."""
+    """Leaves of nested mappings by their path: {"test": {"n": 1}} becomes {"test/n": 1}.
+
+    An estimate takes its mother's name: {"mse": {"mean": 1, "error": 0.1}} becomes {"mse": 1, "mse_error": 0.1}.
+    """
     flat: dict[str, Any] = {}
     for key, value in tree.items():
         path = f"{above}/{key}" if above else str(key)
-        flat.update(flatten(value, path) if isinstance(value, Mapping) else {path: value})
+        if isinstance(value, Mapping) and value.keys() == {"mean", "error"}:
+            flat |= {path: value["mean"], f"{path}_error": value["error"]}
+        else:
+            flat.update(flatten(value, path) if isinstance(value, Mapping) else {path: value})
     return flat

@@ -48,7 +48,9 @@ class Store:
         with FileLock(self.root / LOCK, LOCK_SECONDS):
             found = self.client.get_experiment_by_name(name)
             if found is None:
-                return self.client.create_experiment(name, self._artifacts(name))
+                # the page then opens on training runs, not on traces of chat models
+                kind = {"mlflow.experimentKind": "custom_model_development"}
+                return self.client.create_experiment(name, self._artifacts(name), tags=kind)
         if found.lifecycle_stage == "deleted":
             raise KadanoffError(
                 f"the MLflow experiment {name!r} is deleted; bring it back with `mlflow experiments restore "
