@@ -14,7 +14,7 @@ TINY = {
     "size": 8,
     "temperatures": [1.5, 2.269185314213022, 3.5],
     "samples": 20,
-    "sweeps": 150,
+    "sweeps": 250,
 }
 
 

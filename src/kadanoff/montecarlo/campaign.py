@@ -198,7 +198,8 @@ def simulate(
     field
         External field B in units of |J|; needs the Metropolis sampler.
     start
-        ``hot`` (random spins) or ``cold`` (all +1).
+        ``hot`` (random spins) or ``cold`` (all +1). Below T_c single-spin updates keep the sign of a cold start's
+        magnetization; equilibrium is then that of the + state.
     allow_unequilibrated
         Accept fewer sweeps than 20 autocorrelation times.
 

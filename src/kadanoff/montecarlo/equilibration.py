@@ -21,7 +21,8 @@ LONGEST_PILOT = 1 << 17
 class Pilot(NamedTuple):
     """What pilot chains tell, in sweeps: the autocorrelation time of the slowest observable, and the way there.
 
-    `burn_in` is when the chains had forgotten their start at the latest; `resolved` is False if the longest
+    `burn_in` is how long the pilot ran until it was seen in equilibrium, the time of looking included, since a few
+    chains of many forget their start later than the rest; `resolved` is False if the longest
     allowed pilot was too short, and `tau` then is a lower bound.
     """
 
@@ -36,15 +37,17 @@ class Pilot(NamedTuple):
 
 
 def pilot(dataset: Dataset, name: str, sampler_name: str, temperature: float) -> Pilot:
-    """Autocorrelation time at one temperature, the largest of e, |m| and the staggered |m|.
+    """Autocorrelation time at one temperature, the largest of e, |m| and the staggered |m|; in a field of m too.
 
-    Several chains (64 on small lattices) run for n sweeps, n doubling until it is at least 20 times the result;
-    what ran before is the burn-in. One mean over all chains makes chains that are stuck in different states, as
-    after a quench, show up as a huge time.
+    Several chains (64 on small lattices) run for n sweeps, n doubling until it is at least 20 times the result. One
+    mean over all chains makes chains that are stuck in different states, as after a quench, show up as a huge time.
+    In a field, some chains start with all spins up and some with all down: a metastable state shows up likewise.
     """
     lattice = dataset.lattice
     chains = int(np.clip(PILOT_SITES // lattice.sites, 4, GROUP))
     spins = first_configurations(dataset, name, temperature, 0, chains, "pilot start")
+    if dataset.field:
+        spins[1::4], spins[3::4] = 1, -1
     key = key_of(dataset, name, temperature, f"pilot {sampler_name}")
     cap = max(MEASUREMENTS, min(LONGEST_PILOT, SWEEPS_PER_TAU * (dataset.sweeps or LONGEST_PILOT)))
     done, length = 0, 64
@@ -55,7 +58,7 @@ def pilot(dataset: Dataset, name: str, sampler_name: str, temperature: float) ->
         tau = stride * max(autocorrelation_time(observable).tau for observable in series)
         resolved = length >= SWEEPS_PER_TAU * tau
         if resolved or length >= cap:
-            return Pilot(float(tau), done - length, bool(resolved))
+            return Pilot(float(tau), done, bool(resolved))
         length = min(2 * length, cap)
 
 
@@ -69,15 +72,17 @@ def _measure(
     sweeps: int,
     stride: int,
 ) -> NDArray[np.float64]:
-    """Series of e, |m| and staggered |m|, shape (3, chain, sweeps // stride)."""
+    """Series of e, |m|, staggered |m| and, in a field, m; shape (observable, chain, sweeps // stride)."""
     lattice = dataset.lattice
     signs = 1 - 2 * (np.indices(lattice.shape).sum(axis=0) % 2)
-    series = np.empty((3, len(spins), sweeps // stride))
+    series = np.empty((4 if dataset.field else 3, len(spins), sweeps // stride))
     for step in range(sweeps // stride):
         advance(spins, lattice, temperature, dataset.field, key, 0, first_sweep + step * stride, stride)
         series[0, :, step] = energy(spins.reshape(len(spins), *lattice.array_shape), lattice)
         series[1, :, step] = np.abs(spins.mean(axis=(1, 2)))
         series[2, :, step] = np.abs((spins * signs).mean(axis=(1, 2)))
+        if dataset.field:
+            series[3, :, step] = spins.mean(axis=(1, 2))
     return series
 
 
