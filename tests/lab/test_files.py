@@ -64,6 +64,13 @@ def test_a_second_run_of_a_stage_is_refused(project):
         pass
 
 
+@pytest.mark.parametrize("variant", ["../x", "a/b", "", ".hidden"])
+def test_a_name_that_could_leave_the_folder_is_refused(project, variant):
+    with pytest.raises(KadanoffError, match="rename the entry"), working_folder("stage", variant):
+        pass
+    assert not (project / ".checkpoints").exists()
+
+
 def test_disk_errors_are_sentences(tmp_path):
     with pytest.raises(KadanoffError, match=r"cannot write .*: No space left.*free some space"), disk_errors(tmp_path):
         raise OSError(28, "No space left on device")

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from kadanoff.errors import KadanoffError
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 def project_root() -> Path:
@@ -80,8 +83,12 @@ def working_folder(stage: str, variant: str, *parts: Any) -> Iterator[Path]:
     Raises
     ------
     KadanoffError
-        If the same stage already runs, or the disk refuses a write.
+        If the variant's name cannot name files, the same stage already runs, or the disk refuses a write.
     """
+    if not NAME.fullmatch(variant):
+        raise KadanoffError(
+            f"{stage} {variant!r}: a name has letters, digits, '_', '-' and '.' only; rename the entry."
+        )
     base = project_root() / ".checkpoints"
     folder = base / f"{stage}-{variant}-{fingerprint(*parts)}"
     with disk_errors(base):
