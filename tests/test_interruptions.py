@@ -78,6 +78,9 @@ def test_a_killed_stage_resumes_to_the_same_bytes(project, stage, victim):
         assert finished or not list((project.folder / output).parent.glob(f"*{stage.split('@')[1]}*"))
     project.run("dvc", "repro", "--force", "--single-item", "--no-run-cache", stage)
     assert project.output_md5(stage, output) == expected
+    if stage == "coarsen@cnn":
+        history = (project.folder / "reports" / "coarsen" / "cnn" / "history.csv").read_text().splitlines()
+        assert [line.split(",")[0] for line in history] == ["epoch", *map(str, range(1, 21))]
     leftovers = [entry for entry in (project.folder / ".checkpoints").iterdir() if entry.is_dir()]
     assert leftovers == []
     assert [entry for entry in (project.folder / output).parent.iterdir() if entry.name.startswith(".")] in (

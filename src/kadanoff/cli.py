@@ -26,10 +26,15 @@ Workers = Annotated[int | None, typer.Option(min=1, help="Threads; one a core un
 
 def _stage() -> Path:
     from kadanoff.lab.files import project_root
-    from kadanoff.lab.lifeline import die_with_dvc
 
-    die_with_dvc()
     return project_root()
+
+
+def _project() -> Path:
+    root = _stage()
+    if not (root / "dvc.yaml").exists():
+        raise KadanoffError(f"there is no dvc.yaml in {root} or above it; run this in a folder of the project.")
+    return root
 
 
 @app.command()
@@ -83,19 +88,17 @@ def apply(
 @runs.command()
 def sync() -> None:
     """Import into MLflow every recorded run that it lacks."""
-    from kadanoff.lab.files import project_root
     from kadanoff.lab.tracking import sync as run
 
-    run(project_root()).show()
+    run(_project()).show()
 
 
 @app.command()
-def ui(port: Annotated[int, typer.Option(help="Port on this machine.")] = 5000) -> None:
+def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000) -> None:
     """Open MLflow on all recorded runs, on this machine only."""
-    from kadanoff.lab.files import project_root
     from kadanoff.lab.tracking import serve
 
-    serve(project_root(), port)
+    serve(_project(), port)
 
 
 @app.command()
@@ -111,6 +114,10 @@ def bench(
 def main() -> None:
     """Run the command line; a user's mistake ends in one sentence and exit code 1."""
     try:
+        if "DVC_STAGE" in os.environ:
+            from kadanoff.lab.lifeline import die_with_dvc
+
+            die_with_dvc()  # before the stage loads its libraries, which takes seconds
         app()
     except KadanoffError as error:
         print(f"error: {error}", file=sys.stderr)

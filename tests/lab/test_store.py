@@ -120,6 +120,20 @@ def test_what_is_no_dataset_is_refused(tmp_path):
         open_dataset(tmp_path / "file.zarr")
 
 
+def test_what_is_no_dataset_is_not_replaced(ensemble, tmp_path):
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.txt").write_text("mine")
+    with pytest.raises(KadanoffError, match="not a Zarr v3 group"):
+        ensemble.save(tmp_path / "notes")
+    assert (tmp_path / "notes" / "a.txt").read_text() == "mine"
+
+
+def test_damaged_metadata_are_named(path):
+    (path / "energy" / "zarr.json").write_text('{"zarr_format": 3,')
+    with pytest.raises(KadanoffError, match="array 'energy'"):
+        open_dataset(path)
+
+
 def test_a_refused_write_keeps_the_old_dataset(ensemble, path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")

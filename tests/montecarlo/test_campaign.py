@@ -131,6 +131,22 @@ def test_a_frustrated_odd_lattice_is_allowed_and_right(boundary, coupling):
     assert abs(ensemble.energy.mean() - wrong) > 4 * error
 
 
+def test_numbers_of_numpy_are_numbers():
+    ensemble = kadanoff.simulate(np.int64(4), np.array([2.0, 3.0]), np.int32(5), seed=np.uint8(3))
+    assert ensemble.spins.shape == (2, 5, 4, 4)
+
+
+def test_a_damaged_checkpoint_is_begun_again(tmp_path, reference):
+    (tmp_path / "chains-0-0.npz").write_bytes(b"cut short")
+    (tmp_path / "pilot-2.0.json").write_text("")
+    assert np.array_equal(campaign.run(dataset(), "x", 1, tmp_path).spins, reference.spins)
+
+
+def test_a_dataset_that_finds_no_place_is_refused_before_any_work(tmp_path):
+    with pytest.raises(KadanoffError, match=r"No space left on device, .* MB are missing"):
+        campaign.run(dataset(samples=10**12), "x", 1, tmp_path)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

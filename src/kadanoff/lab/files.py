@@ -104,6 +104,9 @@ def working_folder(stage: str, variant: str, *parts: Any) -> Iterator[Path]:
         try:
             folder.mkdir(exist_ok=True)
             yield folder
-            shutil.rmtree(folder)
+            # with it the checkpoints of other parameters or older code: nothing can go on from them
+            for done in base.iterdir():
+                if re.fullmatch(re.escape(f"{stage}-{variant}-") + "[0-9a-f]{16}", done.name):
+                    shutil.rmtree(done)
         finally:
             lock.release()

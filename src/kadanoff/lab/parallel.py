@@ -1,12 +1,16 @@
 """Independent work on several cores inside one stage: one process each, none of which outlives the stage."""
 
 import os
+import signal
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
 from typing import Any
 
-from kadanoff.lab.lifeline import watch_ancestors
+from kadanoff.errors import KadanoffError
 from kadanoff.lab.progress import progress
 
 
@@ -14,11 +18,15 @@ def in_processes(what: str, function: Callable[..., Any], tasks: Sequence[tuple]
     """[function(*task) for task in tasks], computed by one process a core; the first error ends all.
 
     `function` must be importable, and its arguments picklable.
+
+    Raises
+    ------
+    KadanoffError
+        If a process is killed from outside.
     """
     # fresh processes: a forked one inherits the locks of PyTorch's threads
-    pool = ProcessPoolExecutor(
-        min(len(tasks), os.cpu_count() or 1), get_context("spawn"), initializer=watch_ancestors, initargs=(1,)
-    )
+    workers = min(len(tasks), os.cpu_count() or 1)
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_follow_parent)
     try:
         with progress(what, len(tasks)) as advance:
             futures = [pool.submit(function, *task) for task in tasks]
@@ -26,5 +34,22 @@ def in_processes(what: str, function: Callable[..., Any], tasks: Sequence[tuple]
                 future.result()
                 advance()
         return [future.result() for future in futures]
+    except BrokenProcessPool as error:
+        raise KadanoffError(
+            f"{what}: a process was killed, perhaps for want of memory. Repeat the command; it goes on from there."
+        ) from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _follow_parent() -> None:
+    """Leave Ctrl-C to the parent, and end when the parent has ended."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_after, args=(parent.sentinel,), name="lifeline", daemon=True).start()
+
+
+def _end_after(sentinel: int) -> None:
+    wait([sentinel])
+    os.kill(os.getpid(), signal.SIGKILL)

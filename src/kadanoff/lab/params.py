@@ -2,7 +2,7 @@
 
 import difflib
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -16,6 +16,10 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+"""The name of an entry: it becomes a part of paths, so it has letters, digits, _ and - only."""
+COLDEST = 0.01  # nothing moves below, and exact results need thousands of digits
 
 SectionType = TypeVar("SectionType", bound=Section)
 
@@ -31,16 +35,18 @@ class Dataset(Section):
     dimension: Literal[1, 2] = 2
     sampler: Literal["metropolis", "swendsen_wang", "auto"] = "auto"
     sweeps: int | None = Field(default=None, gt=0)
-    seed: int = 0
-    field: float = 0.0
+    seed: int = Field(default=0, ge=0)
+    field: float = Field(default=0.0, allow_inf_nan=False)
     start: Literal["hot", "cold"] = "hot"
     allow_unequilibrated: bool = False
 
     @model_validator(mode="after")
     def _rules(self) -> "Dataset":
         for temperature in self.temperatures:
-            if not 0 < temperature < float("inf"):
-                raise ValueError(f"temperatures has {temperature}; every temperature must be positive and finite")
+            if not COLDEST <= temperature < float("inf"):
+                raise ValueError(
+                    f"temperatures has {temperature}; each must be positive, at least {COLDEST}, and finite"
+                )
         if len(set(self.temperatures)) < len(self.temperatures):
             raise ValueError(f"temperatures has a value twice: {self.temperatures}; give each once")
         if isinstance(self.size, list) and len(self.size) != 2:
@@ -63,11 +69,11 @@ class Dataset(Section):
 class TrainingParams(Section):
     """How a network is trained: the settings of `kadanoff.learning.fit`."""
 
-    seed: int
+    seed: int = Field(ge=0)
     epochs: int = Field(gt=0)
     batch_size: int = Field(gt=0)
-    learning_rate: float = Field(gt=0)
-    weight_decay: float = Field(ge=0)
+    learning_rate: float = Field(gt=0, allow_inf_nan=False)
+    weight_decay: float = Field(ge=0, allow_inf_nan=False)
     plateau_patience: int = Field(ge=0)
     plateau_factor: float = Field(gt=0, lt=1)
     early_stopping_patience: int = Field(gt=0)

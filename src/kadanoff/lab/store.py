@@ -86,9 +86,11 @@ class Ensemble:
         Raises
         ------
         KadanoffError
-            If the disk refuses; nothing at `path` has changed then.
+            If something else is at `path`, or the disk refuses; nothing there has changed then.
         """
         path = Path(path)
+        if path.exists() and "kadanoff_format" not in _open_group(path).attrs:
+            raise KadanoffError(f"{path} is no dataset of kadanoff, and is not replaced; give another name.")
         with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
@@ -234,7 +236,13 @@ def _open_group(path: Path) -> zarr.Group:
 
 
 def _array(group: zarr.Group, path: Path, name: str, dtype: str, shape: tuple[int, ...] | None) -> zarr.Array:
-    array = group.get(name)
+    try:
+        array = group.get(name)
+    except Exception as error:  # metadata that cannot be parsed raise whatever the parser stumbles over
+        raise KadanoffError(
+            f"{path}: array {name!r} has damaged metadata ({error}). Delete the dataset, then `dvc checkout` or "
+            "`dvc pull`."
+        ) from error
     if not isinstance(array, zarr.Array):
         raise KadanoffError(
             f"{path}: array {name!r} is missing; delete the dataset, then `dvc checkout` or `dvc pull`."

@@ -68,7 +68,7 @@ def load_model(path: Path | str) -> nn.Module:
     recipe, weights = _read(Path(path))
     try:
         network = registry.build(recipe.network, **recipe.arguments)
-    except KadanoffError as error:
+    except (KadanoffError, TypeError, ValueError, RuntimeError) as error:
         raise KadanoffError(f"{path} cannot be rebuilt: {error} Was it written by a newer version?") from error
     try:
         network.load_state_dict(weights)

@@ -52,7 +52,7 @@ def fit(
         Called with every finished epoch, for logs and progress.
     checkpoint, checkpoint_seconds
         Folder for the training state, and how often it is written (at the end as well, always after `on_epoch`).
-        A state that lies there is gone on from; the epochs that it holds are not announced again.
+        A state that lies there is gone on from, after telling `on_epoch` the epochs that it holds.
 
     Raises
     ------
@@ -64,6 +64,9 @@ def fit(
     train, validation = _placed(train, training.device, "training"), _placed(validation, training.device, "validation")
     if checkpoint is not None:
         _resume(training, checkpoint)
+    if on_epoch is not None:
+        for epoch in training.history:
+            on_epoch(epoch)
     saved = time.monotonic()
     while not training.finished:
         epoch = training.advance(train, validation)

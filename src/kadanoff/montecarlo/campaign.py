@@ -1,6 +1,9 @@
 """Many chains, one ensemble: any number of workers, killed and resumed, the same bytes."""
 
+import errno
+import math
 import os
+import shutil
 import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
@@ -86,11 +89,12 @@ def run(dataset: Dataset, name: str, workers: int | None = None, folder: Path | 
         If the sweeps are too few for equilibrium.
     """
     choice = choose(dataset)
+    # before the pilots: what cannot be stored need not be measured
+    spins = _buffer(folder, (len(dataset.temperatures), dataset.samples, *dataset.lattice.shape))
     campaign = Campaign(dataset, name, folder, choice)
     campaign.pilots = _pilots(campaign, workers)
     campaign.sweeps = sweeps_needed(dataset, campaign.pilots)
     tasks = campaign.tasks()
-    spins = _buffer(folder, (len(dataset.temperatures), dataset.samples, *dataset.lattice.shape))
     with progress(f"simulate {name}", campaign.sweeps * spins.shape[0] * spins.shape[1]) as advance:
 
         def work(task: Task) -> None:
@@ -105,8 +109,18 @@ def _buffer(folder: Path | None, shape: tuple[int, ...]) -> NDArray[np.int8]:
     """Where finished chains are put: a file if there is a folder, so that memory stays bounded."""
     if folder is None:
         return np.empty(shape, np.int8)
-    with disk_errors(folder):
-        return np.lib.format.open_memmap(folder / "spins.npy", "w+", np.int8, shape)
+    path = folder / "spins.npy"
+    with disk_errors(path):
+        path.unlink(missing_ok=True)
+        missing = math.prod(shape) - shutil.disk_usage(folder).free
+        if missing > 0:
+            # a page of the file that finds no place later would end the process without a word
+            raise OSError(errno.ENOSPC, f"No space left on device, {missing / 1e6:.0f} MB are missing", str(path))
+        spins = np.lib.format.open_memmap(path, "w+", np.int8, shape)
+        if hasattr(os, "posix_fallocate"):
+            with path.open("r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        return spins
 
 
 def _in_threads(work: Any, items: Sequence[Any], workers: int | None, stopped: Event) -> list[Any]:
@@ -221,17 +235,24 @@ def simulate(
     if workers is not None and workers < 1:
         raise KadanoffError(f"workers is {workers}; it must be at least 1, or None for one a core.")
     values = {
-        "size": size if isinstance(size, int) else list(size),
-        "temperatures": [float(value) for value in np.atleast_1d(temperatures)],
-        "samples": samples,
+        "size": _plain(size),
+        "temperatures": _plain(temperatures) if np.ndim(temperatures) else [_plain(temperatures)],
+        "samples": _plain(samples),
         "boundary": boundary,
-        "coupling": float(coupling),
+        "coupling": _plain(coupling),
         "dimension": dimension,
         "sampler": sampler,
-        "sweeps": sweeps,
-        "seed": seed,
-        "field": float(field),
+        "sweeps": _plain(sweeps),
+        "seed": _plain(seed),
+        "field": _plain(field),
         "start": start,
         "allow_unequilibrated": allow_unequilibrated,
     }
     return run(validated(Dataset, values, "simulate"), "", workers)
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's numbers and sequences as Python's own, which the parameters are checked as."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,10 +39,13 @@ def load(folder: Path | None, task: Task, shape: tuple[int, int]) -> tuple[int, 
     """(sweeps done, spins (chain, height, width)) of a task, or None if it has not begun."""
     if folder is None or not _path(folder, task).exists():
         return None
-    with np.load(_path(folder, task), allow_pickle=False) as state:
-        size = task.chains * shape[0] * shape[1]
-        up = np.unpackbits(state["bits"], count=size).reshape(task.chains, *shape)
-        return int(state["sweeps"]), 2 * up.astype(np.int8) - 1
+    try:
+        with np.load(_path(folder, task), allow_pickle=False) as state:
+            size = task.chains * shape[0] * shape[1]
+            up = np.unpackbits(state["bits"], count=size).reshape(task.chains, *shape)
+            return int(state["sweeps"]), 2 * up.astype(np.int8) - 1
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        return None  # cut short by a power failure: the chains begin again
 
 
 def remembered(folder: Path | None, name: str, compute: Callable[[], Any]) -> Any:
@@ -49,7 +53,9 @@ def remembered(folder: Path | None, name: str, compute: Callable[[], Any]) -> An
     if folder is None:
         return compute()
     path = folder / f"{name}.json"
-    if not path.exists():
+    try:
+        return json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):  # not there yet, or cut short by a power failure
         with disk_errors(folder):
             write_atomic(path, json.dumps(compute()))
     return json.loads(path.read_text())

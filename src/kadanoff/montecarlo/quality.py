@@ -9,11 +9,12 @@ from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact import chain, kaufman, transfer_energy_distribution
 
 TRANSFER_WIDTH = 8
+LARGEST = 2000  # (height + width) / T, which the digits of an exact torus grow with
 
 
 def exact_energy(lattice: Lattice, temperature: float, field: float = 0.0) -> float | None:
     """Exact mean energy per site, or None where no exact result of this project reaches."""
-    if field:
+    if field or sum(lattice.shape) / temperature > LARGEST:
         return None
     if lattice.dimension == 1:
         return chain(lattice.width, temperature, lattice.boundary, lattice.coupling).energy

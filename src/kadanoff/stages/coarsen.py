@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import nn
 
 from kadanoff.lab.files import working_folder
-from kadanoff.lab.params import Section, TrainingParams, section, validated
+from kadanoff.lab.params import Name, Section, TrainingParams, section, validated
 from kadanoff.lab.records import Recorder, recorded
 from kadanoff.lab.store import open_dataset
 from kadanoff.learning.apply import predict
@@ -25,7 +25,7 @@ class Variant(Section):
     """What is trained on what; the other keys of an entry override `coarsen.training`."""
 
     network: str
-    dataset: str
+    dataset: Name
     rule: str
     block: int = Field(gt=1)
 
@@ -63,8 +63,8 @@ def coarsen(root: Path, name: str) -> None:
     ):
         found = train(network, task, training, record, folder)
         recipe = Recipe(variant.network, arguments, parameters)
-        save_model(weights, network, recipe)
         measure(name, network, task, found, record)
+        save_model(weights, network, recipe)  # last, so that the weights and their record change together
         record.model(weights, network, task.pair(task.split.test[:4])[0].float())
 
 

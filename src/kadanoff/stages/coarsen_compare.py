@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import Field
 
-from kadanoff.lab.params import Section, entry, section
+from kadanoff.lab.params import Name, Section, TrainingParams, entry, section
 from kadanoff.lab.records import Recorder, recorded
 from kadanoff.lab.store import Ensemble, open_dataset
 from kadanoff.learning.apply import predict
@@ -29,14 +30,14 @@ from kadanoff.stages.coarsen_tables import tables
 class Compare(Section):
     """The section `coarsen_compare`."""
 
-    dataset: str
-    critical: list[str]
+    dataset: Name
+    critical: list[Name] = Field(min_length=1)
 
 
 def coarsen_compare(root: Path) -> None:
     """Write the record reports/coarsen_compare."""
     compare = entry(root, Compare, "coarsen_compare")
-    seed = section(root, "coarsen", "training")["seed"]
+    seed = entry(root, TrainingParams, "coarsen", "training").seed
     coarseners = _networks(root)
     coarseners |= _rules(compare.dataset, sorted({item.rule for item in coarseners.values()}))
     names = sorted({item.dataset for item in coarseners.values()} | {compare.dataset, *compare.critical})

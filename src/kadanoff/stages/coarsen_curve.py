@@ -3,14 +3,14 @@
 import math
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from kadanoff.errors import KadanoffError
 from kadanoff.lab.files import working_folder
 from kadanoff.lab.parallel import in_processes
-from kadanoff.lab.params import Section, TrainingParams, entry
+from kadanoff.lab.params import Name, Section, TrainingParams, entry
 from kadanoff.lab.records import recorded
 from kadanoff.lab.store import open_dataset
 from kadanoff.learning.apply import predict
@@ -29,11 +29,11 @@ VALIDATION = 160  # configurations, as in the report
 class Curve(Section):
     """The section `coarsen_curve`."""
 
-    dataset: str
+    dataset: Name
     rule: str
     block: int = Field(gt=1)
-    configurations: list[int] = Field(min_length=1)
-    steps: dict[str, int] = Field(min_length=1)
+    configurations: list[Annotated[int, Field(gt=1)]] = Field(min_length=1)
+    steps: dict[str, Annotated[int, Field(gt=0)]] = Field(min_length=1)
 
 
 Point = tuple[Estimate, Estimate]  # mean squared error per site on the training and the test configurations
@@ -46,6 +46,8 @@ def coarsen_curve(root: Path) -> None:
     source = root / "data" / f"{curve.dataset}.zarr"
     parameters = curve.model_dump() | training.model_dump()
     task = coarse_task(open_dataset(source), curve.rule, curve.block, training.seed)
+    for name in curve.steps:
+        build(name, block=curve.block, size=task.spins.shape[-1])  # refuses now what it would refuse later
     available = len(task.split.train)
     if max(curve.configurations) > available:
         raise KadanoffError(

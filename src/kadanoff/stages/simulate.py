@@ -1,5 +1,6 @@
 """Stage `simulate`: one entry of `datasets` becomes data/NAME.zarr, held against exact results."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,14 @@ def simulate(root: Path, name: str, workers: int | None = None) -> None:
         recorded("simulate", name, parameters=dataset.model_dump(), inputs=[]) as record,
     ):
         ensemble = run(dataset, name, workers, folder)
-        with disk_errors(target):
-            write_group(folder / target.name, ensemble)
-            replace_folder(folder / target.name, target)
         rows = compare(ensemble, dataset.lattice, dataset.field)
         record.metrics(_metrics(rows, ensemble.provenance))
         draw(record, ensemble, rows, dataset)
+        # last, so that the data and their record change together
+        with disk_errors(target):
+            shutil.rmtree(folder / target.name, ignore_errors=True)  # left by a run that was killed while writing
+            write_group(folder / target.name, ensemble)
+            replace_folder(folder / target.name, target)
 
 
 def _metrics(rows: list[dict[str, Any]], provenance: dict[str, Any]) -> dict[str, Any]:

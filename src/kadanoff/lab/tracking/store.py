@@ -124,14 +124,30 @@ def artifact_root(root: Path) -> Path:
 
 
 def open_store(root: Path) -> Store:
-    """Open the project's store, and create it if it is not there: one process at a time, or SQLite breaks."""
+    """Open the project's store, and create it if it is not there: one process at a time, or SQLite breaks.
+
+    Raises
+    ------
+    KadanoffError
+        If the store is damaged, or its server does not answer.
+    """
     for noisy in ("mlflow", "alembic"):  # what matters arrives as an exception
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
     uri = store_uri(root)
     with FileLock(root / LOCK, LOCK_SECONDS), warnings.catch_warnings():
         # MLflow uses a loader that SQLAlchemy 2.1 deprecates
         warnings.filterwarnings("ignore", "The ``noload`` loader strategy", DeprecationWarning)
-        return Store(root, uri, MlflowClient(uri))
+        try:
+            client = MlflowClient(uri)
+            client.search_experiments(max_results=1)
+        except Exception as error:  # SQLAlchemy's, requests' and MLflow's own, by the kind of the store
+            reason = next(iter(str(error).splitlines()), "")[:200]
+            raise KadanoffError(
+                f"MLflow's store {uri.rpartition('@')[2]} cannot be used ({type(error).__name__}: {reason}). If it is "
+                "a file of this project, delete it and run `kadanoff runs sync`: the records stay. If it is a "
+                "server, start it or unset MLFLOW_TRACKING_URI."
+            ) from error
+        return Store(root, uri, client)
 
 
 def describe(info: RunInfo) -> dict[str, str]:
