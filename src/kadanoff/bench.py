@@ -119,9 +119,7 @@ def measure(cores: int) -> list[dict[str, Any]]:
 def show(rows: list[dict[str, Any]]) -> None:
     """Print the rows, with each peer's time over ours for the same sampler, size and cores."""
     ours = {(row["sampler"], row["size"], row["cores"]): row for row in rows if row["program"] == "kadanoff"}
-    grid = Table(
-        "program", "sampler", "L", "cores", "ns per site and sweep", "flips/ns a core", "kadanoff is faster by"
-    )
+    grid = Table("program", "sampler", "L", "cores", "ns/site/sweep", "flips/ns/core", "peer / ours")
     for row in sorted(rows, key=lambda row: (row["sampler"], row["size"], row["cores"], row["ns_per_site"])):
         ns, peer = row["ns_per_site"], row["program"] != "kadanoff"
         own = ours[row["sampler"], row["size"], row["cores"]]["ns_per_site"]
