@@ -22,6 +22,8 @@ GOOD = {"size": 4, "temperatures": [2.0], "samples": 3}
         ({"boundary": "twisted"}, ["datasets.x.boundary is 'twisted'", "'periodic'"]),
         ({"coupling": 0.5}, ["coupling is 0.5", "1 (ferromagnet) or -1"]),
         ({"dimension": 1, "boundary": "skewed"}, ["'skewed'", "dimension: 2"]),
+        ({"start": "cold", "boundary": "skewed"}, ["start is 'cold' with boundary 'skewed'", "start: hot"]),
+        ({"start": "cold", "coupling": -1}, ["start is 'cold'", "start: hot"]),
         ({"field": 0.1, "sampler": "swendsen_wang"}, ["field is 0.1", "sampler: metropolis"]),
     ],
 )

@@ -8,7 +8,8 @@ from kadanoff.errors import KadanoffError
 from kadanoff.lab.params import Dataset
 from kadanoff.lab.store import open_dataset
 from kadanoff.montecarlo import campaign
-from kadanoff.spins.exact import T_C, kaufman
+from kadanoff.spins.boundary import Lattice
+from kadanoff.spins.exact import T_C, enumerate_states, kaufman
 
 SMALL = {"size": 8, "temperatures": [2.0, 3.0], "samples": 100, "sweeps": 250, "seed": 7}
 
@@ -165,3 +166,38 @@ def test_golden_bytes(reference, tmp_path):
     assert digest == "a5e6de3321fa03f427b3079c7cb2bcac"
     reference.save(tmp_path / "x.zarr")
     assert np.array_equal(open_dataset(tmp_path / "x.zarr").read(), reference.spins)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "lattice", "field"),
+    [
+        # closed orbits of the checkerboard, if flips that cost nothing were always accepted
+        ({"size": 4, "temperatures": 0.9}, Lattice(4, 4), 0.0),
+        ({"size": (4, 3), "temperatures": 1.0}, Lattice(4, 3), 0.0),
+        ({"size": 8, "temperatures": 3.0, "dimension": 1, "field": 1e-3}, Lattice(1, 8, dimension=1), 1e-3),
+        ({"size": 3, "temperatures": 0.8, "coupling": -1, "field": 4.0}, Lattice(3, 3, "periodic", -1), 4.0),
+        ({"size": 4, "temperatures": 1.5, "coupling": -1, "field": 4.0}, Lattice(4, 4, "periodic", -1), 4.0),
+    ],
+)
+def test_single_spin_updates_reach_every_state(arguments, lattice, field):
+    found = kadanoff.simulate(samples=20_000, sampler="metropolis", sweeps=4000, seed=1, **arguments)
+    exact = enumerate_states(lattice)
+
+    def deviation(temperature):
+        energy, heat = exact.thermal(temperature, field)
+        return abs(found.energy.mean() - energy) / np.sqrt(heat * temperature**2 / lattice.sites / found.energy.size)
+
+    assert deviation(arguments["temperatures"]) < 4
+    assert deviation(1.1 * arguments["temperatures"]) > 4
+    magnetization = exact.absolute_magnetization(arguments["temperatures"], field)
+    assert abs(np.abs(found.magnetization).mean() - magnetization) < 4 * np.abs(found.magnetization).std() / 141
+
+
+def test_a_field_in_which_states_are_metastable_is_refused():
+    with pytest.raises(KadanoffError, match="allow_unequilibrated"):
+        kadanoff.simulate(16, 1.5, 64, field=0.02, sweeps=2000)
+
+
+def test_a_very_hot_lattice_forgets_a_cold_start():
+    ensemble = kadanoff.simulate(8, 1e9, 1000, start="cold")
+    assert abs(ensemble.energy.mean()) < 4 * np.sqrt(2 / 64 / 1000)

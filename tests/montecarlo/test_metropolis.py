@@ -11,7 +11,7 @@ from oracle import SIGMAS, energies_agree, sigmas
 from kadanoff.errors import KadanoffError
 from kadanoff.montecarlo.checkerboard import layout
 from kadanoff.montecarlo.metropolis import _advance, advance
-from kadanoff.montecarlo.rng import philox, stream_key, threshold
+from kadanoff.montecarlo.rng import heat_bath_threshold, philox, stream_key, threshold
 from kadanoff.spins.boundary import BOUNDARIES, Lattice
 from kadanoff.spins.exact import (
     T_C,
@@ -138,9 +138,8 @@ def plain_sweep(spins, lattice, temperature, field, r):
         local = right[y, x] * spins[y, after] + right[y, x - 1] * spins[y, x - 1] + lattice.ghost[y, x]
         local += down[y, x] * spins[below, x] + down[y - 1, x] * spins[y - 1, x]
         cost = 2 * local * spins[y, x] + 2 * field * spins[y, x]
-        accepted = threshold(cost, temperature)
-        if cost == 0 and min(lattice.shape) <= 2:
-            accepted //= 2
+        heat_bath = field != 0 or min(lattice.shape) <= 4
+        accepted = heat_bath_threshold(cost, temperature) if heat_bath else threshold(cost, temperature)
         if r[y, x] < accepted:
             spins[y, x] *= -1
 
@@ -197,7 +196,7 @@ def test_chains_and_keys_differ():
     ("shape", "boundary", "field", "digest"),
     [
         ((16, 16), "periodic", 0.0, "5ee6197656ba712203b1fbad1ddb07fe"),
-        ((9, 7), "periodic", 0.2, "088699b644c5c1880a3ed3f2ce846aa3"),
+        ((9, 7), "periodic", 0.2, "e0b747af0b3a7fd88b056be54e5d63bd"),
         ((128, 10), "skewed", 0.0, "e35d409956ee61c64dc29aa02a7f7d57"),
     ],
 )

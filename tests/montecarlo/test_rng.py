@@ -6,7 +6,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from kadanoff.montecarlo.rng import philox, stream_key, threshold
+from kadanoff.montecarlo.rng import heat_bath_threshold, philox, stream_key, threshold
 
 # philox4x32 with 10 rounds in kat_vectors of Random123, the library of Salmon et al.: counter, key, answer.
 KNOWN_ANSWERS = [
@@ -78,3 +78,11 @@ def test_names_make_different_keys():
     keys = [stream_key(seed, *name) for seed in (0, 1, -1, 2**70) for name in names]
     assert len(set(keys)) == len(keys)
     assert all(isinstance(key, np.uint64) for key in keys)
+
+
+@pytest.mark.parametrize("temperature", [0.3, 2.269, 50.0])
+@pytest.mark.parametrize("energy", [-8.0, -0.4, 0.0, 3.6, 8.0])
+def test_the_heat_bath_is_the_probability_rounded_down(energy, temperature):
+    with mpmath.workdps(60):
+        exact = mpmath.mpf(2) ** 32 / (1 + mpmath.exp(mpmath.mpf(energy) / mpmath.mpf(temperature)))
+        assert heat_bath_threshold(energy, temperature) == int(mpmath.floor(exact))

@@ -53,6 +53,11 @@ class Dataset(Section):
             raise ValueError(f"size is {self.size}; give one number, or [height, width]")
         if self.field and self.sampler == "swendsen_wang":
             raise ValueError(f"field is {self.field}; swendsen_wang needs field: 0, so take sampler: metropolis")
+        if self.start == "cold" and (self.coupling < 0 or self.boundary in ("skewed", "antiperiodic")):
+            raise ValueError(
+                f"start is 'cold' with boundary {self.boundary!r} and coupling {self.coupling:g}; all spins up is no "
+                "typical state there, so take start: hot"
+            )
         try:
             _ = self.lattice
         except KadanoffError as error:

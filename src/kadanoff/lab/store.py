@@ -43,7 +43,7 @@ class Ensemble:
     temperatures
         float64 (temperature,), in units of |J|/k_B.
     energy, magnetization
-        float64 (temperature, sample), per site.
+        float64 (temperature, sample), per site; the energy holds the field's part, -B m.
     autocorrelation_time
         float64 (temperature,), in sweeps, of a pilot chain; NaN where none was measured.
     provenance

@@ -162,7 +162,7 @@ def _ensemble(campaign: Campaign, spins: NDArray[np.int8]) -> Ensemble:
     return Ensemble(
         spins,
         np.array(dataset.temperatures),
-        np.array([energy(rows, lattice) for rows in spins]),
+        np.array([energy(rows, lattice) - dataset.field * magnetization(rows, lattice.dimension) for rows in spins]),
         np.array([magnetization(rows, lattice.dimension) for rows in spins]),
         np.array(taus),
         provenance,

@@ -14,6 +14,7 @@ from kadanoff.spins.statistics import autocorrelation_time
 
 SWEEPS_PER_TAU = 20
 PILOT_SITES = 1 << 20
+FEWEST = 16  # chains: fewer do not notice that one in ten is stuck
 MEASUREMENTS = 1024
 LONGEST_PILOT = 1 << 17
 
@@ -44,21 +45,23 @@ def pilot(dataset: Dataset, name: str, sampler_name: str, temperature: float) ->
     In a field, some chains start with all spins up and some with all down: a metastable state shows up likewise.
     """
     lattice = dataset.lattice
-    chains = int(np.clip(PILOT_SITES // lattice.sites, 4, GROUP))
+    chains = int(np.clip(PILOT_SITES // lattice.sites, FEWEST, GROUP))
     spins = first_configurations(dataset, name, temperature, 0, chains, "pilot start")
     if dataset.field:
         spins[1::4], spins[3::4] = 1, -1
     key = key_of(dataset, name, temperature, f"pilot {sampler_name}")
     cap = max(MEASUREMENTS, min(LONGEST_PILOT, SWEEPS_PER_TAU * (dataset.sweeps or LONGEST_PILOT)))
-    done, length = 0, 64
+    done, length, slowest = 0, 64, 0.0
     while True:
         stride = -(-length // MEASUREMENTS)
         series = _measure(spins, dataset, temperature, SAMPLERS[sampler_name], key, done, length, stride)
         done += length
         tau = stride * max(autocorrelation_time(observable).tau for observable in series)
+        slowest = max(slowest, tau)
         resolved = length >= SWEEPS_PER_TAU * tau
         if resolved or length >= cap:
-            return Pilot(float(tau), done, bool(resolved))
+            # a slow mode that has died out in the pilot may live on in a few of many chains
+            return Pilot(float(tau), max(done, math.ceil(SWEEPS_PER_TAU * slowest)), bool(resolved))
         length = min(2 * length, cap)
 
 
@@ -100,8 +103,8 @@ def sweeps_needed(dataset: Dataset, pilots: list[Pilot]) -> int:
         return asked or worst.sweeps
     place = f"T = {dataset.temperatures[slowest]}"
     remedy = (
-        "take sampler: swendsen_wang or start: cold, or say allow_unequilibrated: true (it is then written in the "
-        "dataset)."
+        "take the other sampler (sampler: swendsen_wang or metropolis), or say allow_unequilibrated: true (it is then "
+        "written in the dataset)."
     )
     if not worst.resolved:
         raise KadanoffError(

@@ -1,8 +1,8 @@
 """Metropolis updates of 64 lanes at once, each lane with random bits of its own.
 
 A sweep updates each site once: colour 0 of the checkerboard, then colour 1 (and, on an odd side that closes on
-itself, the same for what is left over). A spin flips with probability min(1, exp(-dE / T)), that is, if its
-32-bit random number is less than an integer threshold.
+itself, the same for what is left over). A spin flips with probability min(1, exp(-dE / T)), in some cases that of the
+heat bath (see `deterministic`), that is, if its 32-bit random number is less than an integer threshold.
 
 A word holds 64 spins, and eight neighbouring words of a row are updated together. Twelve of the 32 planes of
 random numbers (see `multispin`) leave one lane in 4096 undecided: they are always drawn, the rest when needed.
@@ -29,11 +29,12 @@ from kadanoff.montecarlo.checkerboard import (
     scatter,
 )
 from kadanoff.montecarlo.multispin import ALL, LANES, NONE, PAIRS, compare_plane
-from kadanoff.montecarlo.rng import THRESHOLD_BITS, philox, threshold
+from kadanoff.montecarlo.rng import THRESHOLD_BITS, heat_bath_threshold, philox, threshold
 from kadanoff.montecarlo.simd import WIDTH, any_bit, counting, load, splat, store
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.compiled import compiled
 
+NARROW, HOT = 4, 10.0
 EAGER_PAIRS = 6  # measured: 5 and 7 are 5 to 10% slower
 
 
@@ -48,19 +49,27 @@ class Rule(NamedTuple):
     sees_spin: np.uint64  # all bits set if the spin matters, that is, in a field
 
 
+def deterministic(lattice: Lattice, temperature: float, field: float) -> bool:
+    """Whether flips that are always accepted would keep chains on closed orbits, or nearly so.
+
+    On a chain a wall that always moves goes two sites a sweep in a fixed direction, and the number going right minus
+    the number going left never changes; on tori up to four wide, states with dE = 0 at every site map onto each other;
+    in a field that equals a bond energy all spins flip together; and when it is very hot every flip is accepted.
+    """
+    return bool(field) or min(lattice.shape) <= NARROW or temperature > HOT
+
+
 def acceptance(lattice: Lattice, temperature: float, field: float) -> Rule:
     """Classes and thresholds of a lattice at a temperature, in a field.
 
-    On a chain, and on lattices two spins wide, a flip with dE = 0 is accepted with probability 1/2 in place of 1,
-    which keeps detailed balance. Accepted always, it would make every domain wall move two sites a sweep in a
-    fixed direction: walls form and vanish in pairs of opposite directions, and the number that go right minus
-    the number that go left could never change.
+    Where a sweep would be nearly deterministic the probability is that of the heat bath, 1 / (1 + exp(dE / T)), which
+    has the same equilibrium: see `deterministic`.
     """
+    chance = heat_bath_threshold if deterministic(lattice, temperature, field) else threshold
     counts = {2 * u + a for a in absent_counts(lattice) for u in range(5 - a)}
     spins = (-1, 1) if field else (0,)
     costs = {(k, s): 2 * (4 - k) + 2 * field * s for k in sorted(counts) for s in spins}
-    free = 1 << (THRESHOLD_BITS - 1 if min(lattice.shape) <= 2 else THRESHOLD_BITS)
-    thresholds = {c: threshold(cost, temperature) if cost else free for c, cost in costs.items()}
+    thresholds = {c: chance(cost, temperature) for c, cost in costs.items()}
     classes = {c: t for c, t in thresholds.items() if t < 1 << THRESHOLD_BITS}
     patterns = [[k & 1, k & 2, k & 4, k & 8, s > 0] for k, s in classes]
     planes = [[t >> (THRESHOLD_BITS - 1 - n) & 1 for t in classes.values()] for n in range(THRESHOLD_BITS)]

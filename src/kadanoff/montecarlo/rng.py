@@ -45,6 +45,13 @@ def threshold(energy: float, temperature: float) -> int:
     return int(context.multiply(probability, Decimal(1 << THRESHOLD_BITS)))
 
 
+def heat_bath_threshold(energy: float, temperature: float) -> int:
+    """1 / (1 + exp(energy/temperature)) as an integer in [0, 2^32], rounded down; the arithmetic of `threshold`."""
+    context = Context(prec=40)
+    growth = context.exp(context.divide(Decimal(energy), Decimal(temperature)))
+    return int(context.divide(Decimal(1 << THRESHOLD_BITS), context.add(Decimal(1), growth)))
+
+
 @njit(inline="always")
 def philox(key, c0, c1, c2, c3):
     """Philox4x32-10: two words of 64 random bits from a uint64 key and four uint64 counters below 2^32.
