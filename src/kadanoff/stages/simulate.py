@@ -41,8 +41,10 @@ def _metrics(rows: list[dict[str, Any]], provenance: dict[str, Any]) -> dict[str
     summary: dict[str, Any] = {"sweeps": provenance["sweeps"]}
     if deviations:
         summary["largest_deviation_from_exact_energy_in_standard_errors"] = max(deviations)
-    keys = [key for key in rows[0] if key != "temperature"]
-    return summary | {f"T={row['temperature']:.4g}": {key: row[key] for key in keys if key in row} for row in rows}
+    return summary | {
+        f"T={row['temperature']:.4g}": {key: value for key, value in row.items() if key != "temperature"}
+        for row in rows
+    }
 
 
 def draw(record: Any, ensemble: Ensemble, rows: list[dict[str, Any]], dataset: Dataset) -> None:
