@@ -14,7 +14,7 @@ from mlflow.exceptions import MlflowException
 
 from kadanoff.errors import KadanoffError
 from kadanoff.lab.records.dvclock import lock_key, outputs, read_lock
-from kadanoff.lab.tracking.published import Published, find_records, read_record
+from kadanoff.lab.published import Published, find_records, read_record
 from kadanoff.lab.tracking.store import Store, clean, milliseconds, open_store
 
 
