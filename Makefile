@@ -17,9 +17,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-repro: setup  ## simulate, train, compare: everything that changed; then list every run in MLflow
+repro: setup  ## simulate, train, compare: everything that changed; then list every run in MLflow, and write the report
 	dvc repro
 	kadanoff runs sync
+	kadanoff report
 
 test: setup  ## the fast tests, under 3 minutes
 	pytest -m "not slow"

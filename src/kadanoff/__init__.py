@@ -7,7 +7,7 @@ from kadanoff.errors import KadanoffError
 
 if TYPE_CHECKING:
     from kadanoff.lab.store import Ensemble, open_dataset
-    from kadanoff.learning.checkpoints import load_model
+    from kadanoff.models import load_model
     from kadanoff.montecarlo.campaign import simulate
 
 __version__ = "0.1.0"
@@ -17,7 +17,7 @@ __all__ = ["Ensemble", "KadanoffError", "load_model", "open_dataset", "simulate"
 _HOME = {
     "Ensemble": "kadanoff.lab.store",
     "open_dataset": "kadanoff.lab.store",
-    "load_model": "kadanoff.learning.checkpoints",
+    "load_model": "kadanoff.models",
     "simulate": "kadanoff.montecarlo.campaign",
 }
 

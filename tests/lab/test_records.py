@@ -139,7 +139,7 @@ def test_an_unwritable_place_is_a_sentence(project):
         (lambda run: run.metrics({"a": 1}) or run.metrics({"a": 2}), "metric a is given twice"),
         (lambda run: run.text("../outside.md", ""), r"'\.\./outside\.md' cannot be a file of a record"),
         (lambda run: run.text("run.json", ""), "'run.json' cannot be a file of a record"),
-        (lambda run: run.model("models/none.safetensors", None, None), "no weights models/none.safetensors"),
+        (lambda run: run.model("models/none.safetensors"), "no weights models/none.safetensors"),
     ],
 )
 def test_a_wrong_entry_is_named(project, wrong, message):

@@ -9,7 +9,6 @@ import time
 import urllib.request
 
 import mlflow
-import numpy as np
 import psutil
 import pytest
 from matplotlib.figure import Figure
@@ -139,35 +138,6 @@ def test_a_deleted_experiment_is_a_sentence(project):
     store.client.delete_experiment(store.experiment("coarsen"))
     with pytest.raises(KadanoffError, match="experiment 'coarsen' is deleted; bring it back with"):
         store.experiment("coarsen")
-
-
-# torch warns of a buffer it only reads
-@pytest.mark.filterwarnings("ignore:The given buffer is not writable:UserWarning")
-def test_the_logged_model_gives_the_same_output(project):
-    torch = pytest.importorskip("torch")
-    torch.manual_seed(0)
-    network = torch.nn.Sequential(
-        torch.nn.Conv2d(1, 4, 3, padding=1, padding_mode="circular"), torch.nn.Dropout(), torch.nn.AvgPool2d(2)
-    )
-    (project / "cnn.safetensors").write_bytes(b"weights")
-    with recorded("coarsen", "cnn", parameters={}) as run:
-        run.model("cnn.safetensors", network, torch.ones(1, 1, 8, 6))
-    assert network.training
-    client, [run] = runs(project)
-    [output] = run.outputs.model_outputs
-    artifacts = project / "mlartifacts/coarsen/models" / output.model_id / "artifacts"
-    assert [path.name for path in (artifacts / "data").iterdir()] == ["model.pt2"]
-    mlflow.set_tracking_uri(open_store(project).uri)
-    loaded = mlflow.pyfunc.load_model(f"models:/{output.model_id}")
-    assert str(loaded.metadata.signature.inputs) == "[Tensor('float32', (-1, 1, 8, 6))]"
-    assert str(loaded.metadata.signature.outputs) == "[Tensor('float32', (-1, 4, 4, 3))]"
-    spins = np.sign(np.random.default_rng(1).normal(size=(5, 1, 8, 6))).astype("float32")
-    with torch.no_grad():
-        expected = network.eval()(torch.from_numpy(spins)).numpy()
-        module = mlflow.pytorch.load_model(f"models:/{output.model_id}")
-        np.testing.assert_array_equal(module(torch.from_numpy(spins)).numpy(), expected)
-    np.testing.assert_array_equal(loaded.predict(spins), expected)
-    assert client.get_logged_model(output.model_id).status == "READY"
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Stage `coarsen`: train one network to apply a block rule; models/coarsen/VARIANT.safetensors."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydantic import Field
@@ -19,6 +20,8 @@ from kadanoff.learning.randomness import derived_seed, seeded
 from kadanoff.learning.training import Epoch, Settings
 from kadanoff.networks.registry import build
 from kadanoff.stages.coarsen_figures import draw_history, draw_predictions
+
+REPORT_TASK = ("threshold", 2)  # rule and block of its published code; the study's champion is the best at this
 
 
 class Variant(Section):
@@ -65,7 +68,18 @@ def coarsen(root: Path, name: str) -> None:
         recipe = Recipe(variant.network, arguments, parameters)
         measure(name, network, task, found, record)
         save_model(weights, network, recipe)  # last, so that the weights and their record change together
-        record.model(weights, network, task.pair(task.split.test[:4])[0].float())
+        record.model(weights, metric="test/mse", **_competition(variant, network))
+
+
+def _competition(variant: Variant, network: nn.Module) -> dict[str, Any]:
+    """What its error can be compared with, and the lattices it takes."""
+    side = getattr(network, "size", None)  # of a network that is bound to one lattice
+    return {
+        "task": f"{variant.rule} of {variant.block} x {variant.block} blocks",
+        "contender": (variant.rule, variant.block) == REPORT_TASK,
+        "takes": [-1, side, side] if side else [-1, -1, -1],
+        "gives": [-1, side // variant.block, side // variant.block] if side else [-1, -1, -1],
+    }
 
 
 def train(network: nn.Module, task: CoarseTask, training: TrainingParams, record: Recorder, folder: Path) -> Fit:

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
+from kadanoff.errors import KadanoffError
 from kadanoff.lab.params import Name, Section, TrainingParams, entry, section
 from kadanoff.lab.records import Recorder, recorded
 from kadanoff.lab.store import Ensemble, open_dataset
 from kadanoff.learning.apply import predict
-from kadanoff.learning.checkpoints import load_model
+from kadanoff.learning.checkpoints import load_model, read_recipe
 from kadanoff.learning.coarse import Coarsener, at_criticality, errors
 from kadanoff.learning.data import coarse_task
 from kadanoff.spins.blocking import RULES
@@ -67,8 +68,11 @@ def coarsen_compare(root: Path) -> None:
 def _networks(root: Path) -> dict[str, Coarsener]:
     found = {}
     for name in section(root, "coarsen", "variants"):
-        variant, _ = read_variant(root, name)
-        network = load_model(root / "models" / "coarsen" / f"{name}.safetensors")
+        variant, training = read_variant(root, name)
+        weights = root / "models" / "coarsen" / f"{name}.safetensors"
+        network = load_model(weights)
+        if read_recipe(weights).training != variant.model_dump() | training.model_dump():
+            raise KadanoffError(f"{weights} was trained with other parameters; run `dvc repro coarsen@{name}` first.")
         parameters = sum(weights.numel() for weights in network.parameters())
         apply = partial(predict, network)
         found[name] = Coarsener(apply, variant.rule, variant.block, variant.dataset, parameters)

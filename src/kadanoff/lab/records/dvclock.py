@@ -41,11 +41,16 @@ def outputs(entry: dict[str, Any]) -> dict[str, str]:
     return {path: md5 for path, md5 in pairs if isinstance(path, str) and isinstance(md5, str)}
 
 
+def file_md5(path: Path) -> str:
+    """Hash that DVC gives a file."""
+    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+
+
 def folder_md5(folder: Path, files: Iterable[Path]) -> str:
     """Hash that DVC gives a `folder` with these `files`: the md5 of the JSON list of their md5s and paths."""
     listing = [
         {
-            "md5": hashlib.md5(file.read_bytes(), usedforsecurity=False).hexdigest(),
+            "md5": file_md5(file),
             "relpath": file.relative_to(folder).as_posix(),
         }
         for file in files

@@ -4,7 +4,7 @@
         run.epoch(epoch, train_loss=..., validation_loss=...)  # a row of history.csv
         run.metrics({"mse": estimate, "energy": {"mean": -1.4, "error": 0.01}})  # metrics.json
         run.figure("history", figure)  # history.png
-        run.model("models/coarsen/cnn.safetensors", network, example)
+        run.model("models/coarsen/cnn.safetensors", metric="mse", task="majority of 2 x 2 blocks", ...)
 
 MLflow shows the same while it happens, where it is installed. It never fails a run: the record is the result.
 """
@@ -20,18 +20,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from filelock import FileLock, Timeout
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from kadanoff.errors import KadanoffError
 from kadanoff.lab.files import disk_errors, project_root, replace_folder
-from kadanoff.lab.records.dvclock import outputs, read_lock
-from kadanoff.lab.records.runinfo import Input, RunInfo, environment, flatten, git_commit, plain
+from kadanoff.lab.records.dvclock import file_md5, outputs, read_lock
+from kadanoff.lab.records.runinfo import Input, ModelInfo, RunInfo, environment, flatten, git_commit, plain
 from kadanoff.lab.view import View
 
 OWN_FILES = ("run.json", "metrics.json", "history.csv")
+Kind = TypeVar("Kind", bound=BaseModel)
 FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
@@ -79,7 +80,6 @@ class Recorder:
         self._clock = time.monotonic()
         self._history: dict[int, dict[str, Any]] = {}
         self._metrics: dict[str, Any] = {}
-        self._weights: list[str] = []
         self._view = View(info)
 
     def epoch(self, epoch: int, **values: Any) -> None:
@@ -119,21 +119,24 @@ class Recorder:
         with disk_errors(path):
             path.write_text(text, encoding="utf-8")
 
-    def model(self, weights: Path | str, module: Any, example: Any) -> None:
-        """Name the weights file that the run has written, and log the network as an MLflow model.
+    def model(self, weights: Path | str, **described: Any) -> None:
+        """Name the weights file that the run has written: it becomes an MLflow model.
 
-        `example` holds float32 spins (n, 1, y, x); the model accepts any n at this y and x.
+        `described` are the other fields of `ModelInfo`: its held-out `metric`, the `task`, the shapes, ...
 
         Raises
         ------
         KadanoffError
-            If the weights are not there yet.
+            If the weights are not there yet, the metric is not among those given, or a field breaks its rule.
         """
         if not (self._root / weights).is_file():
             raise KadanoffError(f"there are no weights {weights}; save the network before naming it in the record.")
-        path = _inside(self._root, weights)
-        self._weights.append(path)
-        self._view.call("model", path, module, example)
+        found = {"weights": _inside(self._root, weights), "md5": file_md5(self._root / weights)} | described
+        model = _validated(ModelInfo, found, "the model")
+        if model.metric not in flatten(self._metrics):
+            raise KadanoffError(f"the model's metric is {model.metric!r}; give it to run.metrics() first.")
+        self._info = self._info.model_copy(update={"model": model})
+        self._view.call("model", model, self._root / weights)
 
     def _file(self, name: str) -> Path:
         if not FILE_NAME.fullmatch(name) or name in OWN_FILES:
@@ -154,7 +157,6 @@ class Recorder:
             # asked for after the last call that may fail: a sync imports the record of a run whose view broke
             update = {
                 "duration_s": round(time.monotonic() - self._clock, 3),
-                "weights": self._weights,
                 "mlflow_run_id": self._view.run_id,
             }
             info = self._info.model_copy(update=update)
@@ -175,23 +177,29 @@ def _describe(
 ) -> RunInfo:
     paths = [_inside(root, path) for path in inputs]
     known = {path: md5 for entry in read_lock(root).values() for path, md5 in outputs(entry).items()} if paths else {}
+    return _validated(
+        RunInfo,
+        {
+            "stage": stage,
+            "variant": variant,
+            "parameters": plain(parameters, "parameters"),
+            "inputs": [Input(path=path, md5=known.get(path)) for path in paths],
+            "environment": environment(),
+            "started": datetime.now(UTC),
+            "git_commit": git_commit(root),
+            "dvc_experiment": os.environ.get("DVC_EXP_NAME"),
+        },
+        "the run",
+    )
+
+
+def _validated(kind: type[Kind], values: dict[str, Any], what: str) -> Kind:
     try:
-        return RunInfo.model_validate(
-            {
-                "stage": stage,
-                "variant": variant,
-                "parameters": plain(parameters, "parameters"),
-                "inputs": [Input(path=path, md5=known.get(path)) for path in paths],
-                "environment": environment(),
-                "started": datetime.now(UTC),
-                "git_commit": git_commit(root),
-                "dvc_experiment": os.environ.get("DVC_EXP_NAME"),
-            }
-        )
+        return kind.model_validate(values)
     except ValidationError as error:
         fault = error.errors()[0]
         place = ".".join(map(str, fault["loc"]))
-        raise KadanoffError(f"the run's {place} is {fault['input']!r}: {fault['msg']}.") from error
+        raise KadanoffError(f"{what}'s {place} is {fault['input']!r}: {fault['msg']}.") from error
 
 
 @contextmanager

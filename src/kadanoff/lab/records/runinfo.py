@@ -30,6 +30,26 @@ class Input(BaseModel):
     md5: str | None = Field(pattern=r"^[0-9a-f]{32}(\.dir)?$")
 
 
+class ModelInfo(BaseModel):
+    """A trained network that a run left behind, and the held-out number by which it competes with others."""
+
+    model_config = ConfigDict(frozen=True)
+
+    weights: str = Field(pattern=r"^models(/[A-Za-z0-9][A-Za-z0-9_.=-]*)+\.safetensors$", max_length=1000)
+    md5: str = Field(pattern=r"^[0-9a-f]{32}$")
+    metric: Text
+    """Name in metrics.json of a number measured on data that training never saw: `test/mse`."""
+    greater_is_better: bool = False
+    task: Text
+    """What the metric is measured on: numbers of other tasks cannot be compared."""
+    contender: bool
+    """Whether this is the task for which the study names a champion."""
+    takes: list[int] = Field(min_length=3, max_length=3)
+    """Shape of the spins that it takes, (n, y, x); -1 is any."""
+    gives: list[int] = Field(min_length=3, max_length=3)
+    """Shape of what it makes of them."""
+
+
 class RunInfo(BaseModel):
     """The content of run.json. Keys of other versions are ignored."""
 
@@ -39,7 +59,7 @@ class RunInfo(BaseModel):
     variant: Name | None
     parameters: dict[str, JsonValue]
     inputs: list[Input]
-    weights: list[Text] = []
+    model: ModelInfo | None = None
     environment: dict[str, JsonValue]
     started: AwareDatetime = Field(ge=datetime(2000, 1, 1, tzinfo=UTC), le=datetime(2200, 1, 1, tzinfo=UTC))
     duration_s: float = Field(default=0.0, ge=0, le=1e9)

@@ -1,0 +1,81 @@
+"""Trained networks by path or by name, for Python and for MLflow's pyfunc flavour."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from kadanoff.errors import KadanoffError
+from kadanoff.learning import checkpoints
+from kadanoff.learning.apply import predict
+
+SCHEME = "models:/"
+
+
+def load_model(model: Path | str) -> nn.Module:
+    """Trained network in evaluation mode, on the CPU; a coarsening one takes float32 [n, 1, y, x].
+
+    Parameters
+    ----------
+    model
+        A file such as `models/coarsen/cnn.safetensors`, or a registered model of the project's MLflow store:
+        `models:/coarsen@champion`, `models:/coarsen/1`.
+
+    Raises
+    ------
+    KadanoffError
+        If there is no such file or model, it is damaged, its weights have not been pulled, or it is not one of ours.
+    """
+    with weights_file(model) as path:
+        return checkpoints.load_model(path)
+
+
+@contextmanager
+def weights_file(model: Path | str) -> Iterator[Path]:
+    """The safetensors file of a model that is given by path or by name, inside the block.
+
+    Raises
+    ------
+    KadanoffError
+        If there is no such registered model, or its weights are not at hand.
+    """
+    if not str(model).startswith(SCHEME):
+        yield Path(model)
+        return
+    from kadanoff.lab.tracking.registry import registered_weights
+
+    with registered_weights(str(model)) as path:
+        yield path
+
+
+class Predictor:
+    """What `mlflow.pyfunc.load_model` gives: plain NumPy spins in, plain NumPy out."""
+
+    def __init__(self, network: nn.Module) -> None:
+        self._network = network
+
+    def predict(self, spins: NDArray, params: dict[str, Any] | None = None) -> NDArray[np.float32]:
+        """Output for configurations int8 (n, y, x) of +1 and -1: float32 (n, y', x').
+
+        Raises
+        ------
+        KadanoffError
+            If the shape or a value is another, or the lattice does not fit the network.
+        """
+        spins = np.asarray(spins)
+        if spins.ndim != 3:
+            raise KadanoffError(
+                f"the spins have shape {spins.shape}; give (n, y, x), one configuration as spins[None]."
+            )
+        if not np.isin(spins, (-1, 1)).all():
+            raise KadanoffError("the spins have values other than +1 and -1; give those of a dataset, or 2 * bits - 1.")
+        return predict(self._network, spins)
+
+
+def _load_pyfunc(path: str) -> Predictor:
+    """Entry point of MLflow: `path` is the safetensors file of a logged model."""
+    return Predictor(checkpoints.load_model(path))
