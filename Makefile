@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup repro test test-all ui lint bench clean
+.PHONY: help setup repro test test-all ui report lint bench clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ test-all: setup  ## all tests, with the pipelines in temporary clones
 
 ui: setup  ## browse all runs in MLflow on http://127.0.0.1:5000
 	kadanoff ui
+
+report: setup  ## write reports/index.html: all results on one page
+	kadanoff report
 
 lint: setup  ## ruff and mypy
 	ruff check .

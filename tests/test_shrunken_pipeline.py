@@ -17,7 +17,7 @@ runs = []
 for experiment in client.search_experiments():
     for run in client.search_runs([experiment.experiment_id]):
         inputs = [item.dataset.digest for item in run.inputs.dataset_inputs]
-        history = client.get_metric_history(run.info.run_id, "validation_loss")
+        history = client.get_metric_history(run.info.run_id, "history/validation_loss")
         runs.append(
             {
                 "experiment": experiment.name,

@@ -73,16 +73,86 @@ def coarsen_compare() -> None:
 
 @app.command()
 def apply(
-    model: Annotated[Path, typer.Argument(help="A trained network, such as models/coarsen/exact.safetensors.")],
+    model: Annotated[
+        str, typer.Argument(help="A trained network: models/coarsen/exact.safetensors, or models:/coarsen@champion.")
+    ],
     source: Annotated[Path, typer.Argument(metavar="IN.zarr")],
     target: Annotated[Path, typer.Argument(metavar="OUT.zarr")],
     batch: Annotated[int, typer.Option(min=1, help="Configurations in memory at a time.")] = 1024,
 ) -> None:
     """Run a trained network over a dataset, streaming."""
     from kadanoff.learning.apply import apply as run
+    from kadanoff.models import weights_file
 
-    run(model, source, target, batch)
+    with weights_file(model) as weights:
+        run(weights, source, target, batch)
     typer.echo(f"wrote {target}")
+
+
+def _repository() -> Path:
+    """Root of the DVC project around this folder, with or without a dvc.yaml of its own."""
+    here = Path.cwd()
+    return next((folder for folder in (here, *here.parents) if (folder / ".dvc").is_dir()), here)
+
+
+@app.command()
+def remote(
+    address: Annotated[
+        str | None,
+        typer.Argument(help="s3://BUCKET/PATH, ssh://USER@HOST/PATH or a folder; without: check the present one."),
+    ] = None,
+    endpoint: Annotated[
+        str | None, typer.Option(help="URL of a server that is S3-compatible and not Amazon's.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="What DVC calls it.")] = "storage",
+) -> None:
+    """Set up the shared storage that push and pull use, and check that it can be written and read."""
+    from kadanoff.lab.remote import set_remote, show_remote
+
+    root = _repository()
+    typer.echo(set_remote(root, address, endpoint, name) if address else show_remote(root))
+
+
+Targets = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[TARGET]...", help="Outputs, stages, or a study for the datasets that it reads; all if none."
+    ),
+]
+
+
+@app.command()
+def push(
+    targets: Targets = None,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Read all of it on the remote and replace what is damaged there.")
+    ] = False,
+) -> None:
+    """Push data and weights to the shared storage: `dvc push`, with every failure explained."""
+    from kadanoff.lab.remote import push as run
+
+    typer.echo(run(_repository(), targets or [], repair))
+
+
+@app.command()
+def pull(targets: Targets = None) -> None:
+    """Pull data and weights from the shared storage, and use them only if every md5 is right."""
+    from kadanoff.lab.remote import pull as run
+
+    typer.echo(run(_repository(), targets or []))
+
+
+@app.command()
+def get(
+    source: Annotated[str, typer.Argument(help="Git address or folder of a project.")],
+    path: Annotated[str, typer.Argument(help="One of its outputs, such as data/coarsen16.zarr.")],
+    out: Annotated[Path | None, typer.Option(help="Where to put it; here, under its own name, unless given.")] = None,
+    rev: Annotated[str | None, typer.Option(help="A commit, tag or branch; the newest unless given.")] = None,
+) -> None:
+    """Download one dataset or network of another project: `dvc get`, with its md5 checked."""
+    from kadanoff.lab.remote import get as run
+
+    typer.echo(f"wrote {run(source, path, out, rev)}: every md5 is right.")
 
 
 @runs.command()
@@ -93,12 +163,91 @@ def sync() -> None:
     run(_project()).show()
 
 
+@runs.command()
+def publish(
+    name: Annotated[str, typer.Argument(help="Folder below reports/published.")],
+    records: Annotated[
+        list[str] | None, typer.Argument(metavar="[STAGE[/VARIANT]]...", help="Only these; all unless given.")
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Overwrite records that differ.")] = False,
+) -> None:
+    """Copy the records of the present results to reports/published/NAME, with what pins them."""
+    from kadanoff.lab.published import publish as run
+
+    typer.echo(run(_project(), name, records or (), replace))
+
+
+@runs.command(name="of")
+def runs_of(
+    rev: Annotated[str, typer.Argument(help="A commit, tag, branch or DVC experiment.")],
+    bring: Annotated[bool, typer.Option("--import", help="First import those that this store lacks.")] = False,
+) -> None:
+    """List the runs of a version, without checking it out."""
+    from kadanoff.lab.tracking import versions
+
+    if bring:
+        versions.import_runs_of(_project(), rev).show()
+    typer.echo(versions.listing(versions.runs_of(_project(), rev), rev))
+
+
+@runs.command()
+def where(run: Annotated[str, typer.Argument(metavar="RUN_ID", help="Its id, the first digits, or its page.")]) -> None:
+    """List the commits that hold the result of a run, and the command that restores its data and weights."""
+    from kadanoff.lab.tracking.where import where as find
+
+    typer.echo(find(_project(), run))
+
+
+@runs.command()
+def promote(
+    run: Annotated[str, typer.Argument(help="STAGE/VARIANT of the present results, or the id of a run.")],
+    force: Annotated[bool, typer.Option("--force", help="Even if the present champion is better.")] = False,
+) -> None:
+    """Make a run's network the champion of its study: `models:/STAGE@champion`."""
+    from kadanoff.lab.tracking.promotion import promote_run
+
+    typer.echo(promote_run(_project(), run, force))
+
+
 @app.command()
 def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000) -> None:
     """Open MLflow on all recorded runs, on this machine only."""
     from kadanoff.lab.tracking import serve
 
     serve(_project(), port)
+
+
+def _terminal() -> bool:
+    return sys.stdin.isatty()
+
+
+@app.command()
+def doctor(yes: Annotated[bool, typer.Option("--yes", help="Repair without asking.")] = False) -> None:
+    """Find the known traps of DVC and MLflow in this project, and repair them; exit code 1 if some are left."""
+    from functools import partial
+
+    from kadanoff.lab.doctor import Repair, examine, treat
+    from kadanoff.stages.resumable import resumable
+
+    asks = _terminal()
+
+    def may(repair: Repair) -> bool:
+        return yes or (typer.confirm(f"  repair? {repair.does}") if asks else not repair.removes)
+
+    left = treat(partial(examine, _project(), resumable), may, typer.echo)
+    if left:
+        typer.echo(
+            f"{len(left)} left." if asks or yes else f"{len(left)} left; `kadanoff doctor --yes` repairs what it can."
+        )
+        raise typer.Exit(1)
+
+
+@app.command()
+def report() -> None:
+    """Write reports/index.html: all results on one page, from the records alone."""
+    from kadanoff.lab.report import write_report
+
+    typer.echo(write_report(_project()))
 
 
 @app.command()

@@ -16,6 +16,7 @@ from kadanoff.lab.records.dvclock import folder_md5
 from kadanoff.lab.tracking import sync
 from kadanoff.lab.tracking.champions import candidate, champion, crown_best, promote
 from kadanoff.lab.tracking.models import logged_models
+from kadanoff.lab.tracking.promotion import promote_run
 from kadanoff.lab.tracking.store import open_store
 from kadanoff.learning.checkpoints import Recipe, save_model
 from kadanoff.networks.registry import build
@@ -261,3 +262,22 @@ def test_the_sync_takes_the_networks_of_live_runs_as_they_are(project):
     store = open_store(project)
     assert champion(store, "coarsen") == made
     assert len(logged_models(store, store.experiment("coarsen"))) == 1
+
+
+def test_promotion_takes_present_results_and_ids_of_runs(project):
+    good, bad = train(project, "good", mse=0.1), train(project, "bad", mse=0.2)
+    with recorded("coarsen", "none", parameters={}) as run:
+        run.metrics({"mse": 1})
+    lock(project)
+    with pytest.raises(KadanoffError, match="is not better than the champion coarsen/good"):
+        promote_run(project, "coarsen/bad")
+    assert "coarsen/bad" in promote_run(project, bad.run_id[:12], force=True)
+    assert "coarsen/good" in promote_run(project, "coarsen/good")
+    with pytest.raises(KadanoffError, match="the run coarsen/none left no network"):
+        promote_run(project, "coarsen/none")
+    with pytest.raises(KadanoffError, match="is no id of a run"):
+        promote_run(project, "coarsen/other")
+    (project / "reports/coarsen/bad/metrics.json").write_text('{"test": {"mse": 0}}')
+    with pytest.raises(KadanoffError, match=r"differs from dvc\.lock"):
+        promote_run(project, "coarsen/bad")
+    assert champion(open_store(project), "coarsen") == good

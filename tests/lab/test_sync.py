@@ -1,15 +1,18 @@
 """The sync: every published run in MLflow, once; nothing believed of a record but its own numbers."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 import yaml
 from mlflow.entities import ViewType
 
 from kadanoff.errors import KadanoffError
+from kadanoff.lab.published import publish as publish_as
 from kadanoff.lab.records import recorded
 from kadanoff.lab.records.dvclock import folder_md5
 from kadanoff.lab.tracking import sync
@@ -80,14 +83,14 @@ def test_a_record_becomes_a_run_once(project):
     assert (run.info.run_name, run.info.status) == ("cnn", "FINISHED")
     assert (run.info.start_time, run.info.end_time) == (START, START + 100_000)
     assert run.data.params == {"epochs": "2", "network/name": "cnn"}
-    assert run.data.metrics == {"train_loss": 0.25, "lr": 0.1, "mse": 0.5, "n": 3}
+    assert run.data.metrics == {"history/train_loss": 0.25, "history/lr": 0.1, "mse": 0.5, "n": 3}
     tags = {"stage": "coarsen", "dataset": "coarsen16", "git_commit": "a" * 40, "kadanoff.locked": "yes"}
     assert tags.items() <= run.data.tags.items()
     assert len(run.data.tags["kadanoff.key"]) == 64
     [logged] = run.inputs.dataset_inputs
     assert (logged.dataset.name, logged.dataset.digest) == ("coarsen16", MD5)
     client = open_store(project).client
-    history = client.get_metric_history(run.info.run_id, "train_loss")
+    history = client.get_metric_history(run.info.run_id, "history/train_loss")
     assert [(m.step, m.value, m.timestamp - START) for m in history] == [(0, 0.5, 50_000), (1, 0.25, 100_000)]
     names = {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
     assert names == {"history.csv", "history.png", "metrics.json"}
@@ -277,3 +280,107 @@ def test_a_damaged_lock_stops_the_sync(project):
     Path("dvc.lock").write_text("stages: 3")
     with pytest.raises(KadanoffError, match=r"dvc\.lock has no mapping"):
         sync(project)
+
+
+def forget(project):
+    """The project's own results are gone, as in a clone that only has published ones."""
+    shutil.rmtree(project / "reports/coarsen")
+    (project / "dvc.lock").unlink()
+
+
+def test_published_records_are_runs_beside_the_local_ones(project):
+    publish(project)
+    lock(project)
+    publish_as(project, "paper")
+    forget(project)
+    publish(project, started="2026-02-02T00:00:00Z")
+    lock(project)
+    assert outcome(project) == {"imported": ["coarsen/cnn", "coarsen/cnn [paper]"]}
+    assert outcome(project) == {"unchanged": ["coarsen/cnn", "coarsen/cnn [paper]"]}
+    found = {run.info.run_name: run.data.tags for run in runs(project)}
+    assert found.keys() == {"cnn", "cnn [paper]"}
+    assert "published" not in found["cnn"]
+    tags = {"published": "paper", "kadanoff.locked": "yes", "variant": "cnn", "kadanoff.origin": "record"}
+    assert tags.items() <= found["cnn [paper]"].items()
+    assert len({tags["kadanoff.key"] for tags in found.values()}) == 2
+
+
+def test_a_result_that_is_there_already_only_gets_the_names(project):
+    with recorded("coarsen", "cnn", parameters={}) as run:
+        run.metrics({"mse": 1})
+    lock(project)
+    publish_as(project, "paper")
+    assert outcome(project) == {"adopted": ["coarsen/cnn"], "published": ["coarsen/cnn [paper]"]}
+    lock(project, cmd="kadanoff renamed")
+    publish_as(project, "again")
+    assert outcome(project) == {"adopted": ["coarsen/cnn"], "published": ["coarsen/cnn [again]"], "unchanged": ANY}
+    assert list(outcome(project)) == ["unchanged"]
+    [run] = runs(project)
+    assert (run.info.run_name, run.data.tags["published"]) == ("cnn", "again, paper")
+    assert run.data.tags["kadanoff.origin"] == "live"
+
+
+def test_a_live_run_that_was_published_before_any_sync_is_found(project):
+    with recorded("coarsen", "cnn", parameters={}):
+        pass
+    lock(project)
+    publish_as(project, "paper")
+    forget(project)
+    assert outcome(project) == {"published": ["coarsen/cnn [paper]"]}
+    assert len(runs(project)) == 1
+
+
+def test_a_published_record_that_was_tampered_with_is_told(project):
+    with recorded("coarsen", "cnn", parameters={}) as run:
+        run.metrics({"mse": 1})
+    lock(project)
+    publish_as(project, "paper")
+    (project / "reports/published/paper/coarsen/cnn/metrics.json").write_text('{"mse": 0}')
+    both = {"adopted": ["coarsen/cnn"], "imported": ["coarsen/cnn [paper]"], "edited": ["coarsen/cnn [paper]"]}
+    assert outcome(project) == both
+    assert outcome(project)["unchanged"] == ["coarsen/cnn", "coarsen/cnn [paper]"]
+    found = {run.info.run_name: run for run in runs(project)}
+    assert found["cnn [paper]"].data.tags["kadanoff.locked"] == "edited"
+    assert (found["cnn"].data.metrics["mse"], found["cnn [paper]"].data.metrics["mse"]) == (1, 0)
+    assert "published" not in found["cnn"].data.tags
+
+
+def test_a_publication_cannot_take_over_a_run_of_this_project(project):
+    with recorded("coarsen", "cnn", parameters={}) as run:
+        run.metrics({"mse": 1})
+    [live] = runs(project)
+    lock(project)
+    sync(project)
+    forget(project)
+    publish(project, mlflow_run_id=live.info.run_id)
+    lock(project)
+    publish_as(project, "false")
+    forget(project)
+    assert outcome(project) == {"imported": ["coarsen/cnn [false]"]}
+    assert store_tags(project, live) == store_tags(project, live) | live.data.tags
+    assert "published" not in store_tags(project, live)
+
+
+def store_tags(project, run):
+    return open_store(project).client.get_run(run.info.run_id).data.tags
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "message"),
+    [
+        ("paper", write("dvc.lock", "stages: ["), "not valid YAML"),
+        ("paper", write("dvc.lock", "stages:\n  a: &a {b: 1}\n  c: *a\n"), "has YAML aliases"),
+        ("a b", lambda _: None, "'a b' cannot name published results"),
+    ],
+)
+def test_a_broken_publication_is_named_and_the_rest_is_imported(project, name, damage, message):
+    publish(project)
+    lock(project)
+    publish_as(project, "paper")
+    folder = (project / "reports/published/paper").rename(project / "reports/published" / name)
+    damage(folder)
+    report = sync(project)
+    assert report.imported == ["coarsen/cnn"]
+    [problem] = report.problems
+    assert problem.startswith(f"reports/published/{name}/coarsen/cnn is not imported: ")
+    assert message in problem

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from kadanoff.errors import KadanoffError
+from kadanoff.lab.files import NAME
 from kadanoff.lab.records.dvclock import folder_md5
 from kadanoff.lab.records.runinfo import RunInfo, flatten
 
@@ -20,11 +21,16 @@ MEGABYTE = 2**20
 LARGEST_FILE = 16 * MEGABYTE
 MOST_FILES = 200
 ARTIFACTS = (".png", ".md", ".txt", ".csv", ".json")  # nothing that a browser would run
+PUBLISHED = "published"  # the folder reports/published/NAME/STAGE[/VARIANT]: no stage has this name
+LONGEST_NAME = 60
 
 
 @dataclass(frozen=True)
 class Published:
-    """One record as it lies on disk. `md5` is DVC's hash of its folder."""
+    """One record as it lies on disk, in the folder `path` of the project. `md5` is DVC's hash of that folder.
+
+    `publication` is the NAME of reports/published/NAME; None for the project's own results.
+    """
 
     path: str
     info: RunInfo
@@ -32,14 +38,50 @@ class Published:
     history: list[tuple[int, dict[str, float]]]
     artifacts: list[Path]
     md5: str
+    publication: str | None = None
+
+    @property
+    def title(self) -> str:
+        """The record as a user calls it: `coarsen/cnn`, or `coarsen/cnn [NAME]` if it is published as NAME."""
+        return self.info.title if self.publication is None else f"{self.info.title} [{self.publication}]"
+
+    @property
+    def locked_path(self) -> str:
+        """The output of dvc.lock that this record is, wherever it lies now."""
+        return f"reports/{self.info.title}"
 
 
 def find_records(root: Path) -> Iterator[Path]:
-    """Folders reports/STAGE and reports/STAGE/VARIANT with a run.json. Symbolic links are not followed."""
-    for stage in _folders(root / "reports"):
-        for folder in (stage, *_folders(stage)):
-            if (folder / "run.json").is_file():
-                yield folder
+    """Folders with a run.json: reports/STAGE[/VARIANT], then reports/published/NAME/STAGE[/VARIANT].
+
+    Symbolic links are not followed.
+    """
+    for base in (root / "reports", *find_publications(root)):
+        for stage in _folders(base):
+            if stage == root / "reports" / PUBLISHED:
+                continue
+            yield from (folder for folder in (stage, *_folders(stage)) if (folder / "run.json").is_file())
+
+
+def find_publications(root: Path) -> list[Path]:
+    """Folders reports/published/NAME. Symbolic links are not followed."""
+    return [folder for base in _folders(root / "reports") if base.name == PUBLISHED for folder in _folders(base)]
+
+
+def publication_name(name: str) -> str:
+    """`name`, if it can name a publication.
+
+    Raises
+    ------
+    KadanoffError
+        If it is too long, or has other characters than letters, digits, '_', '-' and '.'.
+    """
+    if not NAME.fullmatch(name) or len(name) > LONGEST_NAME:
+        raise KadanoffError(
+            f"{name[:80]!r} cannot name published results: use at most {LONGEST_NAME} letters, digits, '_', '-' "
+            "and '.', the first a letter or digit."
+        )
+    return name
 
 
 def read_record(root: Path, folder: Path) -> Published:
@@ -50,15 +92,18 @@ def read_record(root: Path, folder: Path) -> Published:
     KadanoffError
         Naming the file that is too large, malformed, or about another run than its folder says.
     """
-    files = _files(folder)
+    files = record_files(folder)
     md5 = folder_md5(folder, files.values())
     if "run.json" not in files:
         raise KadanoffError(f"{folder / 'run.json'} is a symbolic link; a record holds its own files.")
     info = _read_info(files["run.json"])
     path = folder.relative_to(root).as_posix()
-    if path != f"reports/{info.title}":
+    parts = path.split("/")
+    publication = publication_name(parts[2]) if parts[1] == PUBLISHED else None
+    base = "reports" if publication is None else f"reports/{PUBLISHED}/{publication}"
+    if path != f"{base}/{info.title}":
         raise KadanoffError(
-            f"{folder / 'run.json'} is of the run {info.title}; its folder must be reports/{info.title}."
+            f"{folder / 'run.json'} is of the run {info.title}; its folder must be {base}/{info.title}."
         )
     return Published(
         path=path,
@@ -67,21 +112,18 @@ def read_record(root: Path, folder: Path) -> Published:
         history=_read_history(files["history.csv"]) if "history.csv" in files else [],
         artifacts=[file for name, file in sorted(files.items()) if _is_artifact(name)],
         md5=md5,
+        publication=publication,
     )
 
 
-def _is_artifact(name: str) -> bool:
-    return "/" not in name and name != "run.json" and name.endswith(ARTIFACTS)
+def record_files(folder: Path) -> dict[str, Path]:
+    """Regular files of a record by relative path; symbolic links are not followed.
 
-
-def _folders(folder: Path) -> list[Path]:
-    if folder.is_symlink() or not folder.is_dir():
-        return []
-    return sorted(child for child in folder.iterdir() if child.is_dir() and not child.is_symlink())
-
-
-def _files(folder: Path) -> dict[str, Path]:
-    """Regular files below `folder` by relative path."""
+    Raises
+    ------
+    KadanoffError
+        If one of them is too large, or they are too many.
+    """
     found: dict[str, Path] = {}
     for base, _, names in os.walk(folder):  # enters no symbolic link
         for file in (Path(base, name) for name in names):
@@ -94,6 +136,16 @@ def _files(folder: Path) -> dict[str, Path]:
             if len(found) > MOST_FILES:
                 raise KadanoffError(f"{folder} has more than {MOST_FILES} files; that is no record.")
     return found
+
+
+def _is_artifact(name: str) -> bool:
+    return "/" not in name and name != "run.json" and name.endswith(ARTIFACTS)
+
+
+def _folders(folder: Path) -> list[Path]:
+    if folder.is_symlink() or not folder.is_dir():
+        return []
+    return sorted(child for child in folder.iterdir() if child.is_dir() and not child.is_symlink())
 
 
 def _read_json(path: Path, integer: type = int) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from pydantic import BaseModel, ValidationError
 from kadanoff.errors import KadanoffError
 from kadanoff.lab.files import disk_errors, project_root, replace_folder
 from kadanoff.lab.records.dvclock import file_md5, outputs, read_lock
-from kadanoff.lab.records.runinfo import Input, ModelInfo, RunInfo, environment, flatten, git_commit, plain
+from kadanoff.lab.records.runinfo import HISTORY, Input, ModelInfo, RunInfo, environment, flatten, git_commit, plain
 from kadanoff.lab.view import View
 
 OWN_FILES = ("run.json", "metrics.json", "history.csv")
@@ -86,7 +86,7 @@ class Recorder:
         """One row of history.csv; a row given again replaces the first, as when training resumes."""
         row = {name: float(value) for name, value in values.items()}
         self._history[int(epoch)] = row
-        self._view.call("metrics", row, int(epoch))
+        self._view.call("metrics", {HISTORY + name: value for name, value in row.items()}, int(epoch))
 
     def metrics(self, values: Mapping[str, Any]) -> None:
         """Add final numbers to metrics.json: nested mappings of numbers and estimates. NaN becomes null.

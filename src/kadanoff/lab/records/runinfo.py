@@ -17,6 +17,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 from kadanoff.errors import KadanoffError
 from kadanoff.spins.statistics import Estimate
 
+HISTORY = "history/"
+"""Before the names of a history's columns in MLflow: its charts then stand together, above those of single numbers."""
 PACKAGES = ("kadanoff", "numpy", "numba", "torch", "zarr", "xarray", "dvc", "mlflow")
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.=-]{0,99}$")]

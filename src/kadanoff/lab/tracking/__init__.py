@@ -6,9 +6,10 @@
 
 import os
 
-# read when mlflow is imported: no usage reports, and no minutes of silent retries when a server is down
+# read by mlflow: no usage reports, no links among a stage's output, no minutes of silent retries when a server is down
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
 
 from kadanoff.lab.tracking.serve import serve

@@ -95,19 +95,19 @@ def update(store: Store, records: Sequence[Published]) -> list[str]:
             studies[record.info.stage].append(record)
     for study, group in studies.items():
         experiment = store.experiment(study)
-        runs, known = _recorded_runs(store, experiment), logged_models(store, experiment)
+        runs, known = recorded_runs(store, experiment), logged_models(store, experiment)
         competing = []
         for record in group:
             if run_id := runs.get(record.md5):
                 logged = bring_model(store, run_id, record.info, known.get(run_id))
-                if record.path == f"reports/{record.info.title}":
+                if record.publication is None:
                     competing.append(candidate(logged))
         if note := crown_best(store, study, competing):
             told.append(note)
     return told
 
 
-def _recorded_runs(store: Store, experiment: str) -> dict[str, str]:
+def recorded_runs(store: Store, experiment: str) -> dict[str, str]:
     """Ids of the runs that show a record of dvc.lock, by the md5 of the record."""
     locked = store.client.search_runs([experiment], "tags.`kadanoff.locked` = 'yes'", max_results=50_000)
     return {run.data.tags["kadanoff.record"]: run.info.run_id for run in locked}
@@ -171,7 +171,7 @@ def champion_version(store: Store, study: str) -> ModelVersion | None:
 
 def _chosen_by_hand(store: Store, study: str) -> bool:
     found = store.client.search_registered_models(f"name = '{study}'")
-    return bool(found) and found[0].tags.get(BY_HAND) == "true" and champion_version(store, study) is not None
+    return bool(found) and BY_HAND in found[0].tags and champion_version(store, study) is not None
 
 
 def _best(candidates: Sequence[Candidate]) -> Candidate:
@@ -184,7 +184,8 @@ def _best(candidates: Sequence[Candidate]) -> Candidate:
 def _crown(store: Store, new: Candidate, by_hand: bool) -> str:
     version = _version(store, new)
     store.client.set_registered_model_alias(new.study, ALIAS, version.version)
-    store.client.set_registered_model_tag(new.study, BY_HAND, str(by_hand).lower())
+    if by_hand:
+        store.client.set_registered_model_tag(new.study, BY_HAND, "true")
     return f"champion of {new.study}: {new}, version {version.version}"
 
 

@@ -2,7 +2,7 @@
 
 import os
 import socket
-import sys
+import warnings
 from pathlib import Path
 
 from kadanoff.errors import KadanoffError
@@ -13,7 +13,9 @@ HOST = "127.0.0.1"
 
 
 def serve(root: Path, port: int = 5000) -> None:
-    """Import what MLflow lacks, then become `mlflow ui` on 127.0.0.1. Does not return.
+    """Import what MLflow lacks, then serve its pages on 127.0.0.1 until Ctrl-C.
+
+    The server runs in this very process, which `mlflow ui` would start as a child: nothing is left when it is killed.
 
     Raises
     ------
@@ -26,17 +28,26 @@ def serve(root: Path, port: int = 5000) -> None:
     _require_free(port)
     report = sync(root)
     print(report, *report.problems, sep="\n")
-    print(f"MLflow is at http://{HOST}:{port} in a few seconds; Ctrl-C ends it.", flush=True)
-    command = [sys.executable, "-m", "mlflow", "ui", "--host", HOST, "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", uri, "--default-artifact-root", artifact_root(root).as_uri()]
-    command += ["--uvicorn-opts", "--log-level warning"]
-    # job execution would start a dozen more processes; the warnings are MLflow's own affair
-    quiet = {
+    print(f"MLflow is at http://{HOST}:{port} in a few seconds; Ctrl-C ends it.")
+    print(
+        'At the first visit choose "Model training" at the top left: MLflow opens on pages for chat models.', flush=True
+    )
+    _run_server(uri, artifact_root(root).as_uri(), port)
+
+
+def _run_server(uri: str, artifacts: str, port: int) -> None:
+    warnings.simplefilter("ignore")  # MLflow's own affair
+    import uvicorn
+    from mlflow.server import constants
+
+    # what `mlflow ui` tells its server; job execution would start a dozen more processes
+    os.environ |= {
+        constants.BACKEND_STORE_URI_ENV_VAR: uri,
+        constants.ARTIFACT_ROOT_ENV_VAR: artifacts,
+        constants.SERVE_ARTIFACTS_ENV_VAR: "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        "PYTHONWARNINGS": "ignore",
-        "MLFLOW_LOGGING_LEVEL": "ERROR",
     }
-    os.execve(sys.executable, command, os.environ | quiet)
+    uvicorn.run("mlflow.server.fastapi_app:app", host=HOST, port=port, log_level="warning")
 
 
 def _require_free(port: int) -> None:

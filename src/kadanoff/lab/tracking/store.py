@@ -13,9 +13,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import psutil
+import requests
 from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
 
 from kadanoff.errors import KadanoffError
 from kadanoff.lab.files import project_root
@@ -27,6 +29,7 @@ LOCK_SECONDS = 120  # a process that hangs must not stop the others for good
 METRICS_PER_BATCH = 1000  # MLflow's limits
 PARAMETERS_PER_BATCH = 100
 LONGEST_NAME = 250
+ANSWER_SECONDS = (3, 10)  # for a server to take a connection, and to say anything at all
 
 
 @dataclass(frozen=True)
@@ -48,15 +51,26 @@ class Store:
         with FileLock(self.root / LOCK, LOCK_SECONDS):
             found = self.client.get_experiment_by_name(name)
             if found is None:
-                # the page then opens on training runs, not on traces of chat models
-                kind = {"mlflow.experimentKind": "custom_model_development"}
-                return self.client.create_experiment(name, self._artifacts(name), tags=kind)
+                return self._create_experiment(name)
         if found.lifecycle_stage == "deleted":
             raise KadanoffError(
                 f"the MLflow experiment {name!r} is deleted; bring it back with `mlflow experiments restore "
                 f"-x {found.experiment_id}`, or remove it for good with `mlflow gc`."
             )
         return found.experiment_id
+
+    def _create_experiment(self, name: str) -> str:
+        tags = {
+            "mlflow.experimentKind": "custom_model_development",  # training runs, not traces of chat models
+            "mlflow.note.content": f"Stage `{name}`: a run for each variant. `dvc repro {name}` makes what is missing.",
+        }
+        try:
+            return self.client.create_experiment(name, self._artifacts(name), tags=tags)
+        except MlflowException:
+            found = self.client.get_experiment_by_name(name)
+            if found is None:
+                raise
+            return found.experiment_id  # another machine was faster: the lock is of this one
 
     def _artifacts(self, experiment: str) -> str | None:
         """A folder beside a store of files; a server knows its own place."""
@@ -134,6 +148,8 @@ def open_store(root: Path) -> Store:
     for noisy in ("mlflow", "alembic"):  # what matters arrives as an exception
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
     uri = store_uri(root)
+    if uri.startswith(("http:", "https:")):
+        require_answer(uri)
     with FileLock(root / LOCK, LOCK_SECONDS), warnings.catch_warnings():
         # MLflow uses a loader that SQLAlchemy 2.1 deprecates
         warnings.filterwarnings("ignore", "The ``noload`` loader strategy", DeprecationWarning)
@@ -144,15 +160,36 @@ def open_store(root: Path) -> Store:
             reason = next(iter(str(error).splitlines()), "")[:200]
             raise KadanoffError(
                 f"MLflow's store {uri.rpartition('@')[2]} cannot be used ({type(error).__name__}: {reason}). If it is "
-                "a file of this project, delete it and run `kadanoff runs sync`: the records stay. If it is a "
-                "server, start it or unset MLFLOW_TRACKING_URI."
+                "a file of this project, `kadanoff doctor` looks into it: the records stay. If it is a server, see "
+                "there what is wrong, or unset MLFLOW_TRACKING_URI."
             ) from error
         return Store(root, uri, client)
 
 
+def require_answer(uri: str) -> None:
+    """Ask a server once whether it is there: MLflow would repeat its questions for a minute and a half.
+
+    Raises
+    ------
+    KadanoffError
+        If it cannot be reached, or says nothing within seconds. Any answer will do: MLflow judges what it says.
+    """
+    try:
+        requests.get(f"{uri.rstrip('/')}/health", timeout=ANSWER_SECONDS, allow_redirects=False)
+    except requests.exceptions.SSLError:
+        return  # it is there; whether its certificate will do is for MLflow's settings to say
+    except (requests.RequestException, ValueError) as error:
+        raise KadanoffError(
+            f"the MLflow server {uri.rpartition('@')[2]} does not answer ({type(error).__name__}); start it, or unset "
+            "MLFLOW_TRACKING_URI to use the store in this project."
+        ) from error
+
+
 def describe(info: RunInfo) -> dict[str, str]:
     """Tags by which a user finds the run."""
+    address = info.title.replace("/", "@")
     tags = {
+        "mlflow.note.content": f"Made by `dvc repro {address}` from `params.yaml`; recorded in `reports/{info.title}`.",
         "stage": info.stage,
         "variant": info.variant,
         "dataset": ", ".join(_dataset_name(item) for item in info.inputs),
@@ -212,5 +249,6 @@ def _dataset(item: Input) -> DatasetInput:
         digest=item.md5 or "unversioned",
         source_type=source._get_source_type(),
         source=source.to_json(),
+        profile=json.dumps({"path": item.path, "md5": item.md5, "fetch": f"dvc pull {item.path}"}),
     )
     return DatasetInput(entity, [InputTag("mlflow.data.context", "input")])

@@ -4,6 +4,7 @@ import json
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from mlflow.entities import Metric, Run, ViewType
 from mlflow.exceptions import MlflowException
 
 from kadanoff.errors import KadanoffError
-from kadanoff.lab.records.dvclock import lock_key, outputs, read_lock
-from kadanoff.lab.published import Published, find_records, read_record
+from kadanoff.lab.published import Published, find_records, lock_entries, read_record
+from kadanoff.lab.records.dvclock import lock_key, outputs
+from kadanoff.lab.records.runinfo import HISTORY
+from kadanoff.lab.tracking import champions
 from kadanoff.lab.tracking.store import Store, clean, milliseconds, open_store
 
 
@@ -24,10 +27,12 @@ class SyncReport:
 
     imported: list[str] = field(default_factory=list)
     adopted: list[str] = field(default_factory=list)
+    published: list[str] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
     edited: list[str] = field(default_factory=list)
     unlocked: list[str] = field(default_factory=list)
+    champions: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
@@ -35,11 +40,13 @@ class SyncReport:
             f"{len(self.imported)} runs imported, {len(self.adopted)} live runs adopted, "
             f"{len(self.closed)} dead runs closed, {len(self.unchanged)} there already."
         ]
+        if self.published:
+            lines.append(f"{len(self.published)} runs now marked as published.")
         if self.edited:
             lines.append(f"differ from dvc.lock (edited by hand, or not committed): {', '.join(self.edited)}")
         if self.unlocked:
             lines.append(f"not in dvc.lock: {', '.join(self.unlocked)}")
-        return "\n".join(lines)
+        return "\n".join(lines + self.champions)
 
     def show(self) -> None:
         """Print the report.
@@ -54,60 +61,95 @@ class SyncReport:
             raise KadanoffError("\n".join(self.problems))
 
 
-def sync(root: Path) -> SyncReport:
+def sync(root: Path, source: Path | None = None) -> SyncReport:
     """Make MLflow show every record below reports/. Doing it again changes nothing.
+
+    `source` may be a folder with the dvc.lock and reports/ of another version of the project `root`.
 
     A record whose folder has the md5 that dvc.lock gives it is *locked*: its key is the hash of the whole
     lock entry. Any other is imported all the same, without a key, tagged `kadanoff.locked` = `edited` or
     `no`, and named in the report. A run that the user has deleted in MLflow stays deleted.
 
+    Records in reports/published/NAME are held against the dvc.lock beside them, and their runs have the tag
+    `published` = NAME. A result that is there already, because it was made here, only gets this tag.
+
     Raises
     ------
     KadanoffError
-        If dvc.lock is broken. A broken record is only reported: the others are imported.
+        If dvc.lock is broken. A broken record or publication is only reported: the others are imported.
     """
     report = SyncReport()
     store = open_store(root)
-    entries = {path: entry for entry in read_lock(root).values() for path in outputs(entry)}
     with FileLock(root / "mlflow.db.sync.lock"):
-        for folder in find_records(root):
-            try:
-                _bring(store, read_record(root, folder), entries, report)
-            except (KadanoffError, MlflowException, OSError, RecursionError) as error:
-                report.problems.append(f"{folder.relative_to(root)} is not imported: {error}")
+        records = _bring_all(store, source or root, report)
+        try:
+            if source is None:  # an older version names no champion of today
+                report.champions = champions.update(store, records)
+        except (KadanoffError, MlflowException, OSError) as error:
+            report.problems.append(f"no network is registered: {error}")
         _close_dead_runs(store, report)
     return report
 
 
+def _bring_all(store: Store, source: Path, report: SyncReport) -> list[Published]:
+    """Bring in every record that can be read, each held against the dvc.lock that is its own."""
+    records = []
+
+    @cache
+    def entries(name: str | None) -> dict[str, dict[str, Any]]:
+        stages = lock_entries(source if name is None else source / "reports/published" / name)
+        return {path: entry for entry in stages.values() for path in outputs(entry)}
+
+    entries(None)  # a broken dvc.lock of the project's own stops the sync
+    for folder in find_records(source):
+        try:
+            record = read_record(source, folder)
+            _bring(store, record, entries(record.publication), report)
+            records.append(record)
+        except (KadanoffError, MlflowException, OSError, RecursionError) as error:
+            report.problems.append(f"{folder.relative_to(source)} is not imported: {error}")
+    return records
+
+
 def _bring(store: Store, record: Published, entries: Mapping[str, Any], report: SyncReport) -> None:
     """Import a record, or adopt the run that already shows it."""
-    entry = entries.get(record.path)
+    entry = entries.get(record.locked_path)
     tags = {"kadanoff.record": record.md5, "kadanoff.locked": "no"}
     if entry is None:
-        report.unlocked.append(record.info.title)
-    elif outputs(entry)[record.path] != record.md5:
-        report.edited.append(record.info.title)
+        report.unlocked.append(record.title)
+    elif outputs(entry)[record.locked_path] != record.md5:
+        report.edited.append(record.title)
         tags["kadanoff.locked"] = "edited"
     else:
         tags |= {"kadanoff.locked": "yes", "kadanoff.key": lock_key(entry)}
     run = _find(store, record, tags)
+    if record.publication is not None:
+        tags = _published_tags(run, record, tags)
     if run is None:
         _import(store, record, tags)
-        report.imported.append(record.info.title)
+        report.imported.append(record.title)
     elif _adopt(store, run, record, tags):
-        report.adopted.append(record.info.title)
+        (report.adopted if record.publication is None else report.published).append(record.title)
     else:
-        report.unchanged.append(record.info.title)
+        report.unchanged.append(record.title)
+
+
+def _published_tags(run: Run | None, record: Published, tags: dict[str, str]) -> dict[str, str]:
+    """`tags` and the names under which this result is published; the lock entry of this project has precedence."""
+    known = run.data.tags if run is not None else {}
+    names = {name for name in known.get("published", "").split(", ") if name} | {str(record.publication)}
+    kept = known if known.get("kadanoff.locked") == "yes" else {}
+    return tags | {name: kept[name] for name in tags if name in kept} | {"published": ", ".join(sorted(names))}
 
 
 def _find(store: Store, record: Published, tags: Mapping[str, str]) -> Run | None:
-    """The run that shows this record: by its key, by its content (if only the entry is new), or by its id."""
+    """The run that shows this record: by its content, which its key pins too, or by its id."""
     experiment = store.experiment(record.info.stage)
-    for name in ("kadanoff.key", "kadanoff.record"):
-        if name in tags:
-            query = f"tags.`{name}` = '{tags[name]}'"
-            if found := store.client.search_runs([experiment], query, ViewType.ALL, max_results=1):
-                return found[0]
+    query = f"tags.`kadanoff.record` = '{record.md5}'"
+    if found := store.client.search_runs([experiment], query, ViewType.ALL, max_results=1):
+        return found[0]
+    if record.publication is not None and tags["kadanoff.locked"] != "yes":
+        return None  # whatever run it names, these are not its numbers
     return _find_by_id(store, record, experiment)
 
 
@@ -120,6 +162,8 @@ def _find_by_id(store: Store, record: Published, experiment: str) -> Run | None:
         return None  # made on another machine
     # the id comes from a file: take it only for a run that can be this one
     same = run.info.experiment_id == experiment and run.data.tags.get("variant") == record.info.variant
+    if record.publication is not None and run.data.tags.get("kadanoff.record", record.md5) != record.md5:
+        return None  # that run has a record already, of this project
     return run if same and run.data.tags.get("kadanoff.origin") == "live" else None
 
 
@@ -138,9 +182,11 @@ def _adopt(store: Store, run: Run, record: Published, tags: Mapping[str, str]) -
 
 
 def _import(store: Store, record: Published, tags: Mapping[str, str]) -> None:
-    """Write a record as a finished run. Its key comes last: an import that was killed is done again."""
+    """Write a record as a finished run. Its tags come last: an import that was killed is done again."""
     run_id = store.create_run(record.info, {"kadanoff.origin": "record"})
     with store.all_or_nothing(run_id):
+        if record.publication is not None:
+            store.client.update_run(run_id, name=f"{record.info.variant or record.info.stage} [{record.publication}]")
         store.log_metrics(run_id, _metrics(record))
         for file in record.artifacts:
             store.client.log_artifact(run_id, str(file))
@@ -152,7 +198,7 @@ def _metrics(record: Published) -> list[Metric]:
     """History and final numbers. The record has no time for each row: they are spread evenly over the run."""
     start, rows = record.info.started.timestamp(), len(record.history)
     metrics = [
-        Metric(clean(name), value, milliseconds(start + record.info.duration_s * (index + 1) / rows), epoch)
+        Metric(clean(HISTORY + name), value, milliseconds(start + record.info.duration_s * (index + 1) / rows), epoch)
         for index, (epoch, row) in enumerate(record.history)
         for name, value in row.items()
     ]
@@ -164,16 +210,21 @@ def _end(record: Published) -> int:
     return milliseconds(record.info.started.timestamp() + record.info.duration_s)
 
 
-def _close_dead_runs(store: Store, report: SyncReport) -> None:
-    """Close as KILLED what still says RUNNING although its process, on this machine, is gone."""
+def dead_runs(store: Store) -> list[Run]:
+    """Runs that still say RUNNING although their process, on this machine, is gone."""
     experiments = [experiment.experiment_id for experiment in store.client.search_experiments()]
-    for run in store.client.search_runs(experiments, "attributes.status = 'RUNNING'", max_results=1000):
-        if "kadanoff.process" in run.data.tags and not _alive(run):
-            names = run.data.metrics
-            histories = (store.client.get_metric_history(run.info.run_id, name) for name in names)
-            last = max((m.timestamp for history in histories for m in history), default=run.info.start_time)
-            store.client.set_terminated(run.info.run_id, "KILLED", last)
-            report.closed.append(f"{run.data.tags.get('stage')}/{run.info.run_name}")
+    running = store.client.search_runs(experiments, "attributes.status = 'RUNNING'", max_results=1000)
+    return [run for run in running if "kadanoff.process" in run.data.tags and not _alive(run)]
+
+
+def _close_dead_runs(store: Store, report: SyncReport) -> None:
+    """Close them as KILLED."""
+    for run in dead_runs(store):
+        names = run.data.metrics
+        histories = (store.client.get_metric_history(run.info.run_id, name) for name in names)
+        last = max((m.timestamp for history in histories for m in history), default=run.info.start_time)
+        store.client.set_terminated(run.info.run_id, "KILLED", last)
+        report.closed.append(f"{run.data.tags.get('stage')}/{run.info.run_name}")
 
 
 def _alive(run: Run) -> bool:

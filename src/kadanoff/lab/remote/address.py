@@ -1,0 +1,170 @@
+"""The address of the shared storage, in .dvc/config: checked first, then written; never a credential."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from kadanoff.errors import KadanoffError
+from kadanoff.lab.files import NAME
+from kadanoff.lab.remote.probe import probe
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
+
+SECRETS = {"access_key_id", "secret_access_key", "session_token", "password", "passphrase"}
+WHERE = (
+    "credentials belong in the environment (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE; for SSH a "
+    "key or "
+    "an agent) or in .dvc/config.local (`dvc remote modify --local NAME OPTION VALUE`), which Git ignores"
+)
+
+
+def open_project(root: Path) -> "Repo":
+    """DVC's view of the project at `root`.
+
+    Raises
+    ------
+    KadanoffError
+        If DVC does not know the folder, or cannot read its configuration.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        return Repo(str(root))
+    except DvcException as error:
+        raise KadanoffError(f"DVC cannot open {root}: {error}. Run this in a clone of the project.") from error
+
+
+def plain(url: str) -> str:
+    """A URL without the user and password that somebody may have put in it."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if parts.netloc else url
+
+
+def refuse_credentials(url: str) -> None:
+    """Refuse a password in a URL, and anything before an @ but the user of an SSH server.
+
+    Raises
+    ------
+    KadanoffError
+        Naming the places where credentials belong; the message does not repeat them.
+    """
+    try:
+        parts = urlsplit(url)
+        secret = parts.password is not None or ("@" in parts.netloc and parts.scheme != "ssh")
+    except ValueError as error:
+        raise KadanoffError(f"{url!r} is not an address: {error}.") from error
+    if secret:
+        raise KadanoffError(
+            f"the address {plain(url)} was given with a key or password in it, and .dvc/config is shared through "
+            f"Git: {WHERE}. "
+            "Give the address without them."
+        )
+
+
+def _settings(address: str, endpoint: str | None) -> dict[str, Any]:
+    """The shared options of an address; a folder becomes absolute, DVC makes it relative to its file again."""
+    for url in filter(None, (address, endpoint)):
+        refuse_credentials(url)
+    if endpoint and not address.startswith("s3://"):
+        raise KadanoffError(f"--endpoint is for S3-compatible servers, and {address} is none; leave it away.")
+    if address.startswith("s3://") and not urlsplit(address).netloc:
+        raise KadanoffError(f"{address} names no bucket; write s3://BUCKET/PATH.")
+    url = address if "://" in address else str(Path(address).expanduser().resolve())
+    return {"url": url, "verify": "true"} | ({"endpointurl": endpoint} if endpoint else {})
+
+
+def _refuse_hiding(local: dict[str, Any], name: str, url: str) -> None:
+    """The local file comes before the shared one: refuse to write an address that it would hide."""
+    hidden = local["remote"].get(name, {}).get("url", url) != url
+    if hidden:
+        raise KadanoffError(
+            f".dvc/config.local gives the remote {name!r} another address, which would hide this one; remove it with "
+            f"`dvc remote modify --local --unset {name} url`, or choose another --name."
+        )
+    if local["core"].get("remote", name) != name:
+        raise KadanoffError(
+            f".dvc/config.local has another default remote, {local['core']['remote']!r}, which would hide this one; "
+            f"remove "
+            "it with `dvc remote default --local --unset`."
+        )
+
+
+def set_remote(root: Path, address: str, endpoint: str | None = None, name: str = "storage") -> str:
+    """Make an address the default remote of everybody who clones the project; returns what was done.
+
+    It is written to .dvc/config only after a small file was written there, read back and deleted. Other options
+    of a remote of that name stay (a region, a port), as long as it is of the same kind.
+
+    Raises
+    ------
+    KadanoffError
+        If the address holds a password or cannot be used; nothing is changed then.
+    """
+    from dvc.exceptions import DvcException
+
+    if not NAME.fullmatch(name):
+        raise KadanoffError(f"--name {name!r}: a name has letters, digits, '_', '-' and '.' only.")
+    name, new = name.lower(), _settings(address, endpoint)  # DVC's names are lower case
+    with open_project(root) as repo:
+        try:
+            shared, local = repo.config.load_one("repo"), repo.config.load_one("local")
+            old = shared["remote"].get(name, {})
+            if found := sorted(SECRETS & old.keys()):
+                raise KadanoffError(
+                    f".dvc/config has {', '.join(found)} of the remote {name!r}, and is shared through Git: {WHERE}. "
+                    f"Remove them (`dvc remote modify --unset {name} {found[0]}`), and give out new ones if they "
+                    f"were pushed."
+                )
+            _refuse_hiding(local, name, new["url"])
+            same_kind = urlsplit(str(old.get("url", ""))).scheme == urlsplit(new["url"]).scheme
+            kept = {key: value for key, value in old.items() if same_kind and key != "endpointurl"}
+            probe(repo.config, {**kept, **new, **local["remote"].get(name, {})}, name)
+            with repo.config.edit("repo") as config:
+                config["remote"][name] = {**kept, **new}
+                config["core"]["remote"] = name
+        except DvcException as error:
+            raise KadanoffError(f"{error}; nothing was changed.") from error
+    return (
+        f"{address}: a small file was written, read back and deleted. It is now the default remote {name!r} in "
+        ".dvc/config, and what is pulled from it is checked against its md5. Next: `git commit -m 'Shared storage' "
+        ".dvc/config`, then `kadanoff push`; everybody else then has `git pull` and `kadanoff pull`."
+    )
+
+
+def default_remote(repo: "Repo") -> tuple[str, dict[str, Any]]:
+    """Name and options of the default remote.
+
+    Raises
+    ------
+    KadanoffError
+        If there is none.
+    """
+    name = str(repo.config["core"].get("remote") or "")
+    if name not in repo.config["remote"]:
+        raise KadanoffError(
+            "the project has no default remote; `kadanoff remote ADDRESS` sets one up: s3://BUCKET/PATH, "
+            "ssh://USER@HOST/PATH or a shared folder."
+        )
+    return name, dict(repo.config["remote"][name])
+
+
+def show_remote(root: Path) -> str:
+    """Check the default remote and say what it is.
+
+    Raises
+    ------
+    KadanoffError
+        If there is none, or it cannot be written and read.
+    """
+    with open_project(root) as repo:
+        name, options = default_remote(repo)
+        probe(repo.config, options, name)
+    endpoint = f" at {plain(options['endpointurl'])}" if "endpointurl" in options else ""
+    checks = "is" if options.get("verify") else f"is not (`dvc remote modify {name} verify true`)"
+    return (
+        f"{plain(options['url'])}{endpoint}, the default remote {name!r}: a small file was written, read back and "
+        f"deleted. "
+        f"What `dvc pull` brings {checks} checked against its md5."
+    )

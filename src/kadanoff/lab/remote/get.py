@@ -1,0 +1,64 @@
+"""One output of another project, as `dvc get` brings it, put into place only if its md5 is right."""
+
+import tempfile
+from pathlib import Path
+
+from kadanoff.errors import KadanoffError
+from kadanoff.lab.files import disk_errors
+from kadanoff.lab.records.dvclock import file_md5, folder_md5
+from kadanoff.lab.remote.transfer import dvc
+
+
+def _expected(source: str, path: str, revision: str | None) -> str:
+    """The md5 that the other project has on record for one of its outputs."""
+    from dvc.api import DVCFileSystem
+    from dvc.exceptions import DvcException
+    from dvc.scm import SCMError
+
+    try:
+        with DVCFileSystem(source, rev=revision).repo as repo:
+            md5 = next((out.hash_info.value for out in repo.index.outs if out.def_path == path), None)
+            names = sorted(out.def_path for out in repo.index.outs if out.use_cache)
+    except (DvcException, SCMError, OSError) as error:
+        raise KadanoffError(
+            f"cannot open {source}{f' at {revision}' if revision else ''}: {error}. Give the address or folder of a "
+            f"Git "
+            "repository, and a --rev that it has."
+        ) from error
+    if not md5:
+        raise KadanoffError(f"{source} has no output {path!r}; it has: {', '.join(names)}.")
+    return str(md5)
+
+
+def get(source: str, path: str, target: Path | None = None, revision: str | None = None) -> Path:
+    """Download one dataset or network of a project, without its history; returns where it lies.
+
+    Raises
+    ------
+    KadanoffError
+        If the target exists, the project lacks the output, or what arrives does not match its md5.
+    """
+    target = target or Path(Path(path).name)
+    if target.exists():
+        raise KadanoffError(f"{target} exists; nothing is overwritten: move it away, or give another --out.")
+    expected = _expected(source, path, revision)
+    with disk_errors(target), tempfile.TemporaryDirectory(prefix=".get-", dir=target.absolute().parent) as folder:
+        arrived = Path(folder, target.name)
+        extra = ["--rev", revision] if revision else []
+        if not dvc("get", source, path, "-o", str(arrived), *extra):
+            raise KadanoffError(
+                f"`dvc get` failed, as it says above; nothing was kept. `kadanoff pull {path}` in a clone of "
+                f"{source} says "
+                "what is wrong with its remote; then repeat the command."
+            )
+        if arrived.is_dir():
+            found = folder_md5(arrived, (file for file in arrived.rglob("*") if file.is_file()))
+        else:
+            found = file_md5(arrived)
+        if found != expected:
+            raise KadanoffError(
+                f"what arrived of {path} has not the md5 that {source} has on record, and was thrown away. Remedy: "
+                f"`kadanoff push --repair {path}` in a clone that has it; then repeat the command."
+            )
+        arrived.rename(target)
+    return target

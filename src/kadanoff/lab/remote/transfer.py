@@ -1,0 +1,146 @@
+"""`dvc push` and `dvc pull`, with the content checked and every failure explained."""
+
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kadanoff.errors import KadanoffError
+from kadanoff.lab.remote.address import default_remote, open_project
+from kadanoff.lab.remote.content import Item, damaged, discard, intact, items
+from kadanoff.lab.remote.probe import explain, probe
+from kadanoff.lab.remote.targets import resolve
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
+
+AGAIN = "What is here is intact; the same command goes on where it stopped."
+
+
+def dvc(*arguments: str, folder: Path | None = None) -> bool:
+    """Run a DVC command with its progress on this terminal; whether it succeeded."""
+    return subprocess.run([sys.executable, "-m", "dvc", *arguments], cwd=folder, check=False).returncode == 0
+
+
+def _outputs(objects: list[Item]) -> str:
+    return " ".join(sorted({item.output for item in objects}))
+
+
+def _named(objects: list[Item]) -> str:
+    count = len({item.output for item in objects})
+    return "1 output" if count == 1 else f"{count} outputs"
+
+
+def _check_remote(repo: "Repo", write: bool) -> None:
+    """Look for what is wrong with the remote itself, after a command has failed."""
+    name, options = default_remote(repo)
+    try:
+        probe(repo.config, options, name, write)
+    except KadanoffError as error:
+        raise KadanoffError(f"{error} {AGAIN}") from error
+
+
+def push(root: Path, targets: list[str], repair: bool = False) -> str:
+    """Push outputs to the default remote; returns what was done.
+
+    What DVC remembers of the remote is forgotten first, so that objects which were lost there are pushed again.
+
+    Parameters
+    ----------
+    root
+        Folder of the project.
+    targets
+        Studies, stages or outputs; all if there is none. Paths are from the current folder.
+    repair
+        Read every object on the remote and replace those that are damaged.
+
+    Raises
+    ------
+    KadanoffError
+        If an object of the local cache is damaged, or the push does not succeed: why, and the remedy.
+    """
+    from dvc_data.hashfile.db import get_index
+
+    with open_project(root) as repo:
+        name, options = default_remote(repo)
+        paths = resolve(repo, targets)
+        objects = items(repo, paths)
+        if bad := damaged(repo.cache.local, objects):
+            raise KadanoffError(
+                f"nothing was pushed: the local cache has {_outputs(bad)} damaged. `kadanoff pull {_outputs(bad)}` "
+                f"removes it "
+                "and fetches it again; if the remote has it not, `dvc repro` makes it again."
+            )
+        replaced = []
+        try:
+            remote = repo.cloud.get_remote_odb()
+            with closing(get_index(remote)) as index:
+                index.clear()
+            if repair:
+                replaced = damaged(remote, objects)
+                for oid in {item.oid for item in replaced if repo.cache.local.exists(item.oid)}:
+                    remote.fs.remove(remote.oid_to_path(oid))
+        except Exception as error:  # each storage library has its own
+            raise KadanoffError(f"{explain(error, options['url'], name)} {AGAIN}") from error
+        if not dvc("push", *paths):
+            _check_remote(repo, write=True)
+            raise KadanoffError(f"`dvc push` failed, as it says above; the remote answers now. {AGAIN}")
+    done = f"The remote {name!r} has {len({item.oid for item in objects})} objects of {_named(objects)}."
+    return f"{done} Damaged there, and replaced: {_outputs(replaced)}." if replaced else done
+
+
+def pull(root: Path, targets: list[str]) -> str:
+    """Fetch outputs from the default remote, read them, and put them into place only if every md5 is right.
+
+    Returns what was done.
+
+    Parameters
+    ----------
+    root
+        Folder of the project.
+    targets
+        Studies, stages or outputs; all if there is none. Paths are from the current folder.
+
+    Raises
+    ------
+    KadanoffError
+        If something is missing or damaged, or the remote cannot be used: which outputs, and the remedy.
+    """
+    with open_project(root) as repo:
+        paths = resolve(repo, targets)
+        fetched = dvc("fetch", *paths)
+        objects = items(repo, paths)
+        bad = damaged(repo.cache.local, objects)
+        discard(repo.cache.local, bad)
+        absent = [item for item in objects if not repo.cache.local.exists(item.oid)]
+        if absent or not fetched:
+            _explain_pull(repo, fetched, bad, absent)
+        if not dvc("checkout", *paths):
+            raise KadanoffError("`dvc checkout` failed, as it says above; correct it and repeat the command.")
+    return f"{_named(objects)} in place, {len({item.oid for item in objects})} objects: every md5 is right."
+
+
+def _explain_pull(repo: "Repo", fetched: bool, bad: list[Item], absent: list[Item]) -> None:
+    """Say why objects did not arrive: the remote fails, lacks them, or has other bytes under their names."""
+    _check_remote(repo, write=False)
+    remote, discarded = repo.cloud.get_remote_odb(), {item.oid for item in bad}
+    missing, wrong = [], []
+    for item in absent:
+        if not remote.exists(item.oid):
+            missing.append(item)
+        elif item.oid in discarded or fetched or (item.oid.endswith(".dir") and not intact(remote, item.oid)):
+            wrong.append(item)  # DVC drops it in silence if the remote says `verify = true`
+    if wrong:
+        raise KadanoffError(
+            f"the remote has other bytes than the md5 says for {_outputs(wrong)}; what came was removed and nothing "
+            f"of it "
+            f"was used. Remedy: `kadanoff push --repair {_outputs(wrong)}` in a clone that has it. {AGAIN}"
+        )
+    if missing:
+        raise KadanoffError(
+            f"the remote lacks {_outputs(missing)}. Remedy: `kadanoff push {_outputs(missing)}` in a clone that has "
+            f"it, or "
+            f"`dvc repro` here to make it. {AGAIN}"
+        )
+    raise KadanoffError(f"the fetch failed, as DVC says above; the remote answers now. {AGAIN}")

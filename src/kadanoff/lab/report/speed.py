@@ -1,0 +1,50 @@
+"""The samplers' speed, as `kadanoff bench` wrote it to reports/bench.json."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, Field, ValidationError
+
+from kadanoff.errors import KadanoffError
+
+LARGEST = 2**18  # bytes
+
+
+class Row(BaseModel):
+    """One measurement: nanoseconds a site and sweep on a square lattice of side `size`."""
+
+    program: str = Field(max_length=100)
+    sampler: str = Field(max_length=100)
+    size: int = Field(ge=1, le=10**9)
+    cores: int = Field(ge=1, le=10**6)
+    ns_per_site: float = Field(gt=0, allow_inf_nan=False)
+
+
+class Bench(BaseModel):
+    """The content of bench.json."""
+
+    machine: str = Field(max_length=400)
+    versions: dict[str, str]
+    rows: list[Row]
+
+
+def read_bench(root: Path) -> Bench | None:
+    """The measurements, if there are any.
+
+    Raises
+    ------
+    KadanoffError
+        If the file is not one that `kadanoff bench` wrote.
+    """
+    path = root / "reports" / "bench.json"
+    if path.is_symlink() or not path.is_file():
+        return None
+    if path.stat().st_size > LARGEST:
+        raise KadanoffError(f"{path} has over {LARGEST // 2**10} kB; write it anew with `make bench`.")
+    try:
+        return Bench.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        fault = error.errors()[0]
+        place = ".".join(map(str, fault["loc"])) or "content"
+        raise KadanoffError(
+            f"{path}: its {place} is wrong: {fault['msg']}; write it anew with `make bench`."
+        ) from error

@@ -1,0 +1,42 @@
+"""A person's choice of a champion."""
+
+from pathlib import Path
+
+from kadanoff.errors import KadanoffError
+from kadanoff.lab.published import find_records, read_record
+from kadanoff.lab.tracking.champions import candidate, promote, recorded_runs
+from kadanoff.lab.tracking.models import logged_models
+from kadanoff.lab.tracking.store import Store, open_store
+from kadanoff.lab.tracking.sync import sync
+from kadanoff.lab.tracking.where import named_run
+
+
+def promote_run(root: Path, name: str, force: bool = False) -> str:
+    """Make the network of a run the champion of its study: what was done, as a sentence.
+
+    `name` is STAGE/VARIANT for the present result, or the id of any run of the store.
+
+    Raises
+    ------
+    KadanoffError
+        If there is no such run, it left no network, or the present champion is not worse and `force` is not given.
+    """
+    store = open_store(root)
+    run_id = _present_run(root, store, name) or named_run(store, name).info.run_id
+    experiment = store.client.get_run(run_id).info.experiment_id
+    logged = logged_models(store, experiment).get(run_id)
+    if logged is None:
+        raise KadanoffError(f"the run {name} left no network; only one that trained a network can be the champion.")
+    return promote(store, candidate(logged), force)
+
+
+def _present_run(root: Path, store: Store, title: str) -> str | None:
+    """Run of the record reports/TITLE; None if there is no such record."""
+    folder = next((folder for folder in find_records(root) if folder == root / "reports" / title), None)
+    if folder is None:
+        return None
+    record = read_record(root, folder)
+    sync(root).show()
+    if (run_id := recorded_runs(store, store.experiment(record.info.stage)).get(record.md5)) is None:
+        raise KadanoffError(f"{title} differs from dvc.lock, so no data belongs to it; run `dvc repro` or restore it.")
+    return run_id

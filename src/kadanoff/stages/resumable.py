@@ -1,0 +1,43 @@
+"""The checkpoints that the stages would go on from with the present parameters and code."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from kadanoff.errors import KadanoffError
+from kadanoff.lab.files import fingerprint
+from kadanoff.lab.params import Dataset, TrainingParams, entry, read_params
+from kadanoff.stages.coarsen import read_variant
+from kadanoff.stages.coarsen_curve import Curve
+
+Parameters = dict[str, Any]
+
+
+def resumable(root: Path) -> dict[str, str | None]:
+    """Names of their folders in .checkpoints, by STAGE-VARIANT; None where the parameters break a rule.
+
+    Every stage that asks for a `working_folder` is here, with the parameters that it gives.
+    """
+    content = read_params(root)
+    found: dict[str, str | None] = {}
+    for name in content.get("datasets") or {}:
+        found |= _folder("simulate", name, lambda name: entry(root, Dataset, "datasets", name).model_dump())
+    for name in (content.get("coarsen") or {}).get("variants") or {}:
+        found |= _folder("coarsen", name, lambda name: _merged(*read_variant(root, name)))
+    return found | _folder("coarsen_curve", "all", lambda _: _curve(root))
+
+
+def _folder(stage: str, variant: str, parameters: Callable[[str], Parameters]) -> dict[str, str | None]:
+    title = f"{stage}-{variant}"
+    try:
+        return {title: f"{title}-{fingerprint(parameters(variant))}"}
+    except KadanoffError:
+        return {title: None}
+
+
+def _merged(*sections: Any) -> Parameters:
+    return {key: value for section in sections for key, value in section.model_dump().items()}
+
+
+def _curve(root: Path) -> Parameters:
+    return _merged(entry(root, Curve, "coarsen_curve"), entry(root, TrainingParams, "coarsen", "training"))
