@@ -1,6 +1,7 @@
 """Real storage servers for the tests: S3 by rclone, SSH by asyncssh; on this machine only, on free ports."""
 
 import re
+import secrets
 import subprocess
 import sys
 import time
@@ -9,8 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-KEYS = {"AWS_ACCESS_KEY_ID": "testkeytestkeytestkey", "AWS_SECRET_ACCESS_KEY": "testsecrettestsecrettest"}
-PASSWORD = "testpassword"
+# new ones each time, so that a test can look for them in what was written
+KEYS = {"AWS_ACCESS_KEY_ID": secrets.token_hex(12), "AWS_SECRET_ACCESS_KEY": secrets.token_hex(20)}
+PASSWORD = secrets.token_hex(8)
 START_S = 30
 
 SSH_SERVER = f"""

@@ -90,10 +90,9 @@ def test_no_key_is_written_and_nothing_is_pushed_twice(origin, server):
     assert origin.run("git", "status", "--short") == ""
 
 
-@pytest.mark.parametrize("command", ["dvc", "kadanoff"])
-def test_a_second_clone_has_all_without_computing(origin, tmp_path, command):
+def test_a_second_clone_has_all_without_computing(origin, tmp_path):
     second = clone(origin, tmp_path / "second")
-    second.run(command, "pull")
+    second.run("dvc", "pull")
     assert "up to date" in second.run("dvc", "status")
     assert "Data and pipelines are up to date" in second.run("dvc", "repro")
     assert second.run("git", "status", "--short") == ""
@@ -145,20 +144,23 @@ WRONG = "y" * 24
 @pytest.mark.parametrize(
     ("environment", "setting", "words"),
     [
-        ({"AWS_SECRET_ACCESS_KEY": WRONG}, (), ["403|refuses|secret does not belong", "AWS_ACCESS_KEY_ID"]),
-        ({"AWS_ACCESS_KEY_ID": WRONG}, (), ["does not know this access key|refuses", "AWS_ACCESS_KEY_ID"]),
+        (
+            {"AWS_SECRET_ACCESS_KEY": WRONG},
+            (),
+            ["the secret does not belong to the access key|refuses", "AWS_ACCESS_KEY_ID"],
+        ),
         ({name: "" for name in KEYS}, (), ["no credentials", "AWS_ACCESS_KEY_ID"]),
         ({}, ("url", "s3://nobody/ising"), ["no such bucket", "create it"]),
         ({}, ("endpointurl", "http://127.0.0.1:9"), ["no server answers", "--endpoint"]),
     ],
-    ids=["secret", "key", "none", "bucket", "server"],
+    ids=["keys", "no keys", "bucket", "server"],
 )
 def test_a_remote_that_cannot_be_used_is_explained(origin, tmp_path, environment, setting, words):
     second = clone(origin, tmp_path / "second")
     if setting:
         second.run("dvc", "remote", "modify", "--local", "storage", *setting)
     good, second.environment = second.environment, second.environment | environment
-    for command in (["pull", "data/coarsen12.zarr"], ["push"], ["remote"]):
+    for command in (["pull", "data/coarsen12.zarr"], ["push"]):
         output = second.run("kadanoff", *command, code=1)
         message = output[output.rindex("error: ") :]
         for word in words:
@@ -171,7 +173,8 @@ def test_a_remote_that_cannot_be_used_is_explained(origin, tmp_path, environment
     if setting:
         (second.folder / ".dvc/config.local").unlink()
     second.run("kadanoff", "pull", "data/coarsen12.zarr")
-    assert everything_intact(second) == len(content(second.folder / "data/coarsen12.zarr")) + 1
+    assert everything_intact(second)
+    assert content(second.folder / "data/coarsen12.zarr") == content(origin.folder / "data/coarsen12.zarr")
 
 
 def test_a_server_that_dies_in_the_middle_of_a_push(origin, tmp_path):
@@ -217,16 +220,15 @@ def other_list(body):
     return json.dumps(entries).encode()
 
 
-@pytest.mark.parametrize("verify", ["true", "false"])
 @pytest.mark.parametrize(
-    ("part", "damage"),
+    ("verify", "part", "damage"),
     [
-        ("file", flipped),
-        ("file", lambda body: body[: len(body) // 2]),
-        ("list", other_list),
-        ("list", flipped),
-        ("file", None),
-        ("list", None),
+        ("true", "file", flipped),
+        ("false", "file", lambda body: body[: len(body) // 2]),
+        ("true", "list", other_list),
+        ("false", "list", flipped),
+        ("true", "file", None),
+        ("false", "list", None),
     ],
     ids=["flipped", "truncated", "other list", "flipped list", "missing", "missing list"],
 )
@@ -249,8 +251,10 @@ def test_what_is_damaged_or_missing_is_never_used(origin, server, tmp_path, veri
     assert f"kadanoff push {'--repair ' if damage else ''}{path}" in message
     assert not (second.folder / path).exists()
     everything_intact(second)
-    got = second.run("kadanoff", "get", second.folder.as_uri(), path, "--out", "got.zarr", code=1)
-    assert not (second.folder / "got.zarr").exists(), got
+    if damage is flipped:
+        output = second.run("kadanoff", "get", second.folder.as_uri(), path, "--out", "got.zarr", code=1)
+        assert ("was thrown away" if part == "file" else "nothing was kept") in output
+        assert not list(second.folder.glob("*got*"))
     origin.run("kadanoff", "push", *(["--repair"] if damage else []), path)
     second.run("kadanoff", "pull", path)
     assert content(second.folder / path) == content(origin.folder / path)
@@ -276,6 +280,11 @@ def test_copies_of_a_damaged_object_are_replaced(origin, server, tmp_path):
     origin.run("kadanoff", "push", "--repair", path)
     second.run("kadanoff", "pull", path)
     assert (second.folder / path).read_bytes() == body
+    for place in (second.folder / f".dvc/cache/files/md5/{md5[:2]}/{md5[2:]}", second.folder / path):
+        place.chmod(0o644)
+        place.write_bytes(flipped(body))  # the local disk's fault: one pull is enough
+    second.run("kadanoff", "pull", path)
+    assert (second.folder / path).read_bytes() == body
 
 
 def test_a_shared_folder(origin, tmp_path):
@@ -298,12 +307,12 @@ def test_ssh(origin, tmp_path):
     first.run("kadanoff", "pull", "coarsen_curve")
     with serve_ssh(tmp_path / "ssh") as server:
         address = f"ssh://someone@{server.host}:{server.port}/store"
-        first.run("dvc", "remote", "add", "--local", "storage", address, "--force")
-        first.run("dvc", "remote", "modify", "--local", "storage", "password", "wrong")
-        assert "SSH server" in first.run("kadanoff", "remote", address, code=1)
+        first.run("dvc", "remote", "add", "--local", "ssh", address)
+        first.run("dvc", "remote", "modify", "--local", "ssh", "password", "wrong")
+        assert "SSH server" in first.run("kadanoff", "remote", address, "--name", "ssh", code=1)
         assert "ssh://" not in (first.folder / ".dvc/config").read_text()
-        first.run("dvc", "remote", "modify", "--local", "storage", "password", PASSWORD)
-        set_remote(first, address)
+        first.run("dvc", "remote", "modify", "--local", "ssh", "password", PASSWORD)
+        set_remote(first, address, "--name", "ssh")
         first.commit("by SSH")
         first.run("kadanoff", "push", "coarsen_curve")
         assert PASSWORD not in first.run("git", "log", "-p")

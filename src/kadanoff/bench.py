@@ -19,8 +19,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from kadanoff import bench_sharing
 from kadanoff.errors import KadanoffError
-from kadanoff.lab.files import disk_errors, write_atomic
+from kadanoff.lab.files import disk_errors, project_root, write_atomic
 from kadanoff.montecarlo.samplers import GROUP, SAMPLERS
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact import T_C
@@ -141,8 +142,11 @@ def bench(output: Path | None = None) -> None:
         raise KadanoffError(f"{', '.join(missing)} is not installed; `make bench` installs the peers and measures.")
     rows = measure(os.cpu_count() or 1)
     show(rows)
+    shared = bench_sharing.sharing(project_root())
+    if shared:
+        bench_sharing.show(shared)
     if output is not None:
         versions = {name: version(name) for name in ("kadanoff", "numba", *PEERS)}
-        content = {"machine": platform.machine(), "versions": versions, "rows": rows}
+        content = {"machine": platform.machine(), "versions": versions, "rows": rows, "sharing": shared}
         with disk_errors(output):
             write_atomic(output, json.dumps(content, indent=2) + "\n")

@@ -119,10 +119,8 @@ def test_a_store_that_is_not_there_yet_is_well(project, content):
     (project / "mlflow.db").unlink()
     if content is not None:
         (project / "mlflow.db").write_bytes(content)
-        assert health.examine_file(project / "mlflow.db", project) == "well"
-    else:
-        assert findings(project) == []
-        assert not (project / "mlflow.db").exists()
+    assert findings(project) == []
+    assert [path.read_bytes() for path in project.glob("mlflow.db")] == ([] if content is None else [content])
 
 
 def test_a_store_that_another_process_holds_is_not_called_damaged(project, monkeypatch):
@@ -230,6 +228,12 @@ def test_a_server_that_does_not_answer_is_one_finding(project, monkeypatch):
     [finding] = findings(project)
     assert "http://127.0.0.1:1" in finding.what
     assert finding.repair is None
+
+
+def test_a_store_that_projects_share_is_well(project, monkeypatch, tmp_path_factory):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{project}/mlflow.db")
+    stored_runs(project)
+    assert findings(tmp_path_factory.mktemp("another project")) == []
 
 
 def test_a_store_elsewhere_is_examined_there(project, monkeypatch, tmp_path_factory):

@@ -166,6 +166,9 @@ def test_a_damaged_lock_is_named(project):
     (project / "dvc.lock").write_text("stages: [")
     with pytest.raises(KadanoffError, match=r"dvc\.lock is not valid YAML"):
         read_lock(project)
+    (project / "dvc.lock").write_text("stages: {a: {outs: [{path: data, md5: ../../secret}]}}")
+    with pytest.raises(KadanoffError, match=r"data has the hash '\.\./\.\./secret', which is no md5"):
+        read_lock(project)
     (project / "dvc.lock").write_text("- a list")
     with pytest.raises(KadanoffError, match=r"dvc\.lock has no mapping `stages`"):
         read_lock(project)

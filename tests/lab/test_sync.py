@@ -330,6 +330,17 @@ def test_a_live_run_that_was_published_before_any_sync_is_found(project):
     assert len(runs(project)) == 1
 
 
+def test_a_tampered_publication_of_a_run_that_was_made_here_is_not_that_run(project):
+    with recorded("coarsen", "cnn", parameters={}) as run:
+        run.metrics({"mse": 1})
+    lock(project)
+    publish_as(project, "paper")
+    forget(project)
+    (project / "reports/published/paper/coarsen/cnn/metrics.json").write_text('{"mse": 0}')
+    assert outcome(project) == {"imported": ["coarsen/cnn [paper]"], "edited": ["coarsen/cnn [paper]"]}
+    assert sorted(run.data.metrics["mse"] for run in runs(project)) == [0, 1]
+
+
 def test_a_published_record_that_was_tampered_with_is_told(project):
     with recorded("coarsen", "cnn", parameters={}) as run:
         run.metrics({"mse": 1})

@@ -100,9 +100,8 @@ def test_eight_processes_at_once_lose_nothing(place):
         assert run.data.params == {f"p{number}": str(number) for number in range(150)}
         expected = {"loss": [epoch / 8 for epoch in range(POINTS)], "rate": [float(run.info.run_name)] * POINTS}
         for name, values in expected.items():
-            history = sorted(client.get_metric_history(run.info.run_id, name), key=lambda point: point.step)
-            assert [point.step for point in history] == list(range(POINTS))
-            assert [point.value for point in history] == values
+            history = client.get_metric_history(run.info.run_id, f"history/{name}")
+            assert sorted((point.step, point.value) for point in history) == list(enumerate(values))
         assert {file.path for file in client.list_artifacts(run.info.run_id)} >= {"history.csv", "table.md"}
 
 
@@ -112,7 +111,7 @@ def test_a_run_is_shown_with_all_it_has(place):
     assert (run.info.status, run.info.run_name) == ("FINISHED", "cnn")
     assert run.data.params == {"rate": "0.1"}
     assert (run.data.metrics["test/mse"], run.data.metrics["test/mse_error"]) == (0.5, 0.1)
-    assert [point.value for point in client.get_metric_history(run.info.run_id, "loss")] == [1, 1 / 2, 1 / 3]
+    assert [point.value for point in client.get_metric_history(run.info.run_id, "history/loss")] == [1, 1 / 2, 1 / 3]
     [logged] = run.inputs.dataset_inputs
     assert (logged.dataset.name, logged.dataset.digest) == ("coarsen16", MD5)
     names = {file.path for file in client.list_artifacts(run.info.run_id)}
@@ -151,7 +150,7 @@ def test_a_record_is_imported_once(place, monkeypatch):
     assert place.sync() == {"unchanged": [title]}
     client, [run] = place.runs()
     assert (run.info.status, run.data.tags["kadanoff.origin"]) == ("FINISHED", "record")
-    assert [point.value for point in client.get_metric_history(run.info.run_id, "loss")] == [1, 1 / 2, 1 / 3]
+    assert [point.value for point in client.get_metric_history(run.info.run_id, "history/loss")] == [1, 1 / 2, 1 / 3]
     assert "history.png" in {file.path for file in client.list_artifacts(run.info.run_id)}
 
 

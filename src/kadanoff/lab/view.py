@@ -39,6 +39,8 @@ class View:
             self._fail(error)
 
     def _fail(self, error: Exception) -> None:
+        if self._run is not None:
+            self._run.stop_watching()
         self._run = None
         reason = next(iter(str(error).splitlines()), "")
         _say(

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from kadanoff.errors import KadanoffError
-from kadanoff.lab.doctor import cache, checkpoints, locks, params, pipeline, records, remote, store
+from kadanoff.lab.doctor import cache, checkpoints, leftovers, locks, params, pipeline, records, remote, store
 from kadanoff.lab.doctor.finding import Finding
 
 Resumable = Callable[[Path], Mapping[str, str | None]]
@@ -28,4 +28,5 @@ def examine(root: Path, resumable: Resumable) -> Iterator[Finding]:
             yield from cache.check(root, found, busy)
             yield from remote.check(root, found)
             yield from checkpoints.check(root, found, resumable)
+    yield from leftovers.check(root)
     yield from store.check(root, stages)

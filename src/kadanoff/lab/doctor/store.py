@@ -19,11 +19,9 @@ def check(root: Path, stages: set[str]) -> Iterator[Finding]:
     try:
         path = health.sqlite_file(store_uri(root))
         if path is not None:
-            if not path.exists():
-                return
-            faults = list(_check_file(root, path, health.examine_file(path, root)))
-            yield from faults
-            if faults:
+            state = health.examine_file(path, root) if path.exists() else "empty"
+            yield from _check_file(root, path, state)
+            if state != "well":
                 return
         yield from _check_runs(root, stages)
     except KadanoffError as error:  # a server that does not answer, a file that cannot be opened

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import yaml
 
 from kadanoff.errors import KadanoffError
 
+MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
+
 
 def read_lock(root: Path) -> dict[str, dict[str, Any]]:
     """Entries of dvc.lock by stage address (`coarsen@cnn`); none if there is no such file.
@@ -17,7 +20,7 @@ def read_lock(root: Path) -> dict[str, dict[str, Any]]:
     Raises
     ------
     KadanoffError
-        If the file is not the YAML that DVC writes.
+        If the file is not the YAML that DVC writes, or a hash in it is none.
     """
     path = root / "dvc.lock"
     if not path.exists():
@@ -29,6 +32,13 @@ def read_lock(root: Path) -> dict[str, dict[str, Any]]:
     stages = content.get("stages") if isinstance(content, dict) else None
     if not isinstance(stages, dict) or not all(isinstance(entry, dict) for entry in stages.values()):
         raise KadanoffError(f"{path} has no mapping `stages`; restore it with `git checkout dvc.lock`.")
+    for entry in stages.values():
+        for name, md5 in outputs(entry).items():
+            if not MD5.fullmatch(md5):
+                raise KadanoffError(
+                    f"{path}: {name} has the hash {md5[:80]!r}, which is no md5. DVC would take it for a path, and "
+                    "delete what is there: run no dvc command before `git checkout dvc.lock`, and ask where it came from."
+                )
     return stages
 
 

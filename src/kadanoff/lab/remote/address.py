@@ -1,5 +1,7 @@
 """The address of the shared storage, in .dvc/config: checked first, then written; never a credential."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -14,26 +16,27 @@ if TYPE_CHECKING:
 SECRETS = {"access_key_id", "secret_access_key", "session_token", "password", "passphrase"}
 WHERE = (
     "credentials belong in the environment (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE; for SSH a "
-    "key or "
-    "an agent) or in .dvc/config.local (`dvc remote modify --local NAME OPTION VALUE`), which Git ignores"
+    "key or an agent) or in .dvc/config.local (`dvc remote modify --local NAME OPTION VALUE`), which Git ignores"
 )
 
 
-def open_project(root: Path) -> "Repo":
+@contextmanager
+def open_project(root: Path) -> Iterator["Repo"]:
     """DVC's view of the project at `root`.
 
     Raises
     ------
     KadanoffError
-        If DVC does not know the folder, or cannot read its configuration.
+        If DVC does not know the folder, cannot read its files, or refuses what is done in the block.
     """
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
     try:
-        return Repo(str(root))
+        with Repo(str(root)) as repo:
+            yield repo
     except DvcException as error:
-        raise KadanoffError(f"DVC cannot open {root}: {error}. Run this in a clone of the project.") from error
+        raise KadanoffError(f"DVC refuses in {root}: {error}. Nothing was changed; correct it and repeat.") from error
 
 
 def plain(url: str) -> str:
@@ -58,20 +61,19 @@ def refuse_credentials(url: str) -> None:
     if secret:
         raise KadanoffError(
             f"the address {plain(url)} was given with a key or password in it, and .dvc/config is shared through "
-            f"Git: {WHERE}. "
-            "Give the address without them."
+            f"Git: {WHERE}. Give the address without them."
         )
 
 
 def _settings(address: str, endpoint: str | None) -> dict[str, Any]:
-    """The shared options of an address; a folder becomes absolute, DVC makes it relative to its file again."""
+    """The shared options of an address, a folder being absolute."""
     for url in filter(None, (address, endpoint)):
         refuse_credentials(url)
     if endpoint and not address.startswith("s3://"):
         raise KadanoffError(f"--endpoint is for S3-compatible servers, and {address} is none; leave it away.")
     if address.startswith("s3://") and not urlsplit(address).netloc:
         raise KadanoffError(f"{address} names no bucket; write s3://BUCKET/PATH.")
-    url = address if "://" in address else str(Path(address).expanduser().resolve())
+    url = address if "://" in address else str(Path(address).expanduser().absolute())
     return {"url": url, "verify": "true"} | ({"endpointurl": endpoint} if endpoint else {})
 
 
@@ -86,8 +88,7 @@ def _refuse_hiding(local: dict[str, Any], name: str, url: str) -> None:
     if local["core"].get("remote", name) != name:
         raise KadanoffError(
             f".dvc/config.local has another default remote, {local['core']['remote']!r}, which would hide this one; "
-            f"remove "
-            "it with `dvc remote default --local --unset`."
+            "remove it with `dvc remote default --local --unset`."
         )
 
 
@@ -102,30 +103,26 @@ def set_remote(root: Path, address: str, endpoint: str | None = None, name: str 
     KadanoffError
         If the address holds a password or cannot be used; nothing is changed then.
     """
-    from dvc.exceptions import DvcException
-
     if not NAME.fullmatch(name):
         raise KadanoffError(f"--name {name!r}: a name has letters, digits, '_', '-' and '.' only.")
     name, new = name.lower(), _settings(address, endpoint)  # DVC's names are lower case
     with open_project(root) as repo:
-        try:
-            shared, local = repo.config.load_one("repo"), repo.config.load_one("local")
-            old = shared["remote"].get(name, {})
-            if found := sorted(SECRETS & old.keys()):
-                raise KadanoffError(
-                    f".dvc/config has {', '.join(found)} of the remote {name!r}, and is shared through Git: {WHERE}. "
-                    f"Remove them (`dvc remote modify --unset {name} {found[0]}`), and give out new ones if they "
-                    f"were pushed."
-                )
-            _refuse_hiding(local, name, new["url"])
-            same_kind = urlsplit(str(old.get("url", ""))).scheme == urlsplit(new["url"]).scheme
-            kept = {key: value for key, value in old.items() if same_kind and key != "endpointurl"}
-            probe(repo.config, {**kept, **new, **local["remote"].get(name, {})}, name)
-            with repo.config.edit("repo") as config:
-                config["remote"][name] = {**kept, **new}
-                config["core"]["remote"] = name
-        except DvcException as error:
-            raise KadanoffError(f"{error}; nothing was changed.") from error
+        shared, local = repo.config.load_one("repo"), repo.config.load_one("local")
+        old = shared["remote"].get(name, {})
+        if found := sorted(SECRETS & old.keys()):
+            raise KadanoffError(
+                f".dvc/config has {', '.join(found)} of the remote {name!r}, and is shared through Git: {WHERE}. "
+                f"Remove them (`dvc remote modify --unset {name} {found[0]}`), and give out new ones if they were "
+                "pushed."
+            )
+        _refuse_hiding(local, name, new["url"])
+        same_kind = urlsplit(str(old.get("url", ""))).scheme == urlsplit(new["url"]).scheme
+        kept = {key: value for key, value in old.items() if same_kind and key != "endpointurl"}
+        probe(repo.config, {**kept, **new, **local["remote"].get(name, {})}, name)
+        with repo.config.edit("repo") as config:
+            # a folder as it was given: DVC writes a relative one so that it holds in every clone
+            config["remote"][name] = {**kept, **new, "url": address}
+            config["core"]["remote"] = name
     return (
         f"{address}: a small file was written, read back and deleted. It is now the default remote {name!r} in "
         ".dvc/config, and what is pulled from it is checked against its md5. Next: `git commit -m 'Shared storage' "
@@ -162,9 +159,10 @@ def show_remote(root: Path) -> str:
         name, options = default_remote(repo)
         probe(repo.config, options, name)
     endpoint = f" at {plain(options['endpointurl'])}" if "endpointurl" in options else ""
-    checks = "is" if options.get("verify") else f"is not (`dvc remote modify {name} verify true`)"
+    checks = "What `dvc pull` brings is checked against its md5."
+    if not options.get("verify"):
+        checks = f"`dvc pull` does not check what it brings: `dvc remote modify {name} verify true` makes it do so."
     return (
         f"{plain(options['url'])}{endpoint}, the default remote {name!r}: a small file was written, read back and "
-        f"deleted. "
-        f"What `dvc pull` brings {checks} checked against its md5."
+        f"deleted. {checks}"
     )

@@ -45,14 +45,14 @@ def _within(path: Path, limit: Path | None) -> bool:
     return limit is None or path == limit or limit in path.parents or path in limit.parents
 
 
-def items(repo: "Repo", targets: list[str]) -> list[Item]:
+def items(repo: "Repo", targets: list[str], remote: "HashFileDB | None" = None) -> list[Item]:
     """Objects of the outputs that `targets` name, all of them if none is named.
 
-    The files of a folder are among them only if the cache has its list intact.
+    The files of a folder are among them only if its list is intact in the cache, or on the `remote` if that is given.
     """
     from dvc_data.hashfile.tree import Tree
 
-    cache, found = repo.cache.local, []
+    stores, found = [repo.cache.local, *([remote] if remote else [])], []
     for stage, filter_info in repo.index.collect_targets(targets):
         limit = Path(filter_info) if filter_info else None
         for out in stage.outs:
@@ -60,8 +60,10 @@ def items(repo: "Repo", targets: list[str]) -> list[Item]:
             if not (out.use_cache and out.hash_info and _within(path, limit)):
                 continue
             found.append(Item(out.hash_info.value, out.def_path, path))
-            if out.hash_info.isdir and intact(cache, out.hash_info.value):
-                entries = [(path.joinpath(*key), info) for key, _, info in Tree.load(cache, out.hash_info)]
+            if not out.hash_info.isdir:
+                continue
+            if store := next((store for store in stores if intact(store, out.hash_info.value)), None):
+                entries = [(path.joinpath(*key), info) for key, _, info in Tree.load(store, out.hash_info)]
                 found += [Item(info.value, out.def_path, file) for file, info in entries if _within(file, limit)]
     return found
 

@@ -22,8 +22,7 @@ def _expected(source: str, path: str, revision: str | None) -> str:
     except (DvcException, SCMError, OSError) as error:
         raise KadanoffError(
             f"cannot open {source}{f' at {revision}' if revision else ''}: {error}. Give the address or folder of a "
-            f"Git "
-            "repository, and a --rev that it has."
+            "Git repository, and a --rev that it has."
         ) from error
     if not md5:
         raise KadanoffError(f"{source} has no output {path!r}; it has: {', '.join(names)}.")
@@ -48,8 +47,7 @@ def get(source: str, path: str, target: Path | None = None, revision: str | None
         if not dvc("get", source, path, "-o", str(arrived), *extra):
             raise KadanoffError(
                 f"`dvc get` failed, as it says above; nothing was kept. `kadanoff pull {path}` in a clone of "
-                f"{source} says "
-                "what is wrong with its remote; then repeat the command."
+                f"{source} says what is wrong with its remote; then repeat the command."
             )
         if arrived.is_dir():
             found = folder_md5(arrived, (file for file in arrived.rglob("*") if file.is_file()))

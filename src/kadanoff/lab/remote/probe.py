@@ -10,14 +10,12 @@ from kadanoff.errors import KadanoffError
 
 KEYS = (
     "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or AWS_PROFILE) in the environment, or `dvc remote modify "
-    "--local {name} "
-    "access_key_id KEY` and `... secret_access_key SECRET`"
+    "--local {name} access_key_id KEY` and `... secret_access_key SECRET`"
 )
 SERVER = "check the address and --endpoint, and that the server runs and can be reached from here"
 LOGIN = (
     "check that `ssh {host}` logs in without a question: a key in an agent or ~/.ssh, or `dvc remote modify --local "
-    "{name} "
-    "keyfile PATH`"
+    "{name} keyfile PATH`"
 )
 FOLDER = "mount or create the folder, and check that it may be written"
 
@@ -46,6 +44,7 @@ REASONS: dict[str, tuple[str, str]] = {
         "the key of the SSH server is not the known one",
         "ask its owner for the fingerprint, then `ssh {host}` once to accept it",
     ),
+    "FileExistsError": ("a part of the path is a file", "give a folder"),
     "NotADirectoryError": ("a part of the path is a file", "give a folder"),
     "PermissionError": ("there is no permission to write or read", FOLDER),
     "FileNotFoundError": ("there is no such folder", FOLDER),
@@ -98,7 +97,7 @@ def file_system(config: Mapping[str, Any], options: Mapping[str, Any]) -> tuple[
     except (ConfigError, ValueError) as error:
         raise KadanoffError(
             f"{options['url']} is not an address for a remote ({error}); use s3://BUCKET/PATH, ssh://USER@HOST/PATH "
-            f"or a folder."
+            "or a folder."
         ) from error
     except ImportError as error:
         raise KadanoffError(

@@ -45,8 +45,7 @@ def resolve(repo: "Repo", targets: list[str]) -> list[str]:
             outs = sorted(out.def_path for out in repo.index.outs if out.use_cache)
             raise KadanoffError(
                 f"{target!r} is no study, stage or output of the project; there are the studies "
-                f"{', '.join(sorted(known))} "
-                f"and the outputs {', '.join(outs)}."
+                f"{', '.join(sorted(known))} and the outputs {', '.join(outs)}."
             ) from error
         found += paths
     return list(dict.fromkeys(found))

@@ -41,10 +41,32 @@ def _check_remote(repo: "Repo", write: bool) -> None:
         raise KadanoffError(f"{error} {AGAIN}") from error
 
 
+def _make_way(repo: "Repo", objects: list[Item], repair: bool) -> list[Item]:
+    """Make `dvc push` see what the remote lacks; returns what was damaged there, if `repair` asks for a look.
+
+    DVC remembers what it has pushed, and takes a folder for complete if the list of its files is there. So the memory
+    is cleared, damaged objects are removed, and the lists of folders that lack a file; then all that is here goes back.
+    """
+    from dvc_data.hashfile.db import get_index
+
+    here, remote = [item for item in objects if repo.cache.local.exists(item.oid)], repo.cloud.get_remote_odb()
+    with closing(get_index(remote)) as index:
+        index.clear()
+    if not here:
+        return []
+    bad = damaged(remote, here) if repair else []
+    there = set(remote.oids_exist({item.oid for item in here})) - {item.oid for item in bad}
+    broken = {item.output for item in here if item.oid not in there}
+    lists = {item.oid for item in here if item.output in broken and item.oid.endswith(".dir")}
+    for oid in {item.oid for item in bad} | (lists & there):
+        remote.fs.remove(remote.oid_to_path(oid))
+    return bad
+
+
 def push(root: Path, targets: list[str], repair: bool = False) -> str:
     """Push outputs to the default remote; returns what was done.
 
-    What DVC remembers of the remote is forgotten first, so that objects which were lost there are pushed again.
+    Objects that the remote has lost are pushed again, which `dvc push` alone does not see.
 
     Parameters
     ----------
@@ -60,8 +82,6 @@ def push(root: Path, targets: list[str], repair: bool = False) -> str:
     KadanoffError
         If an object of the local cache is damaged, or the push does not succeed: why, and the remedy.
     """
-    from dvc_data.hashfile.db import get_index
-
     with open_project(root) as repo:
         name, options = default_remote(repo)
         paths = resolve(repo, targets)
@@ -69,25 +89,20 @@ def push(root: Path, targets: list[str], repair: bool = False) -> str:
         if bad := damaged(repo.cache.local, objects):
             raise KadanoffError(
                 f"nothing was pushed: the local cache has {_outputs(bad)} damaged. `kadanoff pull {_outputs(bad)}` "
-                f"removes it "
-                "and fetches it again; if the remote has it not, `dvc repro` makes it again."
+                "removes it and fetches it again; if the remote has it not, `dvc repro` makes it again."
             )
-        replaced = []
         try:
-            remote = repo.cloud.get_remote_odb()
-            with closing(get_index(remote)) as index:
-                index.clear()
-            if repair:
-                replaced = damaged(remote, objects)
-                for oid in {item.oid for item in replaced if repo.cache.local.exists(item.oid)}:
-                    remote.fs.remove(remote.oid_to_path(oid))
+            replaced = _make_way(repo, objects, repair)
         except Exception as error:  # each storage library has its own
             raise KadanoffError(f"{explain(error, options['url'], name)} {AGAIN}") from error
         if not dvc("push", *paths):
             _check_remote(repo, write=True)
             raise KadanoffError(f"`dvc push` failed, as it says above; the remote answers now. {AGAIN}")
-    done = f"The remote {name!r} has {len({item.oid for item in objects})} objects of {_named(objects)}."
-    return f"{done} Damaged there, and replaced: {_outputs(replaced)}." if replaced else done
+        absent = [item for item in objects if not repo.cache.local.exists(item.oid)]
+    here = [item for item in objects if item.output not in {lacking.output for lacking in absent}]
+    done = f"The remote {name!r} has {_named(here)} of this clone, {len({item.oid for item in here})} objects."
+    done += f" Not here, so not pushed: {_outputs(absent)}." if absent else ""
+    return done + (f" Damaged there, and replaced: {_outputs(replaced)}." if replaced else "")
 
 
 def pull(root: Path, targets: list[str]) -> str:
@@ -109,38 +124,41 @@ def pull(root: Path, targets: list[str]) -> str:
     """
     with open_project(root) as repo:
         paths = resolve(repo, targets)
+        before, cache = items(repo, paths), repo.cache.local
+        discard(cache, damaged(cache, before))  # of a disk error, or of a `dvc pull` that did not check
+        had = {item.oid for item in before if cache.exists(item.oid)}
         fetched = dvc("fetch", *paths)
         objects = items(repo, paths)
-        bad = damaged(repo.cache.local, objects)
-        discard(repo.cache.local, bad)
-        absent = [item for item in objects if not repo.cache.local.exists(item.oid)]
-        if absent or not fetched:
-            _explain_pull(repo, fetched, bad, absent)
+        bad = damaged(cache, [item for item in objects if item.oid not in had])
+        discard(cache, bad)
+        if not fetched or any(not cache.exists(item.oid) for item in objects):
+            _explain_pull(repo, paths, fetched, bad)
         if not dvc("checkout", *paths):
             raise KadanoffError("`dvc checkout` failed, as it says above; correct it and repeat the command.")
     return f"{_named(objects)} in place, {len({item.oid for item in objects})} objects: every md5 is right."
 
 
-def _explain_pull(repo: "Repo", fetched: bool, bad: list[Item], absent: list[Item]) -> None:
+def _explain_pull(repo: "Repo", paths: list[str], fetched: bool, bad: list[Item]) -> None:
     """Say why objects did not arrive: the remote fails, lacks them, or has other bytes under their names."""
     _check_remote(repo, write=False)
     remote, discarded = repo.cloud.get_remote_odb(), {item.oid for item in bad}
-    missing, wrong = [], []
-    for item in absent:
-        if not remote.exists(item.oid):
-            missing.append(item)
-        elif item.oid in discarded or fetched or (item.oid.endswith(".dir") and not intact(remote, item.oid)):
-            wrong.append(item)  # DVC drops it in silence if the remote says `verify = true`
+    absent = [item for item in items(repo, paths, remote) if not repo.cache.local.exists(item.oid)]
+    there = set(remote.oids_exist({item.oid for item in absent})) if absent else set()
+    missing = [item for item in absent if item.oid not in there]
+    wrong = [  # without a failure, DVC has dropped it in silence, as the remote says `verify = true`
+        item
+        for item in absent
+        if item.oid in there
+        and (item.oid in discarded or fetched or (item.oid.endswith(".dir") and not intact(remote, item.oid)))
+    ]
     if wrong:
         raise KadanoffError(
             f"the remote has other bytes than the md5 says for {_outputs(wrong)}; what came was removed and nothing "
-            f"of it "
-            f"was used. Remedy: `kadanoff push --repair {_outputs(wrong)}` in a clone that has it. {AGAIN}"
+            f"of it was used. Remedy: `kadanoff push --repair {_outputs(wrong)}` in a clone that has it. {AGAIN}"
         )
     if missing:
         raise KadanoffError(
             f"the remote lacks {_outputs(missing)}. Remedy: `kadanoff push {_outputs(missing)}` in a clone that has "
-            f"it, or "
-            f"`dvc repro` here to make it. {AGAIN}"
+            f"it, or `dvc repro` here to make it. {AGAIN}"
         )
     raise KadanoffError(f"the fetch failed, as DVC says above; the remote answers now. {AGAIN}")

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from contextlib import closing
 from pathlib import Path
 from typing import Literal
-from urllib.parse import unquote, urlparse
+from urllib.parse import urlparse
 from urllib.request import url2pathname
 
 from filelock import FileLock
@@ -15,7 +15,7 @@ from mlflow.store.db import utils as mlflow_schema
 from kadanoff.errors import KadanoffError
 from kadanoff.lab.tracking.store import LOCK, LOCK_SECONDS, Store, artifact_root
 
-State = Literal["well", "broken", "foreign", "newer", "older", "elsewhere"]
+State = Literal["well", "empty", "broken", "foreign", "newer", "older", "elsewhere"]
 BROKEN = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 BUSY_SECONDS = 5.0  # SQLite's own patience with another process
 # where MLflow's schema names files
@@ -30,11 +30,11 @@ PLACES = (
 
 def sqlite_file(uri: str) -> Path | None:
     """File of a SQLite store; None for a server or another database."""
-    return Path(unquote(uri.removeprefix("sqlite:///"))) if uri.startswith("sqlite:///") else None
+    return Path(uri.removeprefix("sqlite:///").partition("?")[0]) if uri.startswith("sqlite:///") else None
 
 
 def examine_file(path: Path, root: Path) -> State:
-    """State of the SQLite file that should be the store of the project `root`; it is only read.
+    """State of the SQLite file that should be the store of the project `root`; nothing in it is changed.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def examine_file(path: Path, root: Path) -> State:
                 return "broken"
             tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             if not tables:
-                return "well"  # MLflow fills it when it opens it
+                return "empty"  # MLflow fills it when it opens it
             if not {"alembic_version", "experiments", "runs"} <= tables:
                 return "foreign"
             revisions = [found for (found,) in database.execute("SELECT version_num FROM alembic_version")]
@@ -62,7 +62,8 @@ def examine_file(path: Path, root: Path) -> State:
     known = _revisions()
     if revisions != known[:1]:
         return "older" if revisions[0] in known else "newer"
-    return "elsewhere" if artifact_roots(path) - {own_artifacts(root)} else "well"
+    own = path == root.resolve() / "mlflow.db"  # in a store that projects share, each has its own folder
+    return "elsewhere" if own and artifact_roots(path) - {own_artifacts(root)} else "well"
 
 
 def upgrade(path: Path) -> None:

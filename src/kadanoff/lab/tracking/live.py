@@ -45,11 +45,16 @@ class LiveRun:
 
     def end(self, status: str) -> None:
         """Close the run as FINISHED or FAILED."""
-        self._timer.cancel()
-        if self._monitor is not None:
-            self._monitor.finish()
+        self.stop_watching()
         self._flush()
         self._store.client.set_terminated(self.run_id, status)
+
+    def stop_watching(self) -> None:
+        """No more system metrics."""
+        self._timer.cancel()
+        monitor, self._monitor = self._monitor, None
+        if monitor is not None:
+            monitor.finish()
 
     def model(self, model: ModelInfo, weights: Path) -> None:
         """Log the network in the file `weights` as an MLflow model of this run."""
