@@ -37,7 +37,8 @@ def read_lock(root: Path) -> dict[str, dict[str, Any]]:
             if not MD5.fullmatch(md5):
                 raise KadanoffError(
                     f"{path}: {name} has the hash {md5[:80]!r}, which is no md5. DVC would take it for a path, and "
-                    "delete what is there: run no dvc command before `git checkout dvc.lock`, and ask where it came from."
+                    "delete what is there: run no dvc command before `git checkout dvc.lock`, and ask where it came "
+                    "from."
                 )
     return stages
 
