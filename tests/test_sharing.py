@@ -1,6 +1,5 @@
 """A second person with the repository and the address of a bucket: real servers, clones that share nothing."""
 
-import hashlib
 import json
 import shutil
 import time
@@ -8,46 +7,14 @@ from contextlib import ExitStack
 
 import pytest
 import yaml
-from project import Project, copy_project, shrink
+from clones import IMPATIENT, at, clone, content, everything_intact, set_remote
+from project import copy_project, shrink
 from servers import KEYS, PASSWORD, s3_client, serve_s3, serve_ssh
 
 pytestmark = pytest.mark.slow
 
-DATASETS = ("coarsen12", "coarsen16", "coarsen_curve")  # the first is in no study here
+DATASETS = ("coarsen12", "coarsen16")  # the first is in no study here
 FILES, WEIGHTS = "ising/files/md5/", "models/coarsen/exact.safetensors"
-SETTINGS = {"AWS_MAX_ATTEMPTS": "1", "AWS_EC2_METADATA_DISABLED": "true"}
-
-
-def clone(source, target):
-    """A fresh clone, without data, with the right keys in its environment."""
-    source.run("git", "clone", "-q", str(source.folder), str(target))
-    return at(target)
-
-
-def at(folder):
-    project, nothing = Project(folder), folder.with_name(f"{folder.name}.aws")
-    nothing.touch()
-    files = {"AWS_CONFIG_FILE": str(nothing), "AWS_SHARED_CREDENTIALS_FILE": str(nothing)}
-    project.environment |= {**KEYS, **SETTINGS, **files, "DVC_SITE_CACHE_DIR": f"{folder}.site"}
-    return project
-
-
-def set_remote(project, *arguments):
-    output = project.run("kadanoff", "remote", *arguments)
-    assert "written, read back and deleted" in output
-    return output
-
-
-def everything_intact(project):
-    """Every file of DVC's cache is what its name says."""
-    files = [path for path in (project.folder / ".dvc/cache/files/md5").rglob("*") if path.is_file()]
-    for path in files:
-        assert path.parent.name + path.stem == hashlib.md5(path.read_bytes()).hexdigest(), path
-    return len(files)
-
-
-def content(folder):
-    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def key(md5):
@@ -64,14 +31,16 @@ def server(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def origin(tmp_path_factory, server):
-    """The project of the person who has computed, and pushed: two datasets with their studies, and one without."""
+    """The project of the person who has computed, and pushed: a dataset with its study, and one without."""
     project = copy_project(tmp_path_factory.mktemp("sharing") / "origin")
     params = shrink(project.params())
     params["datasets"] = {name: params["datasets"][name] for name in DATASETS}
     params["coarsen"]["variants"] = {"exact": params["coarsen"]["variants"]["exact"]}
     project.write_params(params)
     pipeline = yaml.safe_load((project.folder / "dvc.yaml").read_text())
-    del pipeline["stages"]["coarsen_compare"], pipeline["metrics"], pipeline["plots"]
+    for name in ("coarsen_curve", "coarsen_compare"):  # a fast test has such studies
+        del pipeline["stages"][name]
+    del pipeline["metrics"], pipeline["plots"]
     (project.folder / "dvc.yaml").write_text(yaml.safe_dump(pipeline, sort_keys=False))
     project.run("dvc", "repro")
     project = at(project.folder)
@@ -103,10 +72,9 @@ def test_a_second_clone_has_all_without_computing(origin, tmp_path):
 
 def test_only_the_datasets_of_one_study(origin, tmp_path):
     second = clone(origin, tmp_path / "second")
-    second.run("kadanoff", "pull", "coarsen_curve")
-    assert [path.name for path in (second.folder / "data").glob("*.zarr")] == ["coarsen_curve.zarr"]
     second.run("kadanoff", "pull", "coarsen")
-    assert {path.stem for path in (second.folder / "data").glob("*.zarr")} == {"coarsen16", "coarsen_curve"}
+    assert [path.name for path in (second.folder / "data").glob("*.zarr")] == ["coarsen16.zarr"]
+    assert f"Not here, so not pushed: data/coarsen12.zarr {WEIGHTS}" in second.run("kadanoff", "push")
     assert not (second.folder / WEIGHTS).exists()
     refused = second.run("kadanoff", "pull", "corsen", code=1)
     assert "'corsen' is no study, stage or output" in refused
@@ -159,7 +127,7 @@ def test_a_remote_that_cannot_be_used_is_explained(origin, tmp_path, environment
     second = clone(origin, tmp_path / "second")
     if setting:
         second.run("dvc", "remote", "modify", "--local", "storage", *setting)
-    good, second.environment = second.environment, second.environment | environment
+    good, second.environment = second.environment, second.environment | IMPATIENT | environment
     for command in (["pull", "data/coarsen12.zarr"], ["push"]):
         output = second.run("kadanoff", *command, code=1)
         message = output[output.rindex("error: ") :]
@@ -190,6 +158,7 @@ def test_a_server_that_dies_in_the_middle_of_a_push(origin, tmp_path):
         server = stack.enter_context(serve_s3(folder))
         set_remote(second, "s3://group/ising", "--endpoint", server.endpoint)
         second.run("dvc", "config", "--local", "remote.storage.jobs", "1")
+        patient, second.environment = second.environment, second.environment | IMPATIENT
         push = second.start("kadanoff", "push")
         while not arrived() and push.poll() is None:
             time.sleep(0.005)
@@ -201,6 +170,7 @@ def test_a_server_that_dies_in_the_middle_of_a_push(origin, tmp_path):
     assert 0 < len(arrived()) < objects
     assert everything_intact(second) == objects
     assert "up to date" in second.run("dvc", "status")
+    second.environment = patient
     with serve_s3(folder, server.port):
         second.run("kadanoff", "push")
         third = clone(second, tmp_path / "third")
@@ -289,22 +259,22 @@ def test_copies_of_a_damaged_object_are_replaced(origin, server, tmp_path):
 
 def test_a_shared_folder(origin, tmp_path):
     first = clone(origin, tmp_path / "first")
-    first.run("kadanoff", "pull", "coarsen_curve")
+    first.run("kadanoff", "pull", "coarsen")
     set_remote(first, str(tmp_path / "shared"), "--name", "group")
     first.commit("shared folder")
-    first.run("kadanoff", "push", "coarsen_curve")
+    first.run("kadanoff", "push", "coarsen")
     second = clone(first, tmp_path / "second")
-    second.run("kadanoff", "pull", "coarsen_curve")
+    second.run("kadanoff", "pull", "coarsen")
     assert content(second.folder / "data") == content(first.folder / "data")
     (tmp_path / "shared").rename(tmp_path / "gone")
     shutil.rmtree(second.folder / ".dvc/cache")
-    assert "there is no such folder" in second.run("kadanoff", "pull", "coarsen_curve", code=1)
+    assert "there is no such folder" in second.run("kadanoff", "pull", "coarsen", code=1)
 
 
 def test_ssh(origin, tmp_path):
     (tmp_path / "ssh").mkdir()
     first = clone(origin, tmp_path / "first")
-    first.run("kadanoff", "pull", "coarsen_curve")
+    first.run("kadanoff", "pull", "coarsen")
     with serve_ssh(tmp_path / "ssh") as server:
         address = f"ssh://someone@{server.host}:{server.port}/store"
         first.run("dvc", "remote", "add", "--local", "ssh", address)
@@ -314,10 +284,10 @@ def test_ssh(origin, tmp_path):
         first.run("dvc", "remote", "modify", "--local", "ssh", "password", PASSWORD)
         set_remote(first, address, "--name", "ssh")
         first.commit("by SSH")
-        first.run("kadanoff", "push", "coarsen_curve")
+        first.run("kadanoff", "push", "coarsen")
         assert PASSWORD not in first.run("git", "log", "-p")
         second = clone(first, tmp_path / "second")
         shutil.copy(first.folder / ".dvc/config.local", second.folder / ".dvc/config.local")
-        second.run("kadanoff", "pull", "coarsen_curve")
+        second.run("kadanoff", "pull", "coarsen")
     assert content(second.folder / "data") == content(first.folder / "data")
     assert "no server answers" in first.run("kadanoff", "push", code=1)

@@ -10,12 +10,14 @@ from unittest.mock import ANY
 import pytest
 import yaml
 from mlflow.entities import ViewType
+from sqlalchemy import create_engine
 
 from kadanoff.errors import KadanoffError
 from kadanoff.lab.published import publish as publish_as
 from kadanoff.lab.records import recorded
 from kadanoff.lab.records.dvclock import folder_md5
 from kadanoff.lab.tracking import sync
+from kadanoff.lab.tracking.fresh import quick_if_new
 from kadanoff.lab.tracking.store import open_store
 
 MD5 = "0123456789abcdef0123456789abcdef.dir"
@@ -274,6 +276,24 @@ def test_a_record_cannot_take_over_a_foreign_run(project):
     lock(project)
     assert outcome(project) == {"imported": ["coarsen/cnn"]}
     assert "kadanoff.key" not in store.client.get_run(foreign.info.run_id).data.tags
+
+
+def test_only_a_new_store_is_filled_without_waiting_for_the_disk(project):
+    uri = f"sqlite:///{project}/new.db"
+    engine = create_engine(uri)
+
+    def waits():
+        with engine.connect() as connection:
+            return connection.exec_driver_sql("PRAGMA synchronous").scalar()
+
+    with quick_if_new(uri):
+        assert waits() == 0
+    assert waits() == 2
+    with quick_if_new(uri):
+        assert waits() == 2
+    with pytest.raises(ZeroDivisionError), quick_if_new(f"{uri}.none"):
+        raise ZeroDivisionError
+    engine.dispose()
 
 
 def test_a_damaged_lock_stops_the_sync(project):

@@ -175,7 +175,7 @@ def test_a_result_in_no_commit_says_why(project):
     (project / "reports/coarsen/mlp/metrics.json").write_text("{}")
     store = open_store(project)
     [failed] = store.client.search_runs([store.experiment("coarsen")], "attributes.status = 'FAILED'")
-    foreign = store.client.create_run(store.experiment("coarsen"))
+    foreign = store.client.create_run(store.experiment("coarsen"), tags={"stage": "coarsen; rm -rf"})
     notes = {run: where(project, run).note for run in (failed.info.run_id, foreign.info.run_id, lost, last)}
     assert list(notes.values()) == [
         "it ended as FAILED: only a run that ends well leaves a record, so no version holds it.",
@@ -183,6 +183,7 @@ def test_a_result_in_no_commit_says_why(project):
         "no version holds its record: a later run replaced it before it was committed. MLflow alone has its numbers.",
         "it is in dvc.lock here, and in no commit yet: git add dvc.lock reports/coarsen/cnn, then git commit.",
     ]
+    assert "rm" not in str(where(project, foreign.info.run_id))
     store.set_tags(edited, {"kadanoff.locked": "edited"})
     assert (
         where(project, edited).note == "its record was edited by hand: no dvc.lock pins it, and no data belongs to it."

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from kadanoff.errors import KadanoffError
 from kadanoff.lab.files import NAME
+from kadanoff.lab.records.dvclock import read_lock
 from kadanoff.lab.remote.probe import probe
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def open_project(root: Path) -> Iterator["Repo"]:
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
+    read_lock(root)  # DVC would delete what a forged hash points to
     try:
         with Repo(str(root)) as repo:
             yield repo

@@ -18,7 +18,8 @@ from kadanoff.lab.published import Published, find_records, lock_entries, read_r
 from kadanoff.lab.records.dvclock import lock_key, outputs
 from kadanoff.lab.records.runinfo import HISTORY
 from kadanoff.lab.tracking import champions
-from kadanoff.lab.tracking.store import Store, clean, milliseconds, open_store
+from kadanoff.lab.tracking.fresh import quick_if_new
+from kadanoff.lab.tracking.store import Store, clean, milliseconds, open_store, store_uri
 
 
 @dataclass
@@ -79,8 +80,8 @@ def sync(root: Path, source: Path | None = None) -> SyncReport:
         If dvc.lock is broken. A broken record or publication is only reported: the others are imported.
     """
     report = SyncReport()
-    store = open_store(root)
-    with FileLock(root / "mlflow.db.sync.lock"):
+    with quick_if_new(store_uri(root)), FileLock(root / "mlflow.db.sync.lock"):
+        store = open_store(root)
         records = _bring_all(store, source or root, report)
         try:
             if source is None:  # an older version names no champion of today

@@ -15,6 +15,7 @@ from kadanoff.lab.tracking.versions import summary, table, title_of
 
 MOST_COMMITS = 20  # in a list; a result may live for hundreds
 LONGEST_SUBJECT = 60
+FOREIGN = "no stage of this project logged this run, so no version holds it."
 RUN_ID = re.compile(r"(?:^|/)([0-9a-f]{4,32})(?:$|[/?#])")
 
 
@@ -53,6 +54,8 @@ def where(root: Path, text: str) -> Whereabouts:
     """
     run = named_run(open_store(root), text)
     title = title_of(run)
+    if not lockfile.RECORD.fullmatch(f"reports/{title}"):  # a tag may hold anything
+        return Whereabouts("(no stage)", run, note=FOREIGN)
     found = Whereabouts(title, run)
     md5 = _record_md5(root, run, title)
     if md5 is None:
@@ -97,8 +100,6 @@ def _record_md5(root: Path, run: Run, title: str) -> str | None:
     md5 = run.data.tags.get("kadanoff.record", "")
     if lockfile.MD5.fullmatch(md5):
         return md5
-    if not lockfile.RECORD.fullmatch(f"reports/{title}"):
-        return None
     for folder in find_records(root):
         if history.run_id_of((folder / "run.json").read_bytes()) == run.info.run_id:
             return read_record(root, folder).md5
@@ -107,7 +108,7 @@ def _record_md5(root: Path, run: Run, title: str) -> str | None:
 
 def _why_none(run: Run) -> str:
     if "kadanoff.origin" not in run.data.tags:
-        return "no stage of this project logged this run, so no version holds it."
+        return FOREIGN
     if run.info.status == "RUNNING":
         return "it is still running; it leaves its record when it ends."
     if run.info.status != "FINISHED":
