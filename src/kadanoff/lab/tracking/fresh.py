@@ -12,7 +12,7 @@ from sqlalchemy.pool import Pool
 
 @contextmanager
 def quick_if_new(uri: str) -> Iterator[None]:
-    """A SQLite store that is made inside the block leaves its writes to the operating system; after it they are on disk.
+    """A SQLite store made inside the block leaves its writes to the operating system; after it they are on the disk.
 
     A run takes half a dozen commits, and a busy disk some ten milliseconds for each: 100 runs took 20 s instead of 5.
     """
