@@ -11,6 +11,7 @@ from mlflow.entities import LoggedModelStatus
 
 import kadanoff
 from kadanoff.errors import KadanoffError
+from kadanoff.lab.published import publish
 from kadanoff.lab.records import recorded
 from kadanoff.lab.records.dvclock import folder_md5
 from kadanoff.lab.tracking import sync
@@ -131,9 +132,46 @@ def test_promotion_refuses_a_worse_one_unless_told_and_the_sync_respects_it(proj
         promote(store, bad, force=False)
     assert champion(store, "coarsen").name == "good"
     assert promote(store, bad, force=True) == "champion of coarsen: coarsen/bad (test/mse 0.200(10)), version 2"
-    assert crown_best(store, "coarsen", [good, bad]) is None
+    assert "better than coarsen/bad (test/mse 0.200(10)), which was made champion by hand" in crown_best(
+        store, "coarsen", [good, bad]
+    )
     assert champion(store, "coarsen").name == "bad"
     assert promote(store, good, force=False) == "champion of coarsen: coarsen/good (test/mse 0.100(10)), version 1"
+    better = train(project, "better", mse=0.05)
+    assert "coarsen/better" in crown_best(store, "coarsen", [good, bad, better])  # the best reigns: no longer by hand
+
+
+def test_only_contenders_of_the_common_task_compete(project):
+    store = open_store(project)
+    candidates = [
+        train(project, "other", mse=0.01, contender=False),
+        train(project, "lonely", mse=0.02, task="another"),
+        train(project, "good", mse=0.1),
+        train(project, "bad", mse=0.2),
+    ]
+    assert "coarsen/good" in crown_best(store, "coarsen", candidates)
+    assert crown_best(store, "coarsen", candidates) is None
+
+
+def test_a_champion_whose_model_is_gone_is_replaced(project):
+    store = open_store(project)
+    first, second = train(project, "first", mse=0.1), train(project, "second", mse=0.2)
+    crown_best(store, "coarsen", [first, second])
+    store.client.delete_logged_model(first.model_id)
+    assert champion(store, "coarsen") is None
+    assert "coarsen/second" in crown_best(store, "coarsen", [second])
+    foreign = store.client.create_model_version("coarsen", "file:///nowhere")
+    store.client.set_registered_model_alias("coarsen", "champion", foreign.version)
+    assert "coarsen/second" in promote(store, second, force=False)
+
+
+def test_published_networks_do_not_compete(project):
+    train(project, "own", mse=0.3)
+    train(project, "paper", mse=0.1)
+    lock(project)
+    publish(project, "paper", ["coarsen/paper"])
+    shutil.rmtree(project / "reports/coarsen/paper")
+    assert sync(project).champions == ["champion of coarsen: coarsen/own (test/mse 0.300(10)), version 1"]
 
 
 def test_scores_on_other_tasks_or_data_are_not_compared(project):
@@ -189,7 +227,7 @@ def test_damaged_or_missing_weights_are_never_used(project):
     with pytest.raises(KadanoffError, match="it is not used"):
         kadanoff.load_model("models:/coarsen@champion")
     copy.unlink()
-    with pytest.raises(KadanoffError, match=f"are not here. `kadanoff runs where {made.run_id}`"):
+    with pytest.raises(KadanoffError, match=r"are not here\. `kadanoff pull models/coarsen/cnn\.safetensors`"):
         kadanoff.load_model("models:/coarsen@champion")
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -182,6 +183,20 @@ def test_a_killed_run_is_closed_and_a_living_one_left_alone(project, moment, ali
     assert outcome(project) == ({"unchanged": ["coarsen/cnn"]} if unlocked else {}) | unlocked
 
 
+def test_what_a_killed_import_left_is_removed(project):
+    with subprocess.Popen(["true"]) as dead:
+        dead.wait()
+    store = open_store(project)
+    process = json.dumps({"host": socket.gethostname(), "pid": dead.pid, "started": 0})
+    store.client.create_run(
+        store.experiment("coarsen"), tags={"kadanoff.process": process, "kadanoff.origin": "record", "variant": "cnn"}
+    )
+    publish(project)
+    lock(project)
+    assert outcome(project) == {"imported": ["coarsen/cnn"]}
+    assert [run.info.status for run in runs(project)] == ["FINISHED"]
+
+
 def test_a_run_of_another_machine_is_left_alone(project):
     store = open_store(project)
     owner = json.dumps({"host": "elsewhere", "pid": 1, "started": 0})
@@ -338,6 +353,22 @@ def test_a_result_that_is_there_already_only_gets_the_names(project):
     [run] = runs(project)
     assert (run.info.run_name, run.data.tags["published"]) == ("cnn", "again, paper")
     assert run.data.tags["kadanoff.origin"] == "live"
+
+
+def test_a_name_is_taken_off_when_its_publication_has_another_record(project):
+    publish(project)
+    lock(project)
+    for name in ("paper", "talk"):
+        publish_as(project, name)
+    sync(project)
+    [run] = runs(project)
+    assert run.data.tags["published"] == "paper, talk"
+    shutil.rmtree(project / "reports/published/paper")
+    sync(project)
+    assert runs(project)[0].data.tags["published"] == "talk"
+    shutil.rmtree(project / "reports/published/talk")
+    sync(project)
+    assert "published" not in runs(project)[0].data.tags
 
 
 def test_a_live_run_that_was_published_before_any_sync_is_found(project):

@@ -150,9 +150,20 @@ def test_a_taken_port_is_a_sentence(project):
 
 
 def test_a_server_of_its_own_is_not_served_again(project, monkeypatch):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
-    with pytest.raises(KadanoffError, match="open it in a browser"):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:hush123@127.0.0.1:1")
+    with pytest.raises(KadanoffError, match=r"is http://127\.0\.0\.1:1: open it in a browser"):
         serve(project)
+
+
+def test_no_password_is_printed_when_logging_stops(project, capfd, monkeypatch):
+    def refuse(*_):
+        raise OSError("request to http://me:hush123@127.0.0.1:1/api failed")
+
+    monkeypatch.setattr(live, "open_store", refuse)
+    record()
+    printed = capfd.readouterr().err
+    assert "request to http://127.0.0.1:1/api failed" in printed
+    assert "hush123" not in printed
 
 
 @pytest.mark.slow

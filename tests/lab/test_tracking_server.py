@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import shutil
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -13,13 +14,15 @@ import pytest
 import torch
 import yaml
 from matplotlib.figure import Figure
-from tracking_server import POINTS, Line, log_much, tracking_server
+from tracking_server import POINTS, Line, log_much, sync_at_once, tracking_server
 
+import kadanoff
 from kadanoff.errors import KadanoffError
 from kadanoff.lab.records import recorded
 from kadanoff.lab.records.dvclock import folder_md5
 from kadanoff.lab.tracking import store as store_module
 from kadanoff.lab.tracking import sync
+from kadanoff.lab.tracking.promotion import promote_run
 from kadanoff.lab.tracking.store import open_store, owner
 from kadanoff.learning.checkpoints import Recipe, save_model
 from kadanoff.networks.registry import build
@@ -156,6 +159,60 @@ def test_a_record_is_imported_once(place, monkeypatch):
 
 def refuse(*_):
     raise OSError("no store today")
+
+
+def networks(place, **scores):
+    """Recorded runs that no store has yet, each with a network and its error."""
+    for variant, mse in scores.items():
+        weights = place.root / "models" / place.stage / f"{variant}.safetensors"
+        save_model(weights, build("exact", block=2, size=8), Recipe("exact", {"block": 2, "size": 8}))
+        with recorded(place.stage, variant, parameters={}, inputs=["data/coarsen16.zarr"]) as run:
+            run.metrics({"mse": mse})
+            shapes = {"takes": [-1, -1, -1], "gives": [-1, -1, -1]}
+            run.model(weights, metric="mse", task="average", contender=True, **shapes)
+    place.lock()
+
+
+def test_a_champion_is_crowned_promoted_and_loaded(place):
+    networks(place, good=0.1, bad=0.2)
+    assert place.sync()["champions"] == [f"champion of {place.stage}: {place.stage}/good (mse 0.1), version 1"]
+    assert list(place.sync()) == ["unchanged"]
+    with pytest.raises(KadanoffError, match="is not better than the champion"):
+        promote_run(place.root, f"{place.stage}/bad")
+    assert f"{place.stage}/bad" in promote_run(place.root, f"{place.stage}/bad", force=True)
+    expected = kadanoff.load_model(f"models/{place.stage}/bad.safetensors").state_dict()
+    shutil.rmtree(place.root / "models")
+    found = kadanoff.load_model(f"models:/{place.stage}@champion").state_dict()
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+
+
+def test_clones_that_sync_to_a_server_at_once_make_one_run_of_each_record(tracked_project, server, monkeypatch):
+    stage = next(STAGES)
+    place = Place(tracked_project, stage)
+    (tracked_project / "dvc.lock").write_text(yaml.safe_dump({"stages": {"simulate@coarsen16": DATASET}}))
+    with monkeypatch.context() as patch:
+        patch.setattr("kadanoff.lab.tracking.live.open_store", refuse)
+        networks(place, **{f"v{number}": 0.1 + number for number in range(5)})
+    clones = [tracked_project.with_name(f"{tracked_project.name}-{number}") for number in range(3)]
+    for clone in clones:
+        shutil.copytree(tracked_project, clone)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    open_store(tracked_project).experiment(stage)
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["kadanoff.lab.records", "kadanoff.lab.tracking.live"])
+    start = context.Barrier(len(clones))
+    tasks = [(clone, {"MLFLOW_TRACKING_URI": server}, start) for clone in clones]
+    processes = [context.Process(target=sync_at_once, args=task) for task in tasks]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * len(clones)
+    client, found = place.runs()
+    assert sorted(run.data.tags["variant"] for run in found) == [f"v{number}" for number in range(5)]
+    models = client.search_logged_models([client.get_experiment_by_name(stage).experiment_id])
+    assert sorted(model.tags["variant"] for model in models) == [f"v{number}" for number in range(5)]
+    assert len(client.search_model_versions(f"name = '{stage}'")) == 1
 
 
 def test_a_live_run_is_adopted_and_a_dead_one_closed(place):

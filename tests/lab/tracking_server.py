@@ -74,6 +74,17 @@ def log_much(root, environment, stage, variant, start):
         run.text("table.md", variant)
 
 
+def sync_at_once(root, environment, start):
+    """A sync that begins with those of the others; for a process of its own."""
+    from kadanoff.lab.tracking import sync
+
+    os.chdir(root)
+    os.environ.update(environment)
+    start.wait()
+    report = sync(root)
+    assert not report.problems, report.problems
+
+
 class Line:
     """A way to `target` through a port of its own, which can be cut, or go silent."""
 

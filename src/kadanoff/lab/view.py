@@ -1,5 +1,6 @@
 """The live view of a run, as far as there is one."""
 
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -42,11 +43,16 @@ class View:
         if self._run is not None:
             self._run.stop_watching()
         self._run = None
-        reason = next(iter(str(error).splitlines()), "")
+        reason = without_secret(next(iter(str(error).splitlines()), ""))
         _say(
             f"MLflow logging stopped ({type(error).__name__}: {reason[:200]}). "
             "The record is written all the same; `kadanoff runs sync` imports it later."
         )
+
+
+def without_secret(text: str) -> str:
+    """`text` without the user and password of any address in it."""
+    return re.sub(r"://[^/\s]*@", "://", text)
 
 
 def _say(line: str) -> None:

@@ -4,6 +4,7 @@ The sync moves the alias to a better network by itself. `promote` is a person's 
 """
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,8 +50,13 @@ class Candidate:
         gain = self.score.mean - other.score.mean
         return gain > 0 if self.greater_is_better else gain < 0
 
+    @property
+    def shown(self) -> str:
+        """The score as it should be read."""
+        return cell(self.score if math.isfinite(self.score.error) else self.score.mean)
+
     def __str__(self) -> str:
-        return f"{self.study}/{self.name} ({self.metric} {cell(self.score)})"
+        return f"{self.study}/{self.name} ({self.metric} {self.shown})"
 
 
 def candidate(logged: LoggedModel) -> Candidate:
@@ -94,17 +100,23 @@ def update(store: Store, records: Sequence[Published]) -> list[str]:
         if record.info.model is not None:
             studies[record.info.stage].append(record)
     for study, group in studies.items():
-        experiment = store.experiment(study)
-        runs, known = recorded_runs(store, experiment), logged_models(store, experiment)
-        competing = []
-        for record in group:
-            if run_id := runs.get(record.md5):
-                logged = bring_model(store, run_id, record.info, known.get(run_id))
-                if record.publication is None:
-                    competing.append(candidate(logged))
+        logged = _bring_models(store, store.experiment(study), group)
+        competing = [
+            candidate(logged[record.md5]) for record in group if record.publication is None and record.md5 in logged
+        ]
         if note := crown_best(store, study, competing):
             told.append(note)
     return told
+
+
+def _bring_models(store: Store, experiment: str, group: Sequence[Published]) -> dict[str, LoggedModel]:
+    """The logged networks of records, by the md5 of the record."""
+    runs, known = recorded_runs(store, experiment), logged_models(store, experiment)
+    return {
+        record.md5: bring_model(store, run_id, record.info, known.get(run_id))
+        for record in group
+        if (run_id := runs.get(record.md5))
+    }
 
 
 def recorded_runs(store: Store, experiment: str) -> dict[str, str]:
@@ -116,13 +128,13 @@ def recorded_runs(store: Store, experiment: str) -> dict[str, str]:
 def crown_best(store: Store, study: str, candidates: Sequence[Candidate]) -> str | None:
     """Make the best contender the champion, if there is none or a worse one; what is to be told of it."""
     contenders = [item for item in candidates if item.contender]
-    if not contenders or _chosen_by_hand(store, study):
+    if not contenders:
         return None
     if (reigning := champion(store, study)) is None:
         groups: dict[tuple[str, str], list[Candidate]] = defaultdict(list)
         for item in contenders:
             groups[item.task, item.data].append(item)
-        return _crown(store, _best(max(groups.values(), key=len)), by_hand=False)
+        return _crown(store, _best(max(groups.values(), key=len)))
     rivals = [item for item in contenders if item.comparable(reigning)]
     if not rivals:
         return (
@@ -130,11 +142,17 @@ def crown_best(store: Store, study: str, candidates: Sequence[Candidate]) -> str
             f"network can be compared with it; `kadanoff runs promote {study}/NAME --force` replaces it."
         )
     best = _best([reigning, *rivals])
-    return _crown(store, best, by_hand=False) if best is not reigning else None
+    if best is reigning:
+        return None
+    if _chosen_by_hand(store, study):
+        return (
+            f"{best} is better than {reigning}, which was made champion by hand; `kadanoff runs promote` replaces it."
+        )
+    return _crown(store, best)
 
 
 def promote(store: Store, new: Candidate, force: bool) -> str:
-    """Make `new` the champion of its study.
+    """Make `new` the champion of its study. If it is not the better one, the sync keeps it all the same.
 
     Raises
     ------
@@ -142,36 +160,36 @@ def promote(store: Store, new: Candidate, force: bool) -> str:
         If the present champion is better or cannot be compared with it, and `force` is not given.
     """
     reigning = champion(store, new.study)
-    if reigning is None or force or reigning.model_id == new.model_id:
-        return _crown(store, new, by_hand=True)
+    if reigning is None or reigning.model_id == new.model_id:
+        return _crown(store, new)
     told = "Say `--force` if it shall be the champion all the same."
     if not new.comparable(reigning):
-        raise KadanoffError(
+        reason = (
             f"{new} and the champion {reigning} cannot be compared: {new.task} with {new.data} is not {reigning.task} "
             f"with {reigning.data}. {told}"
         )
-    if not new.beats(reigning):
-        raise KadanoffError(f"{new} is not better than the champion {reigning}. {told}")
-    return _crown(store, new, by_hand=True)
+    elif not new.beats(reigning):
+        reason = f"{new} is not better than the champion {reigning}. {told}"
+    else:
+        return _crown(store, new)
+    if not force:
+        raise KadanoffError(reason)
+    told = _crown(store, new)
+    store.client.set_registered_model_tag(new.study, BY_HAND, "true")
+    return told
 
 
 def champion(store: Store, study: str) -> Candidate | None:
-    """The present champion of a study."""
-    version = champion_version(store, study)
-    return candidate(store.client.get_logged_model(version.tags.get(MODEL, ""))) if version else None
-
-
-def champion_version(store: Store, study: str) -> ModelVersion | None:
-    """The registered version that the alias names."""
+    """The present champion of a study; None too if its model was deleted, or somebody else gave out the alias."""
     try:
-        return store.client.get_model_version_by_alias(study, ALIAS)
-    except MlflowException:
+        version = store.client.get_model_version_by_alias(study, ALIAS)
+        return candidate(store.client.get_logged_model(version.tags.get(MODEL, "")))
+    except (MlflowException, KadanoffError):
         return None  # MLflow has no gentler way to say that there is none
 
 
 def _chosen_by_hand(store: Store, study: str) -> bool:
-    found = store.client.search_registered_models(f"name = '{study}'")
-    return bool(found) and BY_HAND in found[0].tags and champion_version(store, study) is not None
+    return BY_HAND in store.client.get_registered_model(study).tags
 
 
 def _best(candidates: Sequence[Candidate]) -> Candidate:
@@ -181,11 +199,11 @@ def _best(candidates: Sequence[Candidate]) -> Candidate:
     return best
 
 
-def _crown(store: Store, new: Candidate, by_hand: bool) -> str:
+def _crown(store: Store, new: Candidate) -> str:
     version = _version(store, new)
     store.client.set_registered_model_alias(new.study, ALIAS, version.version)
-    if by_hand:
-        store.client.set_registered_model_tag(new.study, BY_HAND, "true")
+    if _chosen_by_hand(store, new.study):
+        store.client.delete_registered_model_tag(new.study, BY_HAND)
     return f"champion of {new.study}: {new}, version {version.version}"
 
 
@@ -205,7 +223,7 @@ def _version(store: Store, new: Candidate) -> ModelVersion:
         model_id=new.model_id,
         description=str(new),
         tags={
-            new.metric: cell(new.score),
+            new.metric: new.shown,
             "variant": new.name,
             "task": new.task,
             "data": new.data,

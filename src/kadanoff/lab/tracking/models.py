@@ -54,11 +54,11 @@ def logged_models(store: Store, experiment: str) -> dict[str, LoggedModel]:
     """Complete models of an experiment by the run that made them."""
     found: dict[str, LoggedModel] = {}
     token = None
-    while True:
+    while token != "":
         page = store.client.search_logged_models([experiment], page_token=token)
         found |= {str(item.source_run_id): item for item in page if item.status == LoggedModelStatus.READY}
-        if not (token := page.token):
-            return found
+        token = page.token or ""
+    return found
 
 
 def local_weights(root: Path, path: str, md5: str) -> Path | None:

@@ -68,12 +68,12 @@ def _logged_model(store: Store, name: str) -> LoggedModel:
         else:
             version = client.get_model_version(match["study"], match["version"])
         return client.get_logged_model(version.tags.get(MODEL, ""))
-    except MlflowException as error:
+    except MlflowException:
         known = ", ".join(model.name for model in client.search_registered_models()) or "none"
         raise KadanoffError(
             f"there is no {name} in MLflow; its registered models are: {known}. `kadanoff runs sync` registers those "
             "of the records."
-        ) from error
+        ) from None
 
 
 def _download(store: Store, logged: LoggedModel, file: str, md5: str, scratch: Path, name: str) -> Path:
@@ -82,8 +82,9 @@ def _download(store: Store, logged: LoggedModel, file: str, md5: str, scratch: P
         found = Path(download_artifacts(address, dst_path=str(scratch), tracking_uri=store.uri))
     except (MlflowException, OSError) as error:
         raise KadanoffError(
-            f"the weights of {name} ({logged.tags['weights']}, md5 {md5}) are not here. `kadanoff runs where "
-            f"{logged.source_run_id}` says which commit has them and how to fetch them."
+            f"the weights of {name} ({logged.tags['weights']}, md5 {md5}) are not here. `kadanoff pull "
+            f"{logged.tags['weights']}` fetches them; if this checkout has other ones, `kadanoff runs where "
+            f"{logged.source_run_id}` says which commit has these."
         ) from error
     if file_md5(found) != md5:
         raise KadanoffError(

@@ -8,6 +8,7 @@ from pathlib import Path
 from kadanoff.errors import KadanoffError
 from kadanoff.lab.tracking.store import artifact_root, store_uri
 from kadanoff.lab.tracking.sync import sync
+from kadanoff.lab.view import without_secret
 
 HOST = "127.0.0.1"
 
@@ -24,7 +25,9 @@ def serve(root: Path, port: int = 5000) -> None:
     """
     uri = store_uri(root)
     if uri.startswith(("http:", "https:")):
-        raise KadanoffError(f"MLFLOW_TRACKING_URI is {uri}: open it in a browser, or unset it to see the local store.")
+        raise KadanoffError(
+            f"MLFLOW_TRACKING_URI is {without_secret(uri)}: open it in a browser, or unset it to see the local store."
+        )
     _require_free(port)
     report = sync(root)
     print(report, *report.problems, sep="\n")

@@ -25,7 +25,9 @@ from kadanoff.errors import KadanoffError
 from kadanoff.lab.files import project_root
 from kadanoff.lab.records.runinfo import Input, RunInfo, flatten
 from kadanoff.lab.tracking.dataset import DvcSource
+from kadanoff.lab.view import without_secret
 
+PROCESS = "kadanoff.process"  # tag of the process that writes a run
 LOCK = "mlflow.db.lock"
 LOCK_SECONDS = 120  # a process that hangs must not stop the others for good
 METRICS_PER_BATCH = 1000  # MLflow's limits
@@ -41,6 +43,11 @@ class Store:
     root: Path
     uri: str
     client: MlflowClient
+
+    @property
+    def shared(self) -> bool:
+        """Whether it is a server, to which other machines may write at the same time; a file has a lock."""
+        return self.uri.startswith(("http:", "https:"))
 
     def experiment(self, name: str) -> str:
         """Id of the experiment `name`, created if there is none.
@@ -159,9 +166,9 @@ def open_store(root: Path) -> Store:
             client = MlflowClient(uri)
             client.search_experiments(max_results=1)
         except Exception as error:  # SQLAlchemy's, requests' and MLflow's own, by the kind of the store
-            reason = next(iter(str(error).splitlines()), "")[:200]
+            reason = without_secret(next(iter(str(error).splitlines()), ""))[:200]
             raise KadanoffError(
-                f"MLflow's store {uri.rpartition('@')[2]} cannot be used ({type(error).__name__}: {reason}). If it is "
+                f"MLflow's store {without_secret(uri)} cannot be used ({type(error).__name__}: {reason}). If it is "
                 "a file of this project, `kadanoff doctor` looks into it: the records stay. If it is a server, see "
                 "there what is wrong, or unset MLFLOW_TRACKING_URI."
             ) from error
@@ -182,7 +189,7 @@ def require_answer(uri: str) -> None:
         return  # it is there; whether its certificate will do is for MLflow's settings to say
     except (requests.RequestException, ValueError) as error:
         raise KadanoffError(
-            f"the MLflow server {uri.rpartition('@')[2]} does not answer ({type(error).__name__}); start it, or unset "
+            f"the MLflow server {without_secret(uri)} does not answer ({type(error).__name__}); start it, or unset "
             "MLFLOW_TRACKING_URI to use the store in this project."
         ) from error
 
@@ -216,11 +223,7 @@ def _color(title: str) -> str:
 def owner() -> dict[str, str]:
     """Tag that names this process, so that a later sync can tell whether it still lives."""
     process = psutil.Process()
-    return {
-        "kadanoff.process": json.dumps(
-            {"host": socket.gethostname(), "pid": process.pid, "started": process.create_time()}
-        )
-    }
+    return {PROCESS: json.dumps({"host": socket.gethostname(), "pid": process.pid, "started": process.create_time()})}
 
 
 def clean(name: str) -> str:

@@ -1,14 +1,11 @@
 """Bring into MLflow every recorded run that it lacks, and close the runs whose process is dead."""
 
-import json
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import psutil
 from filelock import FileLock
 from mlflow.entities import Metric, Run, ViewType
 from mlflow.exceptions import MlflowException
@@ -19,7 +16,10 @@ from kadanoff.lab.records.dvclock import lock_key, outputs
 from kadanoff.lab.records.runinfo import HISTORY
 from kadanoff.lab.tracking import champions
 from kadanoff.lab.tracking.fresh import quick_if_new
+from kadanoff.lab.tracking.owners import dead_runs, lives
 from kadanoff.lab.tracking.store import Store, clean, milliseconds, open_store, store_uri
+from kadanoff.lab.tracking.turns import turn
+from kadanoff.lab.view import without_secret
 
 
 @dataclass
@@ -82,14 +82,21 @@ def sync(root: Path, source: Path | None = None) -> SyncReport:
     report = SyncReport()
     with quick_if_new(store_uri(root)), FileLock(root / "mlflow.db.sync.lock"):
         store = open_store(root)
-        records = _bring_all(store, source or root, report)
-        try:
-            if source is None:  # an older version names no champion of today
-                report.champions = champions.update(store, records)
-        except (KadanoffError, MlflowException, OSError) as error:
-            report.problems.append(f"no network is registered: {error}")
-        _close_dead_runs(store, report)
+        with turn(store):
+            _sync(store, source or root, report, own=source is None)
     return report
+
+
+def _sync(store: Store, source: Path, report: SyncReport, own: bool) -> None:
+    records = _bring_all(store, source, report)
+    try:
+        if own:  # an older version names no champion of today
+            report.champions = champions.update(store, records)
+    except (KadanoffError, MlflowException, OSError) as error:
+        report.problems.append(f"no network is registered: {without_secret(str(error))}")
+    if own and not store.shared:  # others may have other publications
+        _unpublish(store, records)
+    _close_dead_runs(store, report)
 
 
 def _bring_all(store: Store, source: Path, report: SyncReport) -> list[Published]:
@@ -108,7 +115,7 @@ def _bring_all(store: Store, source: Path, report: SyncReport) -> list[Published
             _bring(store, record, entries(record.publication), report)
             records.append(record)
         except (KadanoffError, MlflowException, OSError, RecursionError) as error:
-            report.problems.append(f"{folder.relative_to(source)} is not imported: {error}")
+            report.problems.append(f"{folder.relative_to(source)} is not imported: {without_secret(str(error))}")
     return records
 
 
@@ -133,6 +140,19 @@ def _bring(store: Store, record: Published, entries: Mapping[str, Any], report: 
         (report.adopted if record.publication is None else report.published).append(record.title)
     else:
         report.unchanged.append(record.title)
+
+
+def _unpublish(store: Store, records: list[Published]) -> None:
+    """Take the names of publications off the runs whose record is there no more."""
+    present = {(record.publication, record.md5) for record in records}
+    experiments = [experiment.experiment_id for experiment in store.client.search_experiments()]
+    for run in store.client.search_runs(experiments, "tags.published LIKE '%'", max_results=50_000):
+        names = run.data.tags["published"].split(", ")
+        kept = [name for name in names if (name, run.data.tags.get("kadanoff.record")) in present]
+        if not kept:
+            store.client.delete_tag(run.info.run_id, "published")
+        elif kept != names:
+            store.client.set_tag(run.info.run_id, "published", ", ".join(kept))
 
 
 def _published_tags(run: Run | None, record: Published, tags: dict[str, str]) -> dict[str, str]:
@@ -174,7 +194,7 @@ def _adopt(store: Store, run: Run, record: Published, tags: Mapping[str, str]) -
         return False
     locked = tags["kadanoff.locked"] == "yes"  # else the run keeps what it knew: its numbers may not be the file's
     changed = {name: value for name, value in tags.items() if locked and run.data.tags.get(name) != value}
-    finished = run.info.status == "RUNNING" and not _alive(run)
+    finished = run.info.status == "RUNNING" and not lives(run.data.tags)
     if changed:
         store.set_tags(run.info.run_id, changed)
     if finished:
@@ -211,33 +231,14 @@ def _end(record: Published) -> int:
     return milliseconds(record.info.started.timestamp() + record.info.duration_s)
 
 
-def dead_runs(store: Store) -> list[Run]:
-    """Runs that still say RUNNING although their process, on this machine, is gone."""
-    experiments = [experiment.experiment_id for experiment in store.client.search_experiments()]
-    running = store.client.search_runs(experiments, "attributes.status = 'RUNNING'", max_results=1000)
-    return [run for run in running if "kadanoff.process" in run.data.tags and not _alive(run)]
-
-
 def _close_dead_runs(store: Store, report: SyncReport) -> None:
-    """Close them as KILLED."""
+    """Close them as KILLED; what remains of an import is removed, since the sync has done it again."""
     for run in dead_runs(store):
+        if run.data.tags.get("kadanoff.origin") == "record":
+            store.client.delete_run(run.info.run_id)
+            continue
         names = run.data.metrics
         histories = (store.client.get_metric_history(run.info.run_id, name) for name in names)
         last = max((m.timestamp for history in histories for m in history), default=run.info.start_time)
         store.client.set_terminated(run.info.run_id, "KILLED", last)
         report.closed.append(f"{run.data.tags.get('stage')}/{run.info.run_name}")
-
-
-def _alive(run: Run) -> bool:
-    """Whether the run's process may still live; a process of another machine may."""
-    try:
-        owner = json.loads(run.data.tags["kadanoff.process"])
-        if owner["host"] != socket.gethostname():
-            return True
-        process = psutil.Process(owner["pid"])
-        same = abs(process.create_time() - owner["started"]) < 2  # seconds; else the number was given out again
-        return same and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-    except (KeyError, ValueError, TypeError):
-        return True  # not a run of ours

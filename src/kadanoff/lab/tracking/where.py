@@ -1,9 +1,9 @@
 """Where the result of a run is kept: the commits that pin it, and the commands that bring it back."""
 
 import re
-import shlex
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from mlflow.entities import Run, ViewType
 
@@ -16,6 +16,8 @@ from kadanoff.lab.tracking.versions import summary, table, title_of
 MOST_COMMITS = 20  # in a list; a result may live for hundreds
 LONGEST_SUBJECT = 60
 FOREIGN = "no stage of this project logged this run, so no version holds it."
+INPUTS = ("dvc.lock", "dvc.yaml", "params.yaml")  # what a pull reads
+PATH = re.compile(r"[A-Za-z0-9][\w.=/-]*", re.ASCII)  # safe inside a command to be copied
 RUN_ID = re.compile(r"(?:^|/)([0-9a-f]{4,32})(?:$|[/?#])")
 
 
@@ -23,7 +25,8 @@ RUN_ID = re.compile(r"(?:^|/)([0-9a-f]{4,32})(?:$|[/?#])")
 class Whereabouts:
     """Where the result of a run is kept: `own` in the dvc.lock of commits, `published` in reports/published of others.
 
-    Newest first. `note` says why there is none, `restore` holds the commands that bring it back.
+    Newest first. `note` says why there is none, `restore` holds the commands that bring it back. A `shallow` clone lacks
+    older commits.
     """
 
     title: str
@@ -32,6 +35,7 @@ class Whereabouts:
     published: list[history.Holding] = field(default_factory=list)
     note: str = ""
     restore: list[str] = field(default_factory=list)
+    shallow: bool = False
 
     def __str__(self) -> str:
         lines = ["  ".join([self.title, *summary(self.run)])]
@@ -39,6 +43,8 @@ class Whereabouts:
             lines += ["in dvc.lock of:", _list(self.own)]
         if self.published:
             lines += ["published in:", _list(self.published)]
+        if self.shallow:
+            lines.append("this clone lacks older commits: `git fetch --unshallow` brings them.")
         return "\n".join([*lines, *([self.note] if self.note else []), *self.restore])
 
 
@@ -56,7 +62,7 @@ def where(root: Path, text: str) -> Whereabouts:
     title = title_of(run)
     if not lockfile.RECORD.fullmatch(f"reports/{title}"):  # a tag may hold anything
         return Whereabouts("(no stage)", run, note=FOREIGN)
-    found = Whereabouts(title, run)
+    found = Whereabouts(title, run, shallow=git.is_shallow(root))
     md5 = _record_md5(root, run, title)
     if md5 is None:
         found.note = _why_none(run)
@@ -148,17 +154,33 @@ def _restore(root: Path, holders: list[history.Holding], md5: str) -> list[str]:
             break
     else:
         return []
-    first = ["git stash"] if git.has_changes(root) else []  # else a changed dvc.lock would stay as it is
-    short = holding.version.short
-    if holding.publication is not None:
+    short, foreign = holding.version.short, holding.publication is not None
+    if foreign and (root / "dvc.lock").exists() and not git.follows(root, "dvc.lock"):
+        return ["restore: git add dvc.lock and commit it first, since that of the publication takes its place."]
+    stash = ["git stash"] if git.in_the_way(root, head if foreign else holding.version.commit, INPUTS) else []
+    kept = _kept(stages, address)
+    pull = [f"kadanoff pull {' '.join(kept)}"] if kept else []
+    if foreign:
         lock = f"git show {short}:./{history.lock_path(holding.publication)} > dvc.lock"
-        pull = f"dvc pull {' '.join(lockfile.with_inputs(stages, address))}"
-        return [f"restore: {' && '.join([*first, lock, pull, 'git checkout dvc.lock'])}"]
+        there_and_back = f"({' && '.join([lock, *pull])}; git checkout dvc.lock)"  # back also if the pull fails
+        return [f"restore: {' && '.join([*stash, there_and_back])}"] if pull else []
     go = [] if holding.version.commit == head else [f"git checkout {short}"]
     copies = [
-        f"copy:    dvc get . {shlex.quote(path)} --rev {short} -o {shlex.quote(f'{name.stem}-{short}{name.suffix}')}"
-        for path, name in ((path, PurePosixPath(path)) for path in outputs(stages[address]))
-        if not lockfile.RECORD.fullmatch(path)
+        f"copy:    dvc get . {path} --rev {short} -o {name.stem}-{short}{name.suffix}"
+        for path, name in ((path, PurePosixPath(path)) for path in _data(stages[address]))
     ]
-    restore = f"restore: {' && '.join([*first, *go, f'dvc pull --with-deps {address}'])}"
-    return [restore, *map(git.printable, copies)]
+    steps = [*stash, *go, *pull]
+    return [*([f"restore: {' && '.join(steps)}"] if steps else []), *copies]
+
+
+def _data(entry: dict[str, Any]) -> list[str]:
+    """Outputs of one entry that are no record: Git has those."""
+    return [path for path in outputs(entry) if PATH.fullmatch(path) and not lockfile.RECORD.fullmatch(path)]
+
+
+def _kept(stages: dict[str, dict[str, Any]], address: str) -> list[str]:
+    """Data and weights of a stage, and of all stages before it."""
+    addresses = [address]
+    for one in addresses:  # grows
+        addresses += [maker for maker in lockfile.with_inputs(stages, one) if maker not in addresses]
+    return sorted({path for one in addresses for path in _data(stages[one])})
