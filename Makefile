@@ -1,5 +1,6 @@
 # Kadanoff. `make repro` and `make test` work on a bare machine with Python >= 3.11.
 PYTHON ?= python3
+PORT   ?= 5000
 VENV   := .venv
 BIN    := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -28,8 +29,8 @@ test: setup  ## the fast tests, under 3 minutes
 test-all: setup  ## all tests, with the pipelines in temporary clones
 	pytest
 
-ui: setup  ## browse all runs in MLflow on http://127.0.0.1:5000
-	kadanoff ui
+ui: setup  ## browse all runs in MLflow on http://127.0.0.1:5000, or with `make ui PORT=5001` on another port
+	kadanoff ui --port $(PORT)
 
 report: setup  ## write reports/index.html: all results on one page
 	kadanoff report

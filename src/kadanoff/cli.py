@@ -139,7 +139,12 @@ def pull(targets: Targets = None) -> None:
     """Pull data and weights from the shared storage, and use them only if every md5 is right."""
     from kadanoff.lab.remote import pull as run
 
-    typer.echo(run(_repository(), targets or []))
+    root = _repository()
+    typer.echo(run(root, targets or []))
+    if (root / "mlflow.db").exists():  # its models may have waited for these weights
+        from kadanoff.lab.tracking import sync as update
+
+        update(root)
 
 
 @app.command()
@@ -229,16 +234,15 @@ def doctor(yes: Annotated[bool, typer.Option("--yes", help="Repair without askin
     from kadanoff.lab.doctor import Repair, examine, treat
     from kadanoff.stages.resumable import resumable
 
-    asks = _terminal()
+    asks = _terminal()  # a script changes nothing that nobody has said yes to
 
     def may(repair: Repair) -> bool:
-        return yes or (typer.confirm(f"  repair? {repair.does}") if asks else not repair.removes)
+        return yes or (asks and typer.confirm(f"  repair? {repair.does}"))
 
     left = treat(partial(examine, _project(), resumable), may, typer.echo)
     if left:
-        typer.echo(
-            f"{len(left)} left." if asks or yes else f"{len(left)} left; `kadanoff doctor --yes` repairs what it can."
-        )
+        more = not (asks or yes) and any(finding.repair for finding in left)
+        typer.echo(f"{len(left)} left" + ("; `kadanoff doctor --yes` repairs what it can." if more else "."))
         raise typer.Exit(1)
 
 

@@ -313,7 +313,10 @@ def test_promotion_takes_present_results_and_ids_of_runs(project):
     assert "coarsen/good" in promote_run(project, "coarsen/good")
     with pytest.raises(KadanoffError, match="the run coarsen/none left no network"):
         promote_run(project, "coarsen/none")
-    with pytest.raises(KadanoffError, match="is no id of a run"):
+    with pytest.raises(
+        KadanoffError,
+        match="'coarsen/other' is neither the id of a run nor one of the present results: coarsen/bad, coarsen/good",
+    ):
         promote_run(project, "coarsen/other")
     (project / "reports/coarsen/bad/metrics.json").write_text('{"test": {"mse": 0}}')
     with pytest.raises(KadanoffError, match=r"differs from dvc\.lock"):

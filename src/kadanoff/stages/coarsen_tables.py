@@ -69,7 +69,7 @@ def _sum_table(tested: dict[str, Any], names: list[str]) -> str:
 
 
 def _physics_table(rule: str, tested: dict[str, Any], names: list[str]) -> str:
-    columns = ["", "magnetization RMSE", "spatial correlation", "sd", "minimum", "maximum", "without one"]
+    columns = ["", "magnetization RMSE", "spatial correlation", "sd", "minimum", "maximum", "undefined"]
     rows: Rows = []
     for name in names:
         found = tested[name]["spatial_correlation"]

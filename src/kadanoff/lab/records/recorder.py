@@ -160,7 +160,9 @@ class Recorder:
                 "mlflow_run_id": self._view.run_id,
             }
             info = self._info.model_copy(update=update)
-            _write_json(self._folder / "run.json", info.model_dump(mode="json"))
+            # DVC takes the record for a plot, and complains of an empty list
+            content = {key: value for key, value in info.model_dump(mode="json").items() if value != []}
+            _write_json(self._folder / "run.json", content)
             replace_folder(self._folder, target)
         self._view.call("end", "FINISHED")
 

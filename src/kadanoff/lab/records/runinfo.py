@@ -60,7 +60,7 @@ class RunInfo(BaseModel):
     stage: Name
     variant: Name | None
     parameters: dict[str, JsonValue]
-    inputs: list[Input]
+    inputs: list[Input] = []
     model: ModelInfo | None = None
     environment: dict[str, JsonValue]
     started: AwareDatetime = Field(ge=datetime(2000, 1, 1, tzinfo=UTC), le=datetime(2200, 1, 1, tzinfo=UTC))

@@ -1,5 +1,6 @@
 """A person's choice of a champion."""
 
+import re
 from pathlib import Path
 
 from kadanoff.errors import KadanoffError
@@ -9,6 +10,8 @@ from kadanoff.lab.tracking.models import logged_models
 from kadanoff.lab.tracking.store import Store, open_store
 from kadanoff.lab.tracking.sync import sync
 from kadanoff.lab.tracking.where import named_run
+
+RUN_ID = re.compile(r"[0-9a-f]{4,32}")
 
 
 def promote_run(root: Path, name: str, force: bool = False) -> str:
@@ -32,7 +35,10 @@ def promote_run(root: Path, name: str, force: bool = False) -> str:
 
 def _present_run(root: Path, store: Store, title: str) -> str | None:
     """Run of the record reports/TITLE; None if there is no such record."""
-    folder = next((folder for folder in find_records(root) if folder == root / "reports" / title), None)
+    titles = {folder.relative_to(root / "reports").as_posix(): folder for folder in find_records(root)}
+    folder = titles.get(title)
+    if folder is None and "://" not in title and not RUN_ID.fullmatch(title):
+        raise KadanoffError(f"{title!r} is neither the id of a run nor one of the present results: {', '.join(titles)}.")
     if folder is None:
         return None
     record = read_record(root, folder)
