@@ -38,7 +38,8 @@ def _present_run(root: Path, store: Store, title: str) -> str | None:
     titles = {folder.relative_to(root / "reports").as_posix(): folder for folder in find_records(root)}
     folder = titles.get(title)
     if folder is None and "://" not in title and not RUN_ID.fullmatch(title):
-        raise KadanoffError(f"{title!r} is neither the id of a run nor one of the present results: {', '.join(titles)}.")
+        known = ", ".join(titles)
+        raise KadanoffError(f"{title!r} is neither the id of a run nor one of the present results: {known}.")
     if folder is None:
         return None
     record = read_record(root, folder)
