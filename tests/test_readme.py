@@ -33,6 +33,15 @@ def test_the_speeds_are_those_of_the_bench():
             assert f"{1 / ns if row['sampler'] == 'metropolis' else ns:.2g}" in README
 
 
+def test_the_cost_of_sharing_is_that_of_the_bench():
+    sharing = json.loads((ROOT / "reports" / "bench.json").read_text())["sharing"]
+    assert f"{sharing['spins'] / 1e6:.2f} million spins" in README
+    for row in sharing["rows"]:
+        bits = 8 * row["bytes"] / sharing["spins"]
+        title = f"{row['program']} {row['action']}"
+        assert f"| `{title}` | {row['seconds']:.1f} | {row['bytes'] / 1e6:.2f} | {bits:.2f} |" in README
+
+
 def test_every_link_leads_somewhere():
     for target in re.findall(r"\]\(([^)#]+)\)", README):
         assert (ROOT / target).exists(), target

@@ -82,15 +82,23 @@ def test_it_is_removed_on_yes(checkpoint, monkeypatch):
     assert "repaired: removes" in output
 
 
-def test_without_a_terminal_nothing_is_removed_unless_told(checkpoint, project):
-    (project / ".dvc/tmp/rwlock").write_text("")  # a repair that removes nothing
+def test_without_a_terminal_nothing_is_repaired_unless_told(checkpoint, project):
+    shutil.rmtree(project / "data/a.zarr")  # a repair that removes nothing
+    before = tree(project)
     code, output = doctor()
-    assert (code, checkpoint.exists()) == (1, True)
-    assert "1 left; `kadanoff doctor --yes` repairs what it can." in output
-    assert "repaired: moves it aside" in output
+    assert (code, tree(project)) == (1, before)
+    assert output.endswith("2 left; `kadanoff doctor --yes` repairs what it can.\n")
+    assert "repaired" not in output
     assert doctor("--yes")[0] == 0
     assert not checkpoint.exists()
     assert doctor() == (0, "")
+
+
+def test_the_option_is_named_only_if_it_repairs_something(project):
+    (project / "params.yaml").write_text(PARAMS + "unread: 1\n")
+    code, output = doctor()
+    assert code == 1
+    assert output.endswith("\n1 left.\n")
 
 
 def test_what_a_repair_uncovers_is_treated_too_and_a_failed_one_told():
@@ -161,8 +169,8 @@ def test_a_process_number_that_was_given_out_again_is_a_stranger(project):
     ("name", "content", "words"),
     [
         ("dvc.lock", "<<<<<<< HEAD\nstages:\n=======\n", "dvc.lock is not valid YAML"),
-        ("dvc.yaml", "stages: [\n", "DVC cannot read the project"),
-        ("params.yaml", "datasets: 3\n", "DVC cannot read the project"),
+        ("dvc.yaml", "stages: [\n", "unable to read: 'dvc.yaml'"),
+        ("params.yaml", "datasets: 3\n", "failed to resolve 'stages.simulate.foreach' in 'dvc.yaml'"),
     ],
 )
 def test_a_pipeline_that_cannot_be_read_is_one_finding(project, name, content, words):

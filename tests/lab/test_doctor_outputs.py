@@ -2,10 +2,11 @@
 
 import json
 import os
+import re
 import shutil
 
 import pytest
-from small_project import CONFIG, cure, findings, git, repair_all, sentence
+from small_project import CONFIG, cure, findings, forged_list, git, repair_all, sentence
 
 pytestmark = [
     pytest.mark.slow,
@@ -138,6 +139,30 @@ def test_a_hash_that_is_no_hash_names_no_path(project):
     assert "data/b.zarr has the hash '../../../../secret', which is no md5" in sentence(project)
     repair_all(project)
     assert (project / "secret").read_text() == "x"
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        ({"md5": "../../../../../secret", "relpath": "c"}, "the hash '../../../../../secret', which is no md5"),
+        ({"md5": "0" * 32, "relpath": "../../secret"}, "a file '../../secret', which may lie outside"),
+    ],
+)
+def test_a_forged_list_of_files_is_one_finding_and_nothing_is_done(project, file, words):
+    (project / "secret").write_text("x")
+    oid = forged_list(project / ".dvc/cache/files/md5", [file])
+    lock = project / "dvc.lock"
+    lock.write_text(re.sub(r"[0-9a-f]{32}\.dir", oid, lock.read_text(), count=1))  # of data/a.zarr
+    shutil.rmtree(project / "data/a.zarr")
+    [finding] = findings(project)
+    assert words in finding.what
+    assert finding.repair is None
+    assert (project / "secret").read_text() == "x"
+
+
+def test_datasets_of_which_only_the_cache_is_left_are_one_finding(project):
+    shutil.rmtree(project / "data")
+    assert cure(project).what.startswith("data/a.zarr, data/b.zarr are in DVC's cache and not in place")
 
 
 @pytest.mark.parametrize("name", ["config", "config.local"])

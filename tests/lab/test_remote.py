@@ -2,15 +2,17 @@
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 from hashlib import md5
 
 import pytest
 from dvc.repo import Repo
+from small_project import forged_list
 
 from kadanoff.errors import KadanoffError
-from kadanoff.lab.remote import set_remote, show_remote
+from kadanoff.lab.remote import get, pull, push, set_remote, show_remote
 from kadanoff.lab.remote.content import damaged, discard, items
 from kadanoff.lab.remote.probe import explain
 from kadanoff.lab.remote.targets import resolve, studies
@@ -209,3 +211,86 @@ def test_damaged_objects_go_with_their_copies_and_nothing_else(dataset):
         assert not cache.exists(oid)
         assert not (dataset / "a").exists()
         assert (dataset / "b").read_text() == "a user's own change"
+
+
+FORGED = [
+    ({"md5": "../../../../../precious", "relpath": "a"}, "which is no md5"),
+    ({"md5": None, "relpath": "a"}, "which is no md5"),
+    *(
+        ({"md5": md5(b"x").hexdigest(), "relpath": path}, "which may lie outside of it")
+        for path in ("../precious", "/precious", "a/../../precious", ".", "", "a//b", "a\\b", None)
+    ),
+    ({"md5": md5(b"x").hexdigest()}, "a list of its files that DVC cannot have written"),
+]
+
+
+@pytest.fixture
+def forged(project):
+    """A project whose one folder has a forged list in the cache or on the remote, where the list leads to a file."""
+
+    def make(place, file):
+        (project / "dvc.yaml").unlink()
+        (project.parent / "precious").write_text("precious")
+        (project / ".dvc/config").write_text(
+            "[core]\n    no_scm = true\n    remote = r\n['remote \"r\"']\n    url = ../../remote\n"
+        )
+        stores = {"cache": project / ".dvc/cache/files/md5", "remote": project.parent / "remote/files/md5"}
+        for store in stores.values():
+            (store / "00").mkdir(parents=True)  # with a folder there, DVC follows the hash
+            blob = store / md5(b"x").hexdigest()[:2] / md5(b"x").hexdigest()[2:]
+            blob.parent.mkdir()
+            blob.write_bytes(b"x")
+        oid = forged_list(stores[place], [file])
+        (project / "set.dvc").write_text(f"outs:\n- md5: {oid}\n  path: set\n  hash: md5\n")
+        (project / "set").mkdir()
+        return project
+
+    return make
+
+
+def files_of(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and "tmp" not in path.parts}
+
+
+@pytest.mark.parametrize("place", ["cache", "remote"])
+@pytest.mark.parametrize(("file", "words"), FORGED)
+def test_a_forged_list_is_refused_before_dvc_follows_it(forged, tmp_path, monkeypatch, place, file, words):
+    root = forged(place, file)
+    before = files_of(tmp_path)
+    monkeypatch.setattr("kadanoff.lab.remote.transfer.dvc", lambda *command, **_: pytest.fail(f"dvc {command}"))
+    for command in (pull, push) if place == "cache" else (pull,):
+        with pytest.raises(KadanoffError, match=words):
+            command(root, [])
+    assert {path: content for path, content in files_of(tmp_path).items() if "site" not in path.parts} == {
+        path: content for path, content in before.items() if "site" not in path.parts
+    }
+
+
+def test_a_forged_hash_of_an_output_is_refused(forged):
+    root = forged("cache", {"md5": md5(b"x").hexdigest(), "relpath": "a"})
+    (root / "set.dvc").write_text("outs:\n- md5: ../../../../../precious\n  path: set\n")
+    for command in (pull, push):
+        with pytest.raises(KadanoffError, match=r"set has the hash '[./]*precious', which is no md5"):
+            command(root, [])
+    assert (root.parent / "precious").read_text() == "precious"
+
+
+def test_an_honest_list_is_fetched_first(forged):
+    root = forged("remote", {"md5": md5(b"x").hexdigest(), "relpath": "below/a"})
+    assert "1 output in place, 2 objects" in pull(root, [])
+    assert (root / "set/below/a").read_bytes() == b"x"
+
+
+def test_a_forged_list_of_another_project_is_not_got(forged, monkeypatch):
+    root = forged("remote", {"md5": md5(b"x").hexdigest(), "relpath": "../../precious"})
+    module = sys.modules["kadanoff.lab.remote.get"]  # its name in the package is the function
+    monkeypatch.setattr(module, "dvc", lambda *command, **_: pytest.fail(f"dvc {command}"))
+    with pytest.raises(KadanoffError, match="which may lie outside of it"):
+        get(str(root), "set", root.parent / "mine")
+
+
+def test_who_lacks_the_storage_is_told_what_else_there_is(forged):
+    root = forged("remote", {"md5": md5(b"x").hexdigest(), "relpath": "a"})
+    shutil.rmtree(root.parent / "remote")
+    with pytest.raises(KadanoffError, match=r"there is no such folder.*`kadanoff remote ADDRESS`.*`dvc repro`"):
+        pull(root, [])

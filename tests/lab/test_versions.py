@@ -128,16 +128,21 @@ def test_the_commits_that_hold_a_result(project, history_of_three):
     assert [holding.version.commit for holding in found.own] == [newest, commits[2], commits[1]]
     assert found.own[2].version.names == "tag: v1, experiment sweet-fox"
     assert "\x1b" not in str(found)
-    assert found.restore[0] == "restore: dvc pull --with-deps coarsen@mlp"  # it is checked out
+    bring = "kadanoff pull data/d16.zarr models/coarsen/{}.safetensors"
+    assert found.restore[0] == f"restore: {bring.format('mlp')}"  # it is checked out
     found = where(project, known["first"])
     assert [holding.version.commit for holding in found.own] == [commits[1], commits[0]]
     short = commits[1][:7]
     assert found.restore == [
-        f"restore: git checkout {short} && dvc pull --with-deps coarsen@cnn",
+        f"restore: git checkout {short} && {bring.format('cnn')}",
         f"copy:    dvc get . models/coarsen/cnn.safetensors --rev {short} -o cnn-{short}.safetensors",
     ]
+    (project / "note").write_text("the commit lacks this file")
+    assert where(project, known["first"]).restore[0].startswith("restore: git stash && git checkout")
+    (project / "note").write_text("not a result")
     (project / "dvc.lock").write_text("changed")
     assert where(project, known["first"]).restore[0].startswith("restore: git stash && git checkout")
+    assert where(project, known["mlp"]).restore[0].startswith("restore: git stash && kadanoff pull")
     # its live run has no key: it is found by the id in its record, here or in a commit
     assert [holding.version.commit for holding in where(project, known["last"]).own] == [newest, commits[2]]
     shutil.rmtree(project / "reports")
@@ -152,16 +157,60 @@ def test_a_published_result_names_its_commits(project):
     git("commit", "-qm", "published")
     found = where(project, run_id)
     assert (found.own, [holding.publication for holding in found.published]) == ([], ["paper"])
-    short = found.published[0].version.short
-    lock = f"git show {short}:./reports/published/paper/dvc.lock > dvc.lock"
+    assert found.restore == [
+        "restore: git add dvc.lock and commit it first, since that of the publication takes its place."
+    ]
+    result(project, 2)
+    short = commit("another result")[:7]
+    lock = f"git show {short}:./reports/published/paper/dvc.lock > dvc.lock"  # that of the newest version
     # the dataset is not published, so its entry is not there to bring it
-    assert found.restore == [f"restore: {lock} && dvc pull coarsen@cnn && git checkout dvc.lock"]
+    pull = "kadanoff pull models/coarsen/cnn.safetensors"
+    assert where(project, run_id).restore == [f"restore: ({lock} && {pull}; git checkout dvc.lock)"]
+    own = (project / "dvc.lock").read_text()
+    command = where(project, run_id).restore[0].removeprefix("restore: ").replace("kadanoff pull", "false")
+    subprocess.run(command, shell=True, check=True, capture_output=True)
+    assert (project / "dvc.lock").read_text() == own
     assert ids_of_published(project) == {"coarsen/cnn [paper]": run_id}
 
 
 def ids_of_published(project):
-    commit("all")
     return {title: run for title, run in ids(runs_of(project, "HEAD")).items() if title.endswith("]")}
+
+
+def test_a_change_that_is_not_in_the_way_stays(project):
+    (project / "notes").write_text("1")
+    run_id = result(project, 1)
+    sync(project)
+    first = commit("first")
+    result(project, 2)
+    commit("second")
+    (project / "notes").write_text("2")
+    assert where(project, run_id).restore[0].startswith(f"restore: git checkout {first[:7]} && kadanoff pull")
+
+
+def test_a_shallow_clone_says_so(project, tmp_path, monkeypatch):
+    run_id = result(project, 1)
+    commit("first")
+    git("checkout", "-q", "--orphan", "x")
+    git("commit", "-qm", "second")
+    git("commit", "-qm", "third", "--allow-empty")
+    assert "--unshallow" not in str(where(project, run_id))
+    git("clone", "-q", "--depth", "1", project.as_uri(), "clone")
+    shutil.copy(project / "mlflow.db", project / "clone")
+    monkeypatch.chdir(project / "clone")
+    assert "this clone lacks older commits: `git fetch --unshallow`" in str(where(project / "clone", run_id))
+
+
+@pytest.mark.parametrize("subject", ["a\u2028b", "a\x0cb", "a\x85b"])
+def test_a_subject_with_odd_line_ends_is_one_commit(project, subject):
+    run_id = result(project, 1)
+    head = commit(subject)
+    git("tag", "v\u20281")
+    git("update-ref", f"{FORMER}/sweet\u2028fox", head)
+    [holding] = where(project, run_id).own
+    assert (holding.version.commit, holding.version.subject) == (head, "a?b")
+    with pytest.raises(KadanoffError, match="is no commit"):
+        runs_of(project, "sweet")
 
 
 def test_a_result_in_no_commit_says_why(project):
@@ -252,8 +301,10 @@ def test_a_version_with_a_broken_lock_is_a_sentence_and_hides_no_other(project, 
 def test_hundreds_of_commits_are_read_at_once(project, history_of_three):
     """Each version is one more lock file: Git is asked a few times, not once for each."""
     commits, known = history_of_three
+    publish(project, "paper")
+    commits.append(commit("published"))
     text = (project / "dvc.lock").read_text()
-    feed = [f"reset refs/heads/long\nfrom {commits[2]}\n"]
+    feed = [f"reset refs/heads/long\nfrom {commits[3]}\n"]
     for number in range(300):
         content = f"{text}# {number}\n"
         feed.append(
@@ -271,8 +322,9 @@ def test_hundreds_of_commits_are_read_at_once(project, history_of_three):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(subprocess, "run", count)
         found = where(project, known["mlp"])
-    assert len(found.own) == 302
+    assert len(found.own) == 303
+    assert len(found.published) == 301
     assert len(calls) < 20
-    assert str(found).count("\n") < 40
-    assert "and 282 older commits" in str(found)
+    assert str(found).count("\n") < 60
+    assert "and 283 older commits" in str(found)
     assert len(history.holders(project, "0" * 32 + ".dir")) == 0

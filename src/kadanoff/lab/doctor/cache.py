@@ -4,29 +4,27 @@ DVC trusts an object by its read-only mode. Here the objects that dvc.lock names
 full disk or a careless program has done to them, at the speed of MD5.
 """
 
-import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from kadanoff.errors import KadanoffError
 from kadanoff.lab.doctor.finding import Finding, Repair, beside, count, listing
-from kadanoff.lab.doctor.pipeline import Pipeline, run_dvc
+from kadanoff.lab.doctor.pipeline import Pipeline
 from kadanoff.lab.remote import pull
 from kadanoff.lab.remote.content import intact
-
-MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
+from kadanoff.lab.remote.listing import checked_md5, files
+from kadanoff.lab.remote.transfer import dvc
 
 
 @dataclass(frozen=True)
 class Objects:
-    """Objects of one output, by what is wrong with them. `odd` are hashes that are none."""
+    """Objects of one output, by what is wrong with them."""
 
     damaged: list[Path]
     absent: list[str]
-    odd: list[str]
 
 
 def check(root: Path, pipeline: Pipeline, busy: set[Path]) -> Iterator[Finding]:
@@ -36,14 +34,13 @@ def check(root: Path, pipeline: Pipeline, busy: set[Path]) -> Iterator[Finding]:
         for path, output in pipeline.outputs.items()
         if output.use_cache and output.hash_info and Path(output.fs_path) not in busy
     }
-    objects = {path: _objects(output) for path, output in kept.items()}
-    odd = {path: found.odd[0] for path, found in objects.items() if found.odd}
-    for path, name in odd.items():
-        yield Finding(
-            f"{path} has the hash {name[:80]!r}, which is no md5. DVC would take it for a path, and delete what is "
-            "there: run no dvc command before `git checkout dvc.lock`, and ask where it came from."
-        )
-    if not odd:  # else no repair may run dvc
+    objects: dict[str, Objects] = {}
+    for path, output in kept.items():
+        try:
+            objects[path] = _objects(path, output)
+        except KadanoffError as error:
+            yield Finding(str(error))
+    if len(objects) == len(kept):  # else no repair may run dvc
         yield from _check_objects(root, pipeline, kept, objects)
 
 
@@ -74,35 +71,24 @@ def _check_objects(
         yield _lost(root, pipeline, lost)
     if away:
         yield Finding(
-            f"{listing(away)} {'is' if len(away) == 1 else 'are'} in DVC's cache and not in place: DVC removes a "
-            "stage's outputs before it runs it, and the stage did not finish.",
+            f"{listing(away)} {'is' if len(away) == 1 else 'are'} in DVC's cache and not in place, as in a new "
+            "clone with an old cache, or after a stage that did not finish.",
             Repair(f"restores {listing(away)} by `dvc checkout`.", partial(_checkout, root, away)),
         )
 
 
-def _objects(output: Any) -> Objects:
+def _objects(where: str, output: Any) -> Objects:
     """Look at every object of an output. The hashes come from files: what is no md5 must name no path."""
-    names, found = [str(output.hash_info.value)], Objects([], [], [])
+    names, found = [checked_md5(output.hash_info.value, where)], Objects([], [])
     for name in names:  # grows by the files of a folder
-        if not MD5.fullmatch(name):
-            found.odd.append(name)
-            continue
         path = Path(output.cache.oid_to_path(name))
         if not path.is_file():
             found.absent.append(name)
         elif not intact(output.cache, name):
             found.damaged.append(path)
         elif name.endswith(".dir"):
-            names += _files(path)
+            names += sorted({md5 for _, md5 in files(path.read_bytes(), where)})
     return found
-
-
-def _files(listing: Path) -> list[str]:
-    """Hashes in the listing of a folder; if it is none, something that is no hash."""
-    try:
-        return sorted({str(file["md5"]) for file in json.loads(listing.read_bytes())})
-    except (ValueError, TypeError, KeyError):
-        return ["a file that lists nothing"]
 
 
 def _damaged(root: Path, path: str, objects: list[Path]) -> Finding:
@@ -147,5 +133,5 @@ def _not_in_local_remote(pipeline: Pipeline, name: str, lost: dict[str, list[str
 
 def _checkout(root: Path, paths: list[str]) -> None:
     absent = [path for path in paths if not (root / path).exists()]  # what lies there may be somebody's work
-    if absent:
-        run_dvc(root, "checkout", *absent)
+    if absent and not dvc("checkout", *absent, folder=root):
+        raise KadanoffError("`dvc checkout` failed, as it says above; correct it and repeat the command.")

@@ -16,11 +16,7 @@ def examine(root: Path, resumable: Resumable) -> Iterator[Finding]:
     yield from locks.check(root)
     stages: set[str] = set()
     try:
-        opened = pipeline.open_pipeline(root)
-    except KadanoffError as error:
-        yield Finding(str(error))  # one remedy at a time: what follows would only repeat it
-    else:
-        with opened as found:
+        with pipeline.open_pipeline(root) as found:
             busy = locks.busy(root)
             stages = {address.partition("@")[0] for address in found.addresses}
             yield from params.check(root, found)
@@ -28,5 +24,7 @@ def examine(root: Path, resumable: Resumable) -> Iterator[Finding]:
             yield from cache.check(root, found, busy)
             yield from remote.check(root, found)
             yield from checkpoints.check(root, found, resumable)
+    except KadanoffError as error:
+        yield Finding(str(error))  # one remedy at a time: what follows would only repeat it
     yield from leftovers.check(root)
     yield from store.check(root, stages)

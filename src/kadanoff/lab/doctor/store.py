@@ -76,8 +76,8 @@ def _check_elsewhere(root: Path, path: Path, anew: Repair) -> Iterator[Finding]:
 
 def _check_runs(root: Path, stages: set[str]) -> Iterator[Finding]:
     from kadanoff.lab.tracking import health, sync
+    from kadanoff.lab.tracking.owners import dead_runs
     from kadanoff.lab.tracking.store import open_store
-    from kadanoff.lab.tracking.sync import dead_runs
 
     store = open_store(root)
     if names := health.deleted_experiments(store, stages):

@@ -41,7 +41,7 @@ def resolve(root: Path, rev: str) -> str:
     try:
         return _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}").decode().strip()
     except KadanoffError:
-        refs = _git(root, "for-each-ref", "--format=%(objectname) %(refname)", "refs/exps").decode().splitlines()
+        refs = _lines(_git(root, "for-each-ref", "--format=%(objectname) %(refname)", "refs/exps"))
         known = [line.split(" ", 1) for line in refs]
         # refs/exps/BASELINE/NAME, the baseline's hash cut after two digits
         found = {commit for commit, ref in known if ref.count("/") == 4 and ref.rpartition("/")[2] == rev}
@@ -62,7 +62,7 @@ def versions(root: Path) -> list[Version]:
     named = [f"--decorate-refs={ref}/*" for ref in NAMED]  # Git's own choice leaves experiments out
     form = "--format=" + "%x00".join(FIELDS)
     log = _git(root, "log", "--date-order", form, *named, *hidden, "--all", "HEAD")
-    rows = [line.split("\0") for line in log.decode(errors="replace").splitlines()]
+    rows = [line.split("\0") for line in _lines(log)]
     return [Version(row[0], row[1], row[2], _names(row[3]), printable(row[4])) for row in rows]
 
 
@@ -71,7 +71,7 @@ def object_ids(root: Path, places: Iterable[tuple[str, str]]) -> dict[tuple[str,
     asked = list(places)
     lines = "".join(f"{commit}:./{path}\n" for commit, path in asked)
     answers = _git(root, "cat-file", "--batch-check=%(objectname) %(objecttype) %(objectsize)", given=lines.encode())
-    rows = (line.split() for line in answers.decode().splitlines())
+    rows = (line.split() for line in _lines(answers))
     return {
         place: row[0]
         for place, row in zip(asked, rows, strict=True)
@@ -104,9 +104,23 @@ def folders(root: Path, commit: str, path: str) -> list[str]:
     return [name.rpartition("/")[2] for name in listing.decode(errors="replace").split("\0") if name]
 
 
-def has_changes(root: Path) -> bool:
-    """Whether files that Git follows differ from the commit that is checked out."""
-    return bool(_git(root, "status", "--porcelain", "--untracked-files=no"))
+def in_the_way(root: Path, commit: str, paths: Iterable[str]) -> bool:
+    """Whether a file that Git follows was changed here and is one of `paths`, or another one in `commit`."""
+
+    def differing(*arguments: str) -> set[str]:
+        return set(_git(root, "diff", "--name-only", "-z", *arguments).decode(errors="replace").split("\0")) - {""}
+
+    return bool(differing("HEAD", "--", *paths) or differing("HEAD", "--") & differing("HEAD", commit, "--"))
+
+
+def follows(root: Path, path: str) -> bool:
+    """Whether Git follows a file."""
+    return bool(_git(root, "ls-files", "-z", "--", path))
+
+
+def is_shallow(root: Path) -> bool:
+    """Whether the clone was made without its older commits."""
+    return _git(root, "rev-parse", "--is-shallow-repository").strip() == b"true"
 
 
 @contextmanager
@@ -125,6 +139,11 @@ def snapshot(root: Path, commit: str) -> Iterator[Path]:
 def printable(text: str) -> str:
     """`text` without what would move a terminal's cursor."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def _lines(output: bytes) -> list[str]:
+    """Lines of Git's output; a subject or a name in it may have what else Python takes for the end of a line."""
+    return output.decode(errors="replace").split("\n")[:-1]
 
 
 def _names(decoration: str) -> str:

@@ -96,7 +96,8 @@ def _everywhere(root: Path) -> list[Holding]:
     commits = versions(root)
     folder = f"reports/{PUBLISHED}"
     trees = object_ids(root, [(version.commit, folder) for version in commits])
-    names = {tree: publications(root, commit) for (commit, _), tree in trees.items()}
+    holder = {tree: commit for (commit, _), tree in trees.items()}  # the same folder in hundreds of commits
+    names = {tree: publications(root, commit) for tree, commit in holder.items()}
     return [
         Holding(version, name)
         for version in commits

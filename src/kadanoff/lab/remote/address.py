@@ -38,7 +38,8 @@ def open_project(root: Path) -> Iterator["Repo"]:
         with Repo(str(root)) as repo:
             yield repo
     except DvcException as error:
-        raise KadanoffError(f"DVC refuses in {root}: {error}. Nothing was changed; correct it and repeat.") from error
+        reasons = " ".join(filter(None, [str(error), str(error.__cause__ or "")])).rstrip(".")
+        raise KadanoffError(f"DVC refuses in {root}: {reasons}. Nothing was changed; correct it and repeat.") from error
 
 
 def plain(url: str) -> str:

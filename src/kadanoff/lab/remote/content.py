@@ -9,6 +9,8 @@ from hashlib import md5
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from kadanoff.lab.remote.listing import checked_md5, files
+
 if TYPE_CHECKING:
     from dvc.repo import Repo
     from dvc_data.hashfile.db import HashFileDB
@@ -41,6 +43,15 @@ def intact(store: "HashFileDB", oid: str) -> bool:
         return False
 
 
+def whole(store: "HashFileDB", oid: str) -> bytes | None:
+    """Content of a small object, if it is there and is what its name says."""
+    try:
+        content: bytes = store.fs.cat_file(store.oid_to_path(oid))
+    except FileNotFoundError:
+        return None
+    return content if md5(content, usedforsecurity=False).hexdigest() == oid.removesuffix(".dir") else None
+
+
 def _within(path: Path, limit: Path | None) -> bool:
     return limit is None or path == limit or limit in path.parents or path in limit.parents
 
@@ -49,9 +60,12 @@ def items(repo: "Repo", targets: list[str], remote: "HashFileDB | None" = None) 
     """Objects of the outputs that `targets` name, all of them if none is named.
 
     The files of a folder are among them only if its list is intact in the cache, or on the `remote` if that is given.
-    """
-    from dvc_data.hashfile.tree import Tree
 
+    Raises
+    ------
+    KadanoffError
+        If a hash or a list of files is forged.
+    """
     stores, found = [repo.cache.local, *([remote] if remote else [])], []
     for stage, filter_info in repo.index.collect_targets(targets):
         limit = Path(filter_info) if filter_info else None
@@ -59,12 +73,14 @@ def items(repo: "Repo", targets: list[str], remote: "HashFileDB | None" = None) 
             path = Path(out.fs_path)
             if not (out.use_cache and out.hash_info and _within(path, limit)):
                 continue
-            found.append(Item(out.hash_info.value, out.def_path, path))
+            oid, name = checked_md5(out.hash_info.value, out.def_path), out.def_path
+            found.append(Item(oid, name, path))
             if not out.hash_info.isdir:
                 continue
-            if store := next((store for store in stores if intact(store, out.hash_info.value)), None):
-                entries = [(path.joinpath(*key), info) for key, _, info in Tree.load(store, out.hash_info)]
-                found += [Item(info.value, out.def_path, file) for file, info in entries if _within(file, limit)]
+            lists = (whole(store, oid) for store in stores)
+            content = next((content for content in lists if content is not None), b"[]")
+            below = [(path.joinpath(*parts), md5) for parts, md5 in files(content, name)]
+            found += [Item(md5, name, file) for file, md5 in below if _within(file, limit)]
     return found
 
 

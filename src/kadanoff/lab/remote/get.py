@@ -2,15 +2,22 @@
 
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kadanoff.errors import KadanoffError
 from kadanoff.lab.files import disk_errors
 from kadanoff.lab.records.dvclock import file_md5, folder_md5
+from kadanoff.lab.remote.address import default_remote
+from kadanoff.lab.remote.content import items
+from kadanoff.lab.remote.probe import explain
 from kadanoff.lab.remote.transfer import dvc
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
 
 
 def _expected(source: str, path: str, revision: str | None) -> str:
-    """The md5 that the other project has on record for one of its outputs."""
+    """The md5 that the other project has on record for one of its outputs; a folder's list of files is looked at."""
     from dvc.api import DVCFileSystem
     from dvc.exceptions import DvcException
     from dvc.scm import SCMError
@@ -19,6 +26,8 @@ def _expected(source: str, path: str, revision: str | None) -> str:
         with DVCFileSystem(source, rev=revision).repo as repo:
             md5 = next((out.hash_info.value for out in repo.index.outs if out.def_path == path), None)
             names = sorted(out.def_path for out in repo.index.outs if out.use_cache)
+            if md5:
+                _check_list(repo, path)
     except (DvcException, SCMError, OSError) as error:
         raise KadanoffError(
             f"cannot open {source}{f' at {revision}' if revision else ''}: {error}. Give the address or folder of a "
@@ -27,6 +36,23 @@ def _expected(source: str, path: str, revision: str | None) -> str:
     if not md5:
         raise KadanoffError(f"{source} has no output {path!r}; it has: {', '.join(names)}.")
     return str(md5)
+
+
+def _check_list(repo: "Repo", path: str) -> None:
+    """Refuse a forged list of a folder's files before `dvc get` writes where it leads."""
+    remote = repo.cloud.get_remote_odb() if repo.config["core"].get("remote") else None
+    try:
+        found = items(repo, [path], remote)
+    except (KadanoffError, OSError):
+        raise
+    except Exception as error:  # each storage library has its own
+        name, options = default_remote(repo)
+        raise KadanoffError(explain(error, options["url"], name)) from error
+    if len(found) == 1 and found[0].oid.endswith(".dir"):
+        raise KadanoffError(
+            f"the storage of that project lacks {path}, or has it damaged; nothing was kept. Remedy: `kadanoff push "
+            f"--repair {path}` in a clone that has it; then repeat the command."
+        )
 
 
 def get(source: str, path: str, target: Path | None = None, revision: str | None = None) -> Path:

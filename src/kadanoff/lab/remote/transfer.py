@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from kadanoff.errors import KadanoffError
 from kadanoff.lab.remote.address import default_remote, open_project
-from kadanoff.lab.remote.content import Item, damaged, discard, intact, items
+from kadanoff.lab.remote.content import Item, damaged, discard, intact, items, whole
+from kadanoff.lab.remote.listing import files
 from kadanoff.lab.remote.probe import explain, probe
 from kadanoff.lab.remote.targets import resolve
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from dvc.repo import Repo
 
 AGAIN = "What is here is intact; the same command goes on where it stopped."
+ELSEWHERE = (
+    "Or ask for the address of the group's storage and give it to `kadanoff remote ADDRESS`, or make the data "
+    "here with `dvc repro`."
+)
 
 
 def dvc(*arguments: str, folder: Path | None = None) -> bool:
@@ -38,7 +43,7 @@ def _check_remote(repo: "Repo", write: bool) -> None:
     try:
         probe(repo.config, options, name, write)
     except KadanoffError as error:
-        raise KadanoffError(f"{error} {AGAIN}") from error
+        raise KadanoffError(f"{error} {AGAIN if write else f'{ELSEWHERE} {AGAIN}'}") from error
 
 
 def _make_way(repo: "Repo", objects: list[Item], repair: bool) -> list[Item]:
@@ -120,14 +125,14 @@ def pull(root: Path, targets: list[str]) -> str:
     Raises
     ------
     KadanoffError
-        If something is missing or damaged, or the remote cannot be used: which outputs, and the remedy.
+        If something is missing, damaged or forged, or the remote cannot be used: which outputs, and the remedy.
     """
     with open_project(root) as repo:
         paths = resolve(repo, targets)
         before, cache = items(repo, paths), repo.cache.local
         discard(cache, damaged(cache, before))  # of a disk error, or of a `dvc pull` that did not check
         had = {item.oid for item in before if cache.exists(item.oid)}
-        fetched = dvc("fetch", *paths)
+        fetched = _fetch_lists(repo, before) and dvc("fetch", *paths)
         objects = items(repo, paths)
         bad = damaged(cache, [item for item in objects if item.oid not in had])
         discard(cache, bad)
@@ -138,12 +143,37 @@ def pull(root: Path, targets: list[str]) -> str:
     return f"{_named(objects)} in place, {len({item.oid for item in objects})} objects: every md5 is right."
 
 
+def _fetch_lists(repo: "Repo", objects: list[Item]) -> bool:
+    """Bring the lists of folders into the cache, where DVC looks first, each checked before; whether all came.
+
+    What was imported from another project is not on the remote; DVC hashes those files itself.
+    """
+    cache = repo.cache.local
+    imported = {out.def_path for stage in repo.index.stages if stage.is_repo_import for out in stage.outs}
+    lists = {item.oid: item.output for item in objects if item.oid.endswith(".dir") and item.output not in imported}
+    lacking = {oid: output for oid, output in lists.items() if not cache.exists(oid)}
+    if not lacking:
+        return True
+    name, options = default_remote(repo)
+    try:
+        remote = repo.cloud.get_remote_odb()
+        found = {oid: whole(remote, oid) for oid in lacking}
+    except Exception as error:  # each storage library has its own
+        raise KadanoffError(f"{explain(error, options['url'], name)} {AGAIN}") from error
+    for oid, content in found.items():
+        if content is not None:
+            files(content, lacking[oid])
+            cache.add_bytes(oid, content)
+    return None not in found.values()
+
+
 def _explain_pull(repo: "Repo", paths: list[str], fetched: bool, bad: list[Item]) -> None:
     """Say why objects did not arrive: the remote fails, lacks them, or has other bytes under their names."""
     _check_remote(repo, write=False)
     remote, discarded = repo.cloud.get_remote_odb(), {item.oid for item in bad}
     absent = [item for item in items(repo, paths, remote) if not repo.cache.local.exists(item.oid)]
-    there = set(remote.oids_exist({item.oid for item in absent})) if absent else set()
+    # not oids_exist, which deletes what is damaged in a remote that is a folder
+    there = set(remote.list_oids_exists([item.oid for item in absent])) if absent else set()
     missing = [item for item in absent if item.oid not in there]
     wrong = [  # without a failure, DVC has dropped it in silence, as the remote says `verify = true`
         item

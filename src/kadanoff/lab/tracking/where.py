@@ -16,7 +16,7 @@ from kadanoff.lab.tracking.versions import summary, table, title_of
 MOST_COMMITS = 20  # in a list; a result may live for hundreds
 LONGEST_SUBJECT = 60
 FOREIGN = "no stage of this project logged this run, so no version holds it."
-INPUTS = ("dvc.lock", "dvc.yaml", "params.yaml")  # what a pull reads
+INPUTS = ("dvc.lock", ":(glob)*.yaml")  # what a pull reads: the pipeline and its parameters
 PATH = re.compile(r"[A-Za-z0-9][\w.=/-]*", re.ASCII)  # safe inside a command to be copied
 RUN_ID = re.compile(r"(?:^|/)([0-9a-f]{4,32})(?:$|[/?#])")
 
@@ -25,8 +25,8 @@ RUN_ID = re.compile(r"(?:^|/)([0-9a-f]{4,32})(?:$|[/?#])")
 class Whereabouts:
     """Where the result of a run is kept: `own` in the dvc.lock of commits, `published` in reports/published of others.
 
-    Newest first. `note` says why there is none, `restore` holds the commands that bring it back. A `shallow` clone lacks
-    older commits.
+    Newest first. `note` says why there is none, `restore` holds the commands that bring it back. A `shallow` clone
+    lacks older commits.
     """
 
     title: str
