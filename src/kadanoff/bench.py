@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from llvmlite.binding import get_host_cpu_name
 from rich.console import Console
 from rich.table import Table
 
@@ -147,6 +148,6 @@ def bench(output: Path | None = None) -> None:
         bench_sharing.show(shared)
     if output is not None:
         versions = {name: version(name) for name in ("kadanoff", "numba", *PEERS)}
-        content = {"machine": platform.machine(), "versions": versions, "rows": rows, "sharing": shared}
+        content = {"machine": f"{platform.machine()}, {get_host_cpu_name()}", "versions": versions, "rows": rows, "sharing": shared}
         with disk_errors(output):
             write_atomic(output, json.dumps(content, indent=2) + "\n")

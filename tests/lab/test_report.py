@@ -202,11 +202,17 @@ def test_nothing_in_a_record_becomes_more_than_text(project, png):
                 "machine": EVIL,
                 "versions": {EVIL: EVIL},
                 "rows": [{"program": EVIL, "sampler": EVIL, "size": 1, "cores": 1, "ns_per_site": 1}],
+                "sharing": {
+                    "datasets": 1,
+                    "spins": 8_000_000,
+                    "rows": [{"program": EVIL, "action": "push", "seconds": 1, "bytes": 1_000_000}],
+                },
             }
         )
     )
     page = page_of(project)
     assert page.text.count(EVIL) > 10
+    assert "8,000,000 spins" in page.text
     assert not page.all("script", "b", "iframe", "object", "form")
     assert all(link["href"].startswith("#") for link in page.all("a"))
     assert [image["src"][:22] for image in page.all("img")] == ["data:image/png;base64,"]

@@ -20,6 +20,7 @@ from kadanoff.lab.records.dvclock import folder_md5
 from kadanoff.lab.tracking import sync
 from kadanoff.lab.tracking.fresh import quick_if_new
 from kadanoff.lab.tracking.store import open_store
+from kadanoff.lab.tracking.where import named_run
 
 MD5 = "0123456789abcdef0123456789abcdef.dir"
 RUN = {
@@ -181,6 +182,14 @@ def test_a_killed_run_is_closed_and_a_living_one_left_alone(project, moment, ali
     assert outcome(project) == dead | unlocked
     assert [run.info.status for run in runs(project)] == [status]
     assert outcome(project) == ({"unchanged": ["coarsen/cnn"]} if unlocked else {}) | unlocked
+
+
+def test_an_imported_run_is_found_by_the_id_that_its_record_names(project):
+    publish(project, mlflow_run_id="0123456789abcdef" * 2)
+    lock(project)
+    sync(project)
+    [run] = runs(project)
+    assert named_run(open_store(project), "0123456789").info.run_id == run.info.run_id
 
 
 def test_what_a_killed_import_left_is_removed(project):

@@ -80,6 +80,11 @@ class Stage:
         return sorted({name for run in self.runs for name in run.numbers}, key=words.natural)
 
     @property
+    def tasks(self) -> bool:
+        """Whether the models of its runs compete at different tasks."""
+        return len({run.record.info.model.task for run in self.runs if run.record.info.model is not None}) > 1
+
+    @property
     def headlines(self) -> list[str]:
         """Numbers for the list of runs: those by which models compete, then those that each run has at its top."""
         models = [run.record.info.model for run in self.runs]

@@ -1,4 +1,4 @@
-"""The samplers' speed, as `kadanoff bench` wrote it to reports/bench.json."""
+"""The samplers' speed and the cost of sharing, as `kadanoff bench` wrote it to reports/bench.json."""
 
 from pathlib import Path
 
@@ -19,12 +19,30 @@ class Row(BaseModel):
     ns_per_site: float = Field(gt=0, allow_inf_nan=False)
 
 
+class Transfer(BaseModel):
+    """One way of all datasets through a server, or back: `bytes` passed between the two."""
+
+    program: str = Field(max_length=100)
+    action: str = Field(max_length=100)
+    seconds: float = Field(gt=0, allow_inf_nan=False)
+    bytes: int = Field(ge=0)
+
+
+class Sharing(BaseModel):
+    """What sharing the datasets costs."""
+
+    datasets: int
+    spins: int = Field(gt=0)
+    rows: list[Transfer]
+
+
 class Bench(BaseModel):
     """The content of bench.json."""
 
     machine: str = Field(max_length=400)
     versions: dict[str, str]
     rows: list[Row]
+    sharing: Sharing | None = None
 
 
 def read_bench(root: Path) -> Bench | None:

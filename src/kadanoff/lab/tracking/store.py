@@ -27,6 +27,7 @@ from kadanoff.lab.records.runinfo import Input, RunInfo, flatten
 from kadanoff.lab.tracking.dataset import DvcSource
 from kadanoff.lab.view import without_secret
 
+RECORDED_ID = "kadanoff.recorded_id"  # tag of an imported run: its id where it was made, which the report names
 PROCESS = "kadanoff.process"  # tag of the process that writes a run
 LOCK = "mlflow.db.lock"
 LOCK_SECONDS = 120  # a process that hangs must not stop the others for good
@@ -208,6 +209,7 @@ def describe(info: RunInfo) -> dict[str, str]:
         "mlflow.source.name": f"kadanoff {info.title.replace('/', ' ')}",
         "mlflow.source.type": "LOCAL",
         "mlflow.source.git.commit": info.git_commit,
+        RECORDED_ID: info.mlflow_run_id,
         "kadanoff.environment": json.dumps(info.environment),
     }
     return {name: value for name, value in tags.items() if value}

@@ -10,7 +10,7 @@ from mlflow.entities import Run, ViewType
 from kadanoff.errors import KadanoffError
 from kadanoff.lab.published import find_records, git, history, lockfile, read_record
 from kadanoff.lab.records.dvclock import outputs, read_lock
-from kadanoff.lab.tracking.store import Store, open_store
+from kadanoff.lab.tracking.store import RECORDED_ID, Store, open_store
 from kadanoff.lab.tracking.versions import summary, table, title_of
 
 MOST_COMMITS = 20  # in a list; a result may live for hundreds
@@ -77,7 +77,7 @@ def where(root: Path, text: str) -> Whereabouts:
 
 
 def named_run(store: Store, text: str) -> Run:
-    """The run that `text` names: its id, its unique beginning, or the address of its page.
+    """The run that `text` names: its id here or where it was made, its unique beginning, or the address of its page.
 
     Raises
     ------
@@ -91,8 +91,12 @@ def named_run(store: Store, text: str) -> Run:
             "address of its page; `kadanoff runs of HEAD` lists ids."
         )
     experiments = [e.experiment_id for e in store.client.search_experiments(view_type=ViewType.ALL)]
-    query = f"attributes.run_id LIKE '{match[1]}%'"
-    runs = store.client.search_runs(experiments, query, ViewType.ALL, max_results=6) if experiments else []
+    runs: list[Run] = []
+    for name in ("attributes.run_id", f"tags.`{RECORDED_ID}`"):
+        query = f"{name} LIKE '{match[1]}%'"
+        runs = runs or (
+            list(store.client.search_runs(experiments, query, ViewType.ALL, max_results=6)) if experiments else []
+        )
     if not runs:
         raise KadanoffError(f"this store has no run {match[1]}; `kadanoff runs sync` imports those of the records.")
     if len(runs) > 1:
