@@ -148,6 +148,7 @@ def bench(output: Path | None = None) -> None:
         bench_sharing.show(shared)
     if output is not None:
         versions = {name: version(name) for name in ("kadanoff", "numba", *PEERS)}
-        content = {"machine": f"{platform.machine()}, {get_host_cpu_name()}", "versions": versions, "rows": rows, "sharing": shared}
+        machine = f"{platform.machine()}, {get_host_cpu_name()}"
+        content = {"machine": machine, "versions": versions, "rows": rows, "sharing": shared}
         with disk_errors(output):
             write_atomic(output, json.dumps(content, indent=2) + "\n")

@@ -12,7 +12,7 @@ import pytest
 from browser import Browser
 from project import ROOT, Project
 
-STARTUP = 60  # seconds
+STARTUP = 10  # seconds in which a fresh clone has to show every run
 
 
 @pytest.fixture(scope="session")

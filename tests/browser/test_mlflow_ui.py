@@ -54,6 +54,12 @@ def curves(pages):
     )
 
 
+def test_ui_of_a_fresh_clone_has_computed_nothing(mlflow_ui, clone):
+    made = {path.name for path in clone.folder.iterdir()} & {"data", "models", ".checkpoints"}
+    assert made == set()
+    assert clone.run("git", "status", "--short", "--", "reports", "dvc.lock") == ""
+
+
 def test_ui_lists_an_experiment_for_each_stage(pages, clone):
     for address in clone.lock():
         assert pages.see(address.split("@")[0]).tag_name == "a"
