@@ -92,7 +92,10 @@ def apply(
 def _repository() -> Path:
     """Root of the DVC project around this folder, with or without a dvc.yaml of its own."""
     here = Path.cwd()
-    return next((folder for folder in (here, *here.parents) if (folder / ".dvc").is_dir()), here)
+    root = next((folder for folder in (here, *here.parents) if (folder / ".dvc").is_dir()), None)
+    if root is None:
+        raise KadanoffError(f"there is no .dvc folder in {here} or above it; run this in a folder of the project.")
+    return root
 
 
 @app.command()

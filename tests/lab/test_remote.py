@@ -55,6 +55,7 @@ def project(tmp_path, monkeypatch):
 
 
 def test_a_folder_becomes_the_default_remote(project, tmp_path):
+    (tmp_path / "shared").mkdir()
     assert "is now the default remote 'storage'" in set_remote(project, "../shared")
     config = (project / ".dvc/config").read_text()
     assert "remote = storage" in config
@@ -64,7 +65,8 @@ def test_a_folder_becomes_the_default_remote(project, tmp_path):
     assert str(tmp_path / "shared") in show_remote(project)
 
 
-def test_other_options_of_the_same_kind_of_remote_stay(project):
+def test_other_options_of_the_same_kind_of_remote_stay(project, tmp_path):
+    (tmp_path / "shared").mkdir()
     subprocess.run(["dvc", "remote", "add", "storage", "/elsewhere"], check=True, env=os.environ | path())
     subprocess.run(["dvc", "remote", "modify", "storage", "jobs", "3"], check=True, env=os.environ | path())
     set_remote(project, "../shared")
@@ -89,14 +91,14 @@ def path():
         ("../shared", {"name": "a b"}, ["--name 'a b'"]),
         ("nonsense://x/y", {}, ["not an address", "s3://BUCKET/PATH"]),
         ("gs://bucket/path", {}, ["package is missing", "pip install 'dvc[gs]'"]),
-        ("file", {}, ["a part of the path is a file"]),
-        ("file/below", {}, ["a part of the path is a file"]),
+        ("../file", {}, ["a part of the path is a file"]),
+        ("../file/below", {}, ["a part of the path is a file"]),
         ("/proc/kadanoff", {}, ["Remedy: mount or create the folder"]),
         ("ssh://user@host.invalid/path", {}, ["the name of the server is unknown"]),
     ],
 )
 def test_what_cannot_be_a_remote_is_refused_and_nothing_is_written(project, address, options, words):
-    (project / "file").touch()
+    (project.parent / "file").touch()
     before = (project / ".dvc/config").read_text()
     with pytest.raises(KadanoffError) as refused:
         set_remote(project, address, **options)
@@ -168,7 +170,7 @@ def test_a_study_is_its_stages_and_reads_their_datasets(project):
             "data/c.zarr",
             "simulate@c",
         ]
-        with pytest.raises(KadanoffError, match=r"'corsen' is no study.*coarsen_curve.*data/a\.zarr"):
+        with pytest.raises(KadanoffError, match=r"'corsen' is no study.*mean coarsen\?.*coarsen_curve"):
             resolve(repo, ["corsen"])
 
 

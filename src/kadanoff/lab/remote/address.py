@@ -10,15 +10,12 @@ from kadanoff.errors import KadanoffError
 from kadanoff.lab.files import NAME
 from kadanoff.lab.records.dvclock import read_lock
 from kadanoff.lab.remote.probe import probe
+from kadanoff.lab.remote.url import WHERE, as_written, in_project, is_folder, plain, settings
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
 
 SECRETS = {"access_key_id", "secret_access_key", "session_token", "password", "passphrase"}
-WHERE = (
-    "credentials belong in the environment (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE; for SSH a "
-    "key or an agent) or in .dvc/config.local (`dvc remote modify --local NAME OPTION VALUE`), which Git ignores"
-)
 
 
 @contextmanager
@@ -40,44 +37,6 @@ def open_project(root: Path) -> Iterator["Repo"]:
     except DvcException as error:
         reasons = " ".join(filter(None, [str(error), str(error.__cause__ or "")])).rstrip(".")
         raise KadanoffError(f"DVC refuses in {root}: {reasons}. Nothing was changed; correct it and repeat.") from error
-
-
-def plain(url: str) -> str:
-    """A URL without the user and password that somebody may have put in it."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if parts.netloc else url
-
-
-def refuse_credentials(url: str) -> None:
-    """Refuse a password in a URL, and anything before an @ but the user of an SSH server.
-
-    Raises
-    ------
-    KadanoffError
-        Naming the places where credentials belong; the message does not repeat them.
-    """
-    try:
-        parts = urlsplit(url)
-        secret = parts.password is not None or ("@" in parts.netloc and parts.scheme != "ssh")
-    except ValueError as error:
-        raise KadanoffError(f"{url!r} is not an address: {error}.") from error
-    if secret:
-        raise KadanoffError(
-            f"the address {plain(url)} was given with a key or password in it, and .dvc/config is shared through "
-            f"Git: {WHERE}. Give the address without them."
-        )
-
-
-def _settings(address: str, endpoint: str | None) -> dict[str, Any]:
-    """The shared options of an address, a folder being absolute."""
-    for url in filter(None, (address, endpoint)):
-        refuse_credentials(url)
-    if endpoint and not address.startswith("s3://"):
-        raise KadanoffError(f"--endpoint is for S3-compatible servers, and {address} is none; leave it away.")
-    if address.startswith("s3://") and not urlsplit(address).netloc:
-        raise KadanoffError(f"{address} names no bucket; write s3://BUCKET/PATH.")
-    url = address if "://" in address else str(Path(address).expanduser().absolute())
-    return {"url": url, "verify": "true"} | ({"endpointurl": endpoint} if endpoint else {})
 
 
 def _refuse_hiding(local: dict[str, Any], name: str, url: str) -> None:
@@ -108,7 +67,7 @@ def set_remote(root: Path, address: str, endpoint: str | None = None, name: str 
     """
     if not NAME.fullmatch(name):
         raise KadanoffError(f"--name {name!r}: a name has letters, digits, '_', '-' and '.' only.")
-    name, new = name.lower(), _settings(address, endpoint)  # DVC's names are lower case
+    name, new = name.lower(), settings(root, address, endpoint)  # DVC's names are lower case
     with open_project(root) as repo:
         shared, local = repo.config.load_one("repo"), repo.config.load_one("local")
         old = shared["remote"].get(name, {})
@@ -121,10 +80,9 @@ def set_remote(root: Path, address: str, endpoint: str | None = None, name: str 
         _refuse_hiding(local, name, new["url"])
         same_kind = urlsplit(str(old.get("url", ""))).scheme == urlsplit(new["url"]).scheme
         kept = {key: value for key, value in old.items() if same_kind and key != "endpointurl"}
-        probe(repo.config, {**kept, **new, **local["remote"].get(name, {})}, name)
+        probe(repo.config, {**kept, **new, **local["remote"].get(name, {})}, name, make=not is_folder(new["url"]))
         with repo.config.edit("repo") as config:
-            # a folder as it was given: DVC writes a relative one so that it holds in every clone
-            config["remote"][name] = {**kept, **new, "url": address}
+            config["remote"][name] = {**kept, **new, "url": as_written(address)}
             config["core"]["remote"] = name
     return (
         f"{address}: a small file was written, read back and deleted. It is now the default remote {name!r} in "
@@ -151,7 +109,7 @@ def default_remote(repo: "Repo") -> tuple[str, dict[str, Any]]:
 
 
 def show_remote(root: Path) -> str:
-    """Check the default remote and say what it is.
+    """Check the default remote and say what it is; no folder is made for it.
 
     Raises
     ------
@@ -160,7 +118,9 @@ def show_remote(root: Path) -> str:
     """
     with open_project(root) as repo:
         name, options = default_remote(repo)
-        probe(repo.config, options, name)
+        if in_project(root, options["url"]) and not Path(options["url"]).exists():
+            return f"{options['url']}, the default remote {name!r}: not there yet, the first `kadanoff push` makes it."
+        probe(repo.config, options, name, make=False)
     endpoint = f" at {plain(options['endpointurl'])}" if "endpointurl" in options else ""
     checks = "What `dvc pull` brings is checked against its md5."
     if not options.get("verify"):

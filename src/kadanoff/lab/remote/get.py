@@ -33,6 +33,8 @@ def _expected(source: str, path: str, revision: str | None) -> str:
             f"cannot open {source}{f' at {revision}' if revision else ''}: {error}. Give the address or folder of a "
             "Git repository, and a --rev that it has."
         ) from error
+    if not names:
+        raise KadanoffError(f"{source} is no Git repository with DVC data; give the address or folder of a project.")
     if not md5:
         raise KadanoffError(f"{source} has no output {path!r}; it has: {', '.join(names)}.")
     return str(md5)
@@ -61,11 +63,16 @@ def get(source: str, path: str, target: Path | None = None, revision: str | None
     Raises
     ------
     KadanoffError
-        If the target exists, the project lacks the output, or what arrives does not match its md5.
+        If the target exists or its folder does not, the project does not exist or lacks the output, or what arrives
+        does not match its md5.
     """
     target = target or Path(Path(path).name)
     if target.exists():
         raise KadanoffError(f"{target} exists; nothing is overwritten: move it away, or give another --out.")
+    if not target.absolute().parent.is_dir():
+        raise KadanoffError(f"there is no folder {target.parent}; create it first.")
+    if ":" not in source and not Path(source).is_dir():
+        raise KadanoffError(f"there is no such folder: {source}; give the Git address or folder of a project.")
     expected = _expected(source, path, revision)
     with disk_errors(target), tempfile.TemporaryDirectory(prefix=".get-", dir=target.absolute().parent) as folder:
         arrived = Path(folder, target.name)

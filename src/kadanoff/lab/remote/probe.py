@@ -9,14 +9,15 @@ from urllib.parse import urlsplit
 from kadanoff.errors import KadanoffError
 
 KEYS = (
-    "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or AWS_PROFILE) in the environment, or `dvc remote modify "
-    "--local {name} access_key_id KEY` and `... secret_access_key SECRET`"
+    "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or AWS_PROFILE) in the environment; or, once .dvc/config has the "
+    "remote, `dvc remote modify --local {name} access_key_id KEY` and `... secret_access_key SECRET`"
 )
 SERVER = "check the address and --endpoint, and that the server runs and can be reached from here"
 LOGIN = (
-    "check that `ssh {host}` logs in without a question: a key in an agent or ~/.ssh, or `dvc remote modify --local "
-    "{name} keyfile PATH`"
+    "check that `ssh {host}` logs in without a question: a key in an agent or ~/.ssh; or, once .dvc/config has "
+    "the remote, `dvc remote modify --local {name} keyfile PATH`"
 )
+MISSING = "mount or create the folder (`mkdir -p {folder}`), then repeat the command"
 FOLDER = "mount or create the folder, and check that it may be written"
 
 # by S3 error code, or by the name of the exception where there is none: what is wrong, and the remedy
@@ -31,6 +32,10 @@ REASONS: dict[str, tuple[str, str]] = {
     "AccessDenied": ("these keys have no permission there", "ask the owner of the bucket for permission, or " + KEYS),
     "NoSuchBucket": ("there is no such bucket on the server", "create it, or correct the address and --endpoint"),
     "EndpointConnectionError": ("no server answers", SERVER),
+    "SSLError": (
+        "there is no trusted https",
+        "write http:// in --endpoint if the server has no TLS; if its certificate is your own, AWS_CA_BUNDLE=FILE",
+    ),
     "ConnectTimeoutError": ("no server answers", SERVER),
     "ConnectionClosedError": ("the server broke off the connection", SERVER),
     "HTTPClientError": ("what answers is no S3 server", SERVER),
@@ -47,7 +52,7 @@ REASONS: dict[str, tuple[str, str]] = {
     "FileExistsError": ("a part of the path is a file", "give a folder"),
     "NotADirectoryError": ("a part of the path is a file", "give a folder"),
     "PermissionError": ("there is no permission to write or read", FOLDER),
-    "FileNotFoundError": ("there is no such folder", FOLDER),
+    "FileNotFoundError": ("there is no such folder", MISSING),
 }
 SYSTEM = {
     errno.EROFS: ("it is read-only", FOLDER),
@@ -74,9 +79,9 @@ def explain(error: BaseException, url: str, name: str) -> str:
     what, remedy = found[0] if found else (f"{type(error).__name__}: {error}", "correct it and repeat the command")
     parts = urlsplit(url)
     user = f"{parts.username}@" if parts.username and parts.scheme == "ssh" else ""
-    host = f"{user}{parts.hostname or ''}"
-    place = parts._replace(netloc=host + (f":{parts.port}" if parts.port else "")).geturl() if parts.netloc else url
-    return f"the remote {place} cannot be used: {what}. Remedy: {remedy.format(name=name, host=host)}."
+    place = parts._replace(netloc=user + parts.netloc.rpartition("@")[2]).geturl() if parts.netloc else url
+    remedy = remedy.format(name=name, host=f"{user}{parts.hostname or ''}", folder=parts.path if parts.netloc else url)
+    return f"the remote {place} cannot be used: {what}. Remedy: {remedy}."
 
 
 def file_system(config: Mapping[str, Any], options: Mapping[str, Any]) -> tuple[Any, str]:
@@ -105,8 +110,12 @@ def file_system(config: Mapping[str, Any], options: Mapping[str, Any]) -> tuple[
         ) from error
 
 
-def probe(config: Mapping[str, Any], options: Mapping[str, Any], name: str, write: bool = True) -> None:
+def probe(
+    config: Mapping[str, Any], options: Mapping[str, Any], name: str, *, write: bool = True, make: bool = True
+) -> None:
     """Write a small file to a remote, read it back and delete it; or only read, if not `write`.
+
+    Its folder is made before only if `make` says so: one that is gone may be a share that is not mounted.
 
     Raises
     ------
@@ -117,7 +126,8 @@ def probe(config: Mapping[str, Any], options: Mapping[str, Any], name: str, writ
     path, content = fs.join(folder, f".kadanoff-{secrets.token_hex(8)}"), secrets.token_bytes(64)
     try:
         if write:
-            fs.makedirs(folder, exist_ok=True)
+            if make:
+                fs.makedirs(folder, exist_ok=True)
             fs.pipe_file(path, content)
             try:
                 found = fs.cat_file(path)

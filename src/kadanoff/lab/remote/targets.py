@@ -1,5 +1,6 @@
 """What a user names on the command line: outputs and stages as DVC knows them, or all the data of a study."""
 
+import difflib
 from typing import TYPE_CHECKING
 
 from kadanoff.errors import KadanoffError
@@ -25,6 +26,17 @@ def studies(repo: "Repo") -> dict[str, list[str]]:
     }
 
 
+def _nearest(target: str, names: list[str]) -> str:
+    near = [name for name in names if target in name] or difflib.get_close_matches(target, names, n=1)
+    return f" Did you mean {near[0]}?" if near else ""
+
+
+def changed(repo: "Repo", targets: list[str]) -> list[str]:
+    """Outputs that are in place with content that the cache has not, so that DVC would lose it."""
+    outs = [out for stage, _ in repo.index.collect_targets(targets) for out in stage.outs]
+    return [out.def_path for out in outs if out.use_cache and out.exists and not out.cache.exists(out.get_hash().value)]
+
+
 def resolve(repo: "Repo", targets: list[str]) -> list[str]:
     """The targets with every study replaced by its datasets.
 
@@ -42,10 +54,11 @@ def resolve(repo: "Repo", targets: list[str]) -> list[str]:
         try:
             repo.index.collect_targets(paths)
         except DvcException as error:
-            outs = sorted(out.def_path for out in repo.index.outs if out.use_cache)
+            names = sorted([*known, *(out.def_path for out in repo.index.outs if out.use_cache)])
             raise KadanoffError(
-                f"{target!r} is no study, stage or output of the project; there are the studies "
-                f"{', '.join(sorted(known))} and the outputs {', '.join(outs)}."
+                f"{target!r} is no study, stage or output of the project.{_nearest(target, names)} The studies are "
+                f"{', '.join(sorted(known)) or 'none'}; "
+                "`dvc list . --dvc-only -R` shows all files of the outputs."
             ) from error
         found += paths
     return list(dict.fromkeys(found))

@@ -11,7 +11,8 @@ from kadanoff.lab.remote.address import default_remote, open_project
 from kadanoff.lab.remote.content import Item, damaged, discard, intact, items, whole
 from kadanoff.lab.remote.listing import files
 from kadanoff.lab.remote.probe import explain, probe
-from kadanoff.lab.remote.targets import resolve
+from kadanoff.lab.remote.targets import changed, resolve
+from kadanoff.lab.remote.url import in_project, is_folder
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -38,10 +39,11 @@ def _named(objects: list[Item]) -> str:
 
 
 def _check_remote(repo: "Repo", write: bool) -> None:
-    """Look for what is wrong with the remote itself, after a command has failed."""
+    """Look for what is wrong with the remote itself; a folder is made only inside the project."""
     name, options = default_remote(repo)
+    make = not is_folder(options["url"]) or in_project(Path(repo.root_dir), options["url"])
     try:
-        probe(repo.config, options, name, write)
+        probe(repo.config, options, name, write=write, make=make)
     except KadanoffError as error:
         raise KadanoffError(f"{error} {AGAIN if write else f'{ELSEWHERE} {AGAIN}'}") from error
 
@@ -91,6 +93,11 @@ def push(root: Path, targets: list[str], repair: bool = False) -> str:
         name, options = default_remote(repo)
         paths = resolve(repo, targets)
         objects = items(repo, paths)
+        _check_remote(repo, write=True)  # before DVC, which makes a folder that is gone
+        if not any(repo.cache.local.exists(item.oid) for item in objects):
+            raise KadanoffError(
+                f"nothing of {' '.join(targets) or 'the data'} is here to push; `kadanoff pull` or `dvc repro` first."
+            )
         if bad := damaged(repo.cache.local, objects):
             raise KadanoffError(
                 f"nothing was pushed: the local cache has {_outputs(bad)} damaged. `kadanoff pull {_outputs(bad)}` "
@@ -139,8 +146,18 @@ def pull(root: Path, targets: list[str]) -> str:
         if not fetched or any(not cache.exists(item.oid) for item in objects):
             _explain_pull(repo, paths, fetched, bad)
         if not dvc("checkout", *paths):
-            raise KadanoffError("`dvc checkout` failed, as it says above; correct it and repeat the command.")
+            _explain_checkout(changed(repo, paths))
     return f"{_named(objects)} in place, {len({item.oid for item in objects})} objects: every md5 is right."
+
+
+def _explain_checkout(outputs: list[str]) -> None:
+    """Say which outputs have changes that DVC would not overwrite."""
+    if not outputs:
+        raise KadanoffError("`dvc checkout` failed, as it says above; correct it and repeat the command.")
+    raise KadanoffError(
+        f"{', '.join(outputs)}: there are changes of yours in it, and none was overwritten. Remedy: move it away and "
+        f"repeat the command, or throw the changes away with `dvc checkout --force {' '.join(outputs)}`."
+    )
 
 
 def _fetch_lists(repo: "Repo", objects: list[Item]) -> bool:
