@@ -175,7 +175,7 @@ def test_a_published_result_is_restored_without_the_commit_that_made_it(project)
     assert ["coarsen/exact", "[gpu]", run_id] in [row[:3] for row in listing]
     output = project.run("kadanoff", "runs", "where", run_id[:10])
     [restore] = [line.partition(":")[2] for line in output.splitlines() if line.startswith("restore:")]
-    assert "simulate@coarsen16 coarsen@exact" in restore
+    assert "kadanoff pull data/coarsen16.zarr models/coarsen/exact.safetensors" in restore
     project.run("bash", "-c", restore)
     assert weights(project) == expected
     assert project.run("git", "status", "--porcelain") == ""
