@@ -9,7 +9,7 @@ import typer
 
 from kadanoff.errors import KadanoffError
 
-# nothing here reaches for the network, or for a terminal's attention; both are read when the libraries load
+# nothing here reaches for the network; read when the library loads
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 app = typer.Typer(

@@ -1,7 +1,7 @@
 """MLflow as a view on the records. Only this package imports mlflow; importing it takes about a second.
 
-`live` shows a run while it happens, `published` reads records, `sync` imports those that MLflow lacks,
-`serve` opens the user interface.
+`live` shows a run while it happens, `sync` imports the records that MLflow lacks, `serve` opens the user interface,
+`versions` and `where` lead from commits to runs and back, `champions` names the best network of each study.
 """
 
 import os
