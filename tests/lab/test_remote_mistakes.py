@@ -132,6 +132,13 @@ def test_where_nothing_can_be_got(project, tmp_path):
     assert not (project / "nodir").exists()
 
 
+def test_a_folder_of_another_project_is_got_from_anywhere(project, tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert get(str(project), "set", Path("mine")) == Path("mine")
+    assert Path("mine/file").read_text() == "spins"
+
+
 def test_a_misspelt_target_has_its_nearest_name(project):
     (project / "dvc.yaml").write_text(PIPELINE)
     with Repo(str(project)) as repo:

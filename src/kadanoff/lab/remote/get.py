@@ -44,7 +44,7 @@ def _check_list(repo: "Repo", path: str) -> None:
     """Refuse a forged list of a folder's files before `dvc get` writes where it leads."""
     remote = repo.cloud.get_remote_odb() if repo.config["core"].get("remote") else None
     try:
-        found = items(repo, [path], remote)
+        found = items(repo, [repo.fs.join(repo.root_dir, path)], remote)  # a bare path is one of this folder
     except (KadanoffError, OSError):
         raise
     except Exception as error:  # each storage library has its own
