@@ -14,10 +14,10 @@ from kadanoff.lab.doctor.finding import Finding, Repair, beside, count, listing
 def check(root: Path, stages: set[str]) -> Iterator[Finding]:
     """The store that MLFLOW_TRACKING_URI names, or the project's own. A store that is not there yet is well."""
     from kadanoff.lab.tracking import health
-    from kadanoff.lab.tracking.store import store_uri
+    from kadanoff.lab.tracking.store import sqlite_file, store_uri
 
     try:
-        path = health.sqlite_file(store_uri(root))
+        path = sqlite_file(store_uri(root))
         if path is not None:
             state = health.examine_file(path, root) if path.exists() else "empty"
             yield from _check_file(root, path, state)

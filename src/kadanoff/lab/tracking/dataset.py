@@ -44,7 +44,7 @@ class DvcSource(DatasetSource):
 
     @classmethod
     def _resolve(cls, raw_source: Any) -> "DvcSource":
-        raise NotImplementedError
+        raise NotImplementedError  # MLflow asks only after `_can_resolve` has said yes
 
     def to_dict(self) -> dict[str, Any]:
         """The source as MLflow stores it."""

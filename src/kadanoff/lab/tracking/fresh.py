@@ -3,11 +3,12 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-from sqlalchemy import event, make_url
+from sqlalchemy import event
 from sqlalchemy.pool import Pool
+
+from kadanoff.lab.tracking.store import sqlite_file
 
 
 @contextmanager
@@ -16,8 +17,8 @@ def quick_if_new(uri: str) -> Iterator[None]:
 
     A run takes half a dozen commits, and a busy disk some ten milliseconds for each: 100 runs took 20 s instead of 5.
     """
-    name = make_url(uri).database if uri.startswith("sqlite:") else None
-    if name is None or Path(name).exists():
+    file = sqlite_file(uri)
+    if file is None or file.exists():
         yield
         return
     event.listen(Pool, "checkout", _without_waiting)
@@ -27,9 +28,9 @@ def quick_if_new(uri: str) -> Iterator[None]:
     finally:
         event.remove(Pool, "checkout", _without_waiting)
         event.remove(Pool, "checkin", _with_waiting)
-        if Path(name).exists():  # else an error is on its way
-            with Path(name).open("rb") as file:
-                os.fsync(file.fileno())
+        if file.exists():  # else an error is on its way
+            with file.open("rb") as written:
+                os.fsync(written.fileno())
 
 
 def _without_waiting(connection: Any, *_: Any) -> None:

@@ -28,11 +28,6 @@ PLACES = (
 )
 
 
-def sqlite_file(uri: str) -> Path | None:
-    """File of a SQLite store; None for a server or another database."""
-    return Path(uri.removeprefix("sqlite:///").partition("?")[0]) if uri.startswith("sqlite:///") else None
-
-
 def examine_file(path: Path, root: Path) -> State:
     """State of the SQLite file that should be the store of the project `root`; nothing in it is changed.
 

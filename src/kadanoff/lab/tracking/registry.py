@@ -15,7 +15,7 @@ from kadanoff.lab.files import project_root
 from kadanoff.lab.records.dvclock import file_md5
 from kadanoff.lab.tracking.champions import MODEL
 from kadanoff.lab.tracking.models import local_weights
-from kadanoff.lab.tracking.store import Store, open_store, store_uri
+from kadanoff.lab.tracking.store import Store, open_store, sqlite_file, store_uri
 
 NAME = re.compile(r"models:/(?P<study>[^/@]+)(@(?P<alias>[\w-]+)|/(?P<version>\d+))")
 
@@ -47,8 +47,8 @@ def registered_weights(name: str) -> Iterator[Path]:
 
 
 def _existing_store(root: Path) -> Store:
-    uri = store_uri(root)
-    if uri.startswith("sqlite:") and not Path(uri.removeprefix("sqlite:///")).exists():
+    file = sqlite_file(store_uri(root))
+    if file is not None and not file.exists():
         raise KadanoffError(
             f"there is no MLflow store in {root}; run `kadanoff runs sync` in the project, or set MLFLOW_TRACKING_URI."
         )

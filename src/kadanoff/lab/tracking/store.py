@@ -142,6 +142,11 @@ def store_uri(root: Path) -> str:
     return f"sqlite:///{path}"
 
 
+def sqlite_file(uri: str) -> Path | None:
+    """File of a SQLite store; None for a server or another database."""
+    return Path(uri.removeprefix("sqlite:///").partition("?")[0]) if uri.startswith("sqlite:///") else None
+
+
 def artifact_root(root: Path) -> Path:
     """Folder for the artifacts of a store of files."""
     return root.resolve() / "mlartifacts"
