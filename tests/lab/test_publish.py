@@ -231,3 +231,13 @@ def test_a_publication_is_no_stage_of_its_own(root):
     moved.rename(moved.with_name("other"))
     with pytest.raises(KadanoffError, match="its folder must be reports/published/paper/coarsen/cnn"):
         read_record(root, moved.with_name("other"))
+
+
+def test_a_record_that_changes_while_it_is_copied_is_refused(root, monkeypatch):
+    def copy(source, target):
+        Path(target).write_bytes(Path(source).read_bytes() + b" ")
+
+    monkeypatch.setattr(shutil, "copyfile", copy)
+    with pytest.raises(KadanoffError, match="was changed while it was being published; repeat the command"):
+        publish(root, "paper")
+    assert not (root / "reports/published/paper").exists()
