@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 from kadanoff.errors import KadanoffError
 
 if TYPE_CHECKING:
+    from kadanoff.inverse.superresolve import superresolve
     from kadanoff.lab.store import Ensemble, open_dataset
     from kadanoff.models import load_model
     from kadanoff.montecarlo.campaign import simulate
 
 __version__ = "0.1.0"
-__all__ = ["Ensemble", "KadanoffError", "load_model", "open_dataset", "simulate"]
+__all__ = ["Ensemble", "KadanoffError", "load_model", "open_dataset", "simulate", "superresolve"]
 
 # torch, numba and zarr load only when one of these is used: `import kadanoff` stays light
 _HOME = {
@@ -19,6 +20,7 @@ _HOME = {
     "open_dataset": "kadanoff.lab.store",
     "load_model": "kadanoff.models",
     "simulate": "kadanoff.montecarlo.campaign",
+    "superresolve": "kadanoff.inverse.superresolve",
 }
 
 

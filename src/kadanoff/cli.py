@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from kadanoff.cli_stages import add_stages, stage_root
 from kadanoff.errors import KadanoffError
 
 # nothing here reaches for the network; read when the library loads
@@ -24,14 +25,8 @@ app.add_typer(runs, name="runs")
 Workers = Annotated[int | None, typer.Option(min=1, help="Threads; one a core unless given.")]
 
 
-def _stage() -> Path:
-    from kadanoff.lab.files import project_root
-
-    return project_root()
-
-
 def _project() -> Path:
-    root = _stage()
+    root = stage_root()
     if not (root / "dvc.yaml").exists():
         raise KadanoffError(f"there is no dvc.yaml in {root} or above it; run this in a folder of the project.")
     return root
@@ -44,31 +39,10 @@ def simulate(
     """Simulate a dataset into data/NAME.zarr."""
     from kadanoff.stages import simulate as stage
 
-    stage.simulate(_stage(), name, workers)
+    stage.simulate(stage_root(), name, workers)
 
 
-@app.command()
-def coarsen(variant: Annotated[str, typer.Argument(help="An entry of params.yaml: coarsen.variants.")]) -> None:
-    """Train a coarse-graining network into models/coarsen/VARIANT.safetensors."""
-    from kadanoff.stages import coarsen as stage
-
-    stage.coarsen(_stage(), variant)
-
-
-@app.command(name="coarsen_curve")
-def coarsen_curve() -> None:
-    """Train on more and more configurations: does the MLP fail, or starve?"""
-    from kadanoff.stages import coarsen_curve as stage
-
-    stage.coarsen_curve(_stage())
-
-
-@app.command(name="coarsen_compare")
-def coarsen_compare() -> None:
-    """Compare all coarse-graining networks with each other, with fixed rules and with the report."""
-    from kadanoff.stages import coarsen_compare as stage
-
-    stage.coarsen_compare(_stage())
+add_stages(app)
 
 
 @app.command()
@@ -78,14 +52,19 @@ def apply(
     ],
     source: Annotated[Path, typer.Argument(metavar="IN.zarr")],
     target: Annotated[Path, typer.Argument(metavar="OUT.zarr")],
-    batch: Annotated[int, typer.Option(min=1, help="Configurations in memory at a time.")] = 1024,
+    batch: Annotated[int, typer.Option(min=1, help="Configurations that a network takes at a time.")] = 1024,
+    temperature: Annotated[
+        float | None,
+        typer.Option(help="Of superres: the network trained at it, instead of at that of the configurations."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of superres: another seed draws other lattices.")] = 0,
 ) -> None:
     """Run a trained network over a dataset, streaming."""
-    from kadanoff.learning.apply import apply as run
+    from kadanoff.apply import apply as run
     from kadanoff.models import weights_file
 
     with weights_file(model) as weights:
-        run(weights, source, target, batch)
+        run(weights, source, target, batch, temperature, seed)
     typer.echo(f"wrote {target}")
 
 

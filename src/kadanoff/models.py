@@ -10,14 +10,19 @@ from numpy.typing import NDArray
 from torch import nn
 
 from kadanoff.errors import KadanoffError
+from kadanoff.inverse.superresolve import superresolve
 from kadanoff.learning import checkpoints
-from kadanoff.learning.apply import predict
+from kadanoff.learning.predict import predict
+from kadanoff.networks.superres import Superresolution
+from kadanoff.spins.exact import T_C
 
 SCHEME = "models:/"
 
 
 def load_model(model: Path | str) -> nn.Module:
-    """Trained network in evaluation mode, on the CPU; a coarsening one takes float32 [n, 1, y, x].
+    """Trained network in evaluation mode, on the CPU; it takes float32 [n, 1, y, x], of chains [n, 1, x].
+
+    One of `superres` holds a network for each temperature: `network.at(temperature)`.
 
     Parameters
     ----------
@@ -61,6 +66,8 @@ class Predictor:
     def predict(self, spins: NDArray, params: dict[str, Any] | None = None) -> NDArray[np.float32]:
         """Output for configurations int8 (n, y, x) of +1 and -1: float32 (n, y', x').
 
+        A super-resolution network draws fine lattices with the one of its networks that was trained nearest to T_c.
+
         Raises
         ------
         KadanoffError
@@ -73,6 +80,9 @@ class Predictor:
             )
         if not np.isin(spins, (-1, 1)).all():
             raise KadanoffError("the spins have values other than +1 and -1; give those of a dataset, or 2 * bits - 1.")
+        if isinstance(self._network, Superresolution):
+            nearest = min(self._network.temperatures, key=lambda temperature: abs(temperature - T_C))
+            return superresolve(self._network, spins, nearest, seed=0).astype(np.float32)
         return predict(self._network, spins)
 
 

@@ -117,7 +117,7 @@ def write_group(path: Path, ensemble: Ensemble) -> None:
 
 
 def write_fields(path: Path, shape: tuple[int, ...], temperatures: NDArray, origin: dict[str, Any]) -> zarr.Array:
-    """A new Zarr group with an empty float32 array `output` (temperature, sample, y, x), to be filled by slices."""
+    """A new Zarr group with an empty float32 array `output` (temperature, sample, [y,] x), to be filled by slices."""
     group = zarr.create_group(path, zarr_format=3, attributes={"provenance": origin})
     chunks, shards = _layout(shape)
     output = group.create_array(
@@ -128,7 +128,7 @@ def write_fields(path: Path, shape: tuple[int, ...], temperatures: NDArray, orig
         dtype="float32",
         fill_value=np.nan,
         compressors=BloscCodec(cname="zstd", shuffle="bitshuffle", typesize=4),
-        dimension_names=("temperature", "sample", "y", "x"),
+        dimension_names=("temperature", "sample", *("y", "x")[4 - len(shape) :]),
     )
     _write_array(group, "temperature", temperatures, ("temperature",))
     _consolidate(path)

@@ -1,13 +1,13 @@
 """Every network by its name in `params.yaml`. A new one is an entry below: a function that builds it."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from torch import nn
 
 from kadanoff.errors import KadanoffError
-from kadanoff.networks import coarsen
+from kadanoff.networks import coarsen, superres
 
 _NETWORKS: dict[str, Callable[..., nn.Module]] = {}
 
@@ -69,3 +69,17 @@ def mlp(block: int, size: int) -> nn.Module:
 def exact(block: int, size: int) -> nn.Module:
     """One linear map of a block, for lattices of any size; trained at `size`."""
     return _fitted(coarsen.Exact(block), size)
+
+
+@register
+def pixels(rule: str, block: int, dimension: int, temperatures: Sequence[float], width: int, layers: int) -> nn.Module:
+    """The super-resolution network of Efthymiou, Beach and Melko, one a temperature."""
+    networks = [superres.Pixels(block, dimension, width, layers) for _ in temperatures]
+    return superres.Superresolution(rule, block, dimension, temperatures, networks)
+
+
+@register
+def blocks(rule: str, block: int, dimension: int, temperatures: Sequence[float], width: int) -> nn.Module:
+    """Whole blocks that obey the rule, one network a temperature."""
+    networks = [superres.Blocks(rule, block, dimension, width) for _ in temperatures]
+    return superres.Superresolution(rule, block, dimension, temperatures, networks)

@@ -11,11 +11,11 @@ from kadanoff.lab.files import working_folder
 from kadanoff.lab.params import Name, Section, TrainingParams, section, validated
 from kadanoff.lab.records import Recorder, recorded
 from kadanoff.lab.store import open_dataset
-from kadanoff.learning.apply import predict
 from kadanoff.learning.checkpoints import Recipe, save_model
 from kadanoff.learning.coarse import errors
 from kadanoff.learning.data import CoarseTask, coarse_task
 from kadanoff.learning.fit import Fit, fit
+from kadanoff.learning.predict import predict
 from kadanoff.learning.randomness import derived_seed, seeded
 from kadanoff.learning.training import Epoch, Settings
 from kadanoff.networks.registry import build

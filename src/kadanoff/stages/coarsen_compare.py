@@ -11,10 +11,10 @@ from kadanoff.errors import KadanoffError
 from kadanoff.lab.params import Name, Section, TrainingParams, entry, section
 from kadanoff.lab.records import Recorder, recorded
 from kadanoff.lab.store import Ensemble, open_dataset
-from kadanoff.learning.apply import predict
 from kadanoff.learning.checkpoints import load_model, read_recipe
 from kadanoff.learning.coarse import Coarsener, at_criticality, errors
 from kadanoff.learning.data import coarse_task
+from kadanoff.learning.predict import predict
 from kadanoff.spins.blocking import RULES
 from kadanoff.spins.exact import T_C
 from kadanoff.stages.coarsen import read_variant

@@ -13,10 +13,10 @@ from kadanoff.lab.parallel import in_processes
 from kadanoff.lab.params import Name, Section, TrainingParams, entry
 from kadanoff.lab.records import recorded
 from kadanoff.lab.store import open_dataset
-from kadanoff.learning.apply import predict
 from kadanoff.learning.data import CoarseTask, coarse_task
 from kadanoff.learning.fit import fit
 from kadanoff.learning.metrics import site_errors
+from kadanoff.learning.predict import predict
 from kadanoff.learning.randomness import derived_seed, seeded
 from kadanoff.learning.training import Settings
 from kadanoff.networks.registry import build

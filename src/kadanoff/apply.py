@@ -1,0 +1,81 @@
+"""A trained network over a whole dataset, one batch in memory at a time."""
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from torch import nn
+
+from kadanoff.errors import KadanoffError
+from kadanoff.inverse.superresolve import superresolve
+from kadanoff.lab.files import disk_errors, replace_folder
+from kadanoff.lab.progress import progress
+from kadanoff.lab.store import Ensemble, configurations, open_dataset, write_fields
+from kadanoff.learning.checkpoints import load_model
+from kadanoff.learning.predict import predict
+from kadanoff.networks.superres import Superresolution
+
+Run = Callable[[NDArray, int, int], NDArray]
+"""(configurations, index of their temperature, number of the first of them) -> output."""
+
+
+def apply(
+    model: Path, source: Path, target: Path, batch: int = 1024, temperature: float | None = None, seed: int = 0
+) -> None:
+    """Write the network's output for every configuration of `source` as array `output` of a new Zarr group.
+
+    `output` is float32 (temperature, sample, y, x), of chains (temperature, sample, x); attributes name the model and
+    the source. A super-resolution network draws one fine lattice, +1 and -1, for every configuration, under `seed`; of
+    its networks it takes the one trained at `temperature`, by default at that of the configurations.
+
+    Raises
+    ------
+    KadanoffError
+        If the target exists, a file is missing or damaged, or the lattices do not fit the network.
+    """
+    if target.exists():
+        raise KadanoffError(f"{target} exists; nothing is overwritten. Give another name, or remove it first.")
+    network = load_model(model)
+    ensemble = open_dataset(source)
+    run = _run(network, ensemble, model, batch, temperature, seed)
+    origin: dict[str, Any] = {"model": model.name, "source": source.name, "source_provenance": ensemble.provenance}
+    if isinstance(network, Superresolution):
+        origin |= {"network_temperature": temperature, "seed": seed}
+    with disk_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        with disk_errors(target):
+            _stream(run, ensemble, scratch / target.name, origin)
+            replace_folder(scratch / target.name, target)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _run(network: nn.Module, ensemble: Ensemble, model: Path, batch: int, temperature: float | None, seed: int) -> Run:
+    """What the network does to configurations of the ensemble; refuses now what it would refuse later."""
+    if isinstance(network, Superresolution):
+        network.check(ensemble.spins.shape[1:])
+        wanted = ensemble.temperatures if temperature is None else np.full(len(ensemble.temperatures), temperature)
+        for value in wanted:
+            network.at(value)
+        return lambda spins, index, first: superresolve(network, spins, wanted[index], seed=seed, first=first)
+    if ensemble.spins.ndim != 4:
+        raise KadanoffError(f"the dataset holds chains; {model} takes square lattices.")
+    return lambda spins, _, __: predict(network, spins, batch)
+
+
+def _stream(run: Run, ensemble: Ensemble, path: Path, origin: dict[str, Any]) -> None:
+    temperatures, samples = ensemble.spins.shape[:2]
+    shape = run(ensemble.read(0, slice(0, 1)), 0, 0).shape[1:]
+    output: zarr.Array = write_fields(path, (temperatures, samples, *shape), ensemble.temperatures, origin)
+    with progress("apply", temperatures * samples) as advance:
+        # a shard is written whole: a part would read and write it again
+        for temperature, window, spins in configurations(ensemble, (output.shards or output.chunks)[1]):
+            output[temperature, window] = run(spins, temperature, window.start)
+            advance(len(spins))

@@ -1,0 +1,140 @@
+"""Compiled loops over blocks: counting what is seen, drawing states from tables, averaging conditional probabilities.
+
+Lattices are int8 (chain, y, x); a chain of spins has y = 1. The random number of a block depends on the key, on the
+number of its lattice, on the draw and on its place, never on how the lattices are cut into calls.
+"""
+
+import numpy as np
+from numba import njit
+
+from kadanoff.montecarlo.rng import philox
+from kadanoff.spins.compiled import compiled
+
+LANES = 4  # 32-bit numbers in a Philox block
+LOW = np.uint64(0xFFFFFFFF)
+LARGEST = np.uint64(0xFFFFFFFE)  # below the last threshold, 2^32 - 1, so that a state is always found
+
+
+@njit(inline="always")
+def _wrapped(place, side):
+    if place < 0:
+        return place + side
+    return place - side if place >= side else place
+
+
+@njit(inline="always")
+def _row(coarse, fine, coarse_places, fine_places, y, x, height, width):
+    """Row of the table: the spins that block (y, x) sees, as bits."""
+    row = 0
+    for j in range(coarse_places.shape[0]):
+        up = coarse[
+            _wrapped(y + coarse_places[j, 0], coarse.shape[0]), _wrapped(x + coarse_places[j, 1], coarse.shape[1])
+        ]
+        row |= (up > 0) << j
+    seen = coarse_places.shape[0]
+    for j in range(fine_places.shape[0]):
+        top = _wrapped(y * height + fine_places[j, 0], fine.shape[0])
+        left = _wrapped(x * width + fine_places[j, 1], fine.shape[1])
+        row |= (fine[top, left] > 0) << (seen + j)
+    return row
+
+
+@compiled
+def count(coarse, fine, coarse_places, fine_places, shape, counts):
+    """Add, for every block, one to counts[row, state]."""
+    height, width = shape
+    for chain in range(coarse.shape[0]):
+        spins = fine[chain]
+        for y in range(coarse.shape[1]):
+            for x in range(coarse.shape[2]):
+                row = _row(coarse[chain], spins, coarse_places, fine_places, y, x, height, width)
+                state = 0
+                for site in range(height * width):
+                    state |= (spins[y * height + site // width, x * width + site % width] > 0) << site
+                counts[row, state] += 1
+
+
+@njit(inline="always")
+def _find(thresholds, random):
+    """First state whose threshold exceeds `random`."""
+    first, last = 0, thresholds.shape[0] - 1
+    while first < last:
+        middle = (first + last) >> 1
+        if random < thresholds[middle]:
+            last = middle
+        else:
+            first = middle + 1
+    return first
+
+
+@compiled
+def draw(coarse, fine, sublattice, places, shape, thresholds, states, stream):
+    """Draw the blocks of one sublattice, in place.
+
+    `sublattice` is (first y, step, first x, step), `places` (coarse places, fine places), `thresholds` uint32
+    (row, state), and `stream` (key, draw, number of the first chain).
+    """
+    (first_y, step_y, first_x, step_x), (height, width) = sublattice, shape
+    coarse_places, fine_places = places
+    key, number, first_chain = stream
+    words = (coarse.shape[2] + LANES - 1) // LANES
+    for chain in range(coarse.shape[0]):
+        spins, given = fine[chain], coarse[chain]
+        for y in range(first_y, coarse.shape[1], step_y):
+            lane = 0
+            low, high = np.uint64(0), np.uint64(0)
+            for x in range(first_x, coarse.shape[2], step_x):
+                if lane == 0:
+                    word = np.uint64(y * words + x // (LANES * step_x))
+                    column = np.uint64(first_x)  # sublattices that share their rows have numbers of their own
+                    low, high = philox(key, word, np.uint64(number), column, np.uint64(first_chain + chain))
+                random = min((low if lane < 2 else high) >> np.uint64(32 * (lane & 1)) & LOW, LARGEST)
+                lane = (lane + 1) & 3
+                row = _row(given, spins, coarse_places, fine_places, y, x, height, width)
+                state = states[_find(thresholds[row], random)]
+                for site in range(height * width):
+                    spins[y * height + site // width, x * width + site % width] = state[site]
+
+
+@compiled
+def average(coarse, fine, places, shape, probabilities, total):
+    """Add, for every block, its conditional probabilities (row, state) to total[chain, y, x, state]."""
+    coarse_places, fine_places = places
+    for chain in range(coarse.shape[0]):
+        for y in range(coarse.shape[1]):
+            for x in range(coarse.shape[2]):
+                row = _row(coarse[chain], fine[chain], coarse_places, fine_places, y, x, shape[0], shape[1])
+                total[chain, y, x] += probabilities[row]
+
+
+@compiled
+def toss(thresholds, spins, key, first_chain):
+    """Independent spins: spins[chain, site] is +1 where its random number is below thresholds[chain, site]."""
+    for chain in range(spins.shape[0]):
+        low, high = np.uint64(0), np.uint64(0)
+        for site in range(spins.shape[1]):
+            lane = site % LANES
+            if lane == 0:
+                place = np.uint64(site // LANES)
+                low, high = philox(key, place, np.uint64(0), np.uint64(0), np.uint64(first_chain + chain))
+            random = (low if lane < 2 else high) >> np.uint64(32 * (lane & 1)) & LOW
+            spins[chain, site] = np.int8(1) if random < thresholds[chain, site] else np.int8(-1)
+
+
+@compiled
+def correlation(spins, distance):
+    """s_0 s_r at r = `distance` along both axes, averaged over the sites of each torus int8 (n, y, x): (n,)."""
+    found = np.empty(spins.shape[0])
+    height, width = spins.shape[1:]
+    for index in range(spins.shape[0]):
+        total = np.int64(0)
+        for y in range(height):
+            row, below = spins[index, y], spins[index, (y + distance) % height]
+            for x in range(width):
+                total += np.int64(row[x] * below[x])
+            for x in range(width - distance):
+                total += np.int64(row[x] * row[x + distance])
+            for x in range(width - distance, width):
+                total += np.int64(row[x] * row[x + distance - width])
+        found[index] = total / (2 * height * width)
+    return found

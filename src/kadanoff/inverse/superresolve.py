@@ -1,0 +1,185 @@
+"""Fine lattices drawn from coarse ones: by a trained network, or block by block from tables."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from kadanoff.inverse import kernels
+from kadanoff.inverse.tables import FULL, Table
+from kadanoff.montecarlo.rng import stream_key
+from kadanoff.networks.superres import Blocks, Superresolution
+from kadanoff.spins.surroundings import Part, block_shape, rows, states
+
+Spins = NDArray[np.int8]
+Stream = tuple[np.uint64, int]
+"""Key of the random bits, and the number of the first lattice."""
+BATCH = 1 << 22
+"""Fine sites that a convolutional network takes at a time, to bound its memory."""
+
+
+def superresolve(
+    model: Superresolution, spins: Spins, temperature: float, *, seed: int, first: int = 0, rule: str | None = None
+) -> Spins:
+    """Draw one fine lattice for every coarse one.
+
+    Parameters
+    ----------
+    model
+        Of `kadanoff.load_model`.
+    spins
+        Coarse lattices: int8 (n, y, x), or (n, x) for chains, with even sides.
+    temperature
+        Of the fine lattices that the network to be used was trained on, in units of |J|/k_B.
+    seed, first
+        The result depends on the seed and on the number of each lattice, first, first + 1, ..., not on how the
+        lattices are cut into calls.
+    rule
+        The rule that made the coarse lattices, to be checked against the network's.
+
+    Returns
+    -------
+    NDArray
+        int8 (n, block y, block x), or (n, block x).
+
+    Raises
+    ------
+    KadanoffError
+        If the dimension, the rule, a side or the temperature is not what the networks were trained for.
+    """
+    spins = np.ascontiguousarray(spins, np.int8)
+    model.check(spins.shape, rule)
+    network = model.at(temperature)
+    stream = stream_key(seed, "superresolve", float(temperature), *spins.shape[1:]), first
+    if isinstance(network, Blocks):
+        return draw_blocks(spins, tables(network), model.block, stream)
+    return toss(probabilities(network, spins), stream)
+
+
+def probabilities(network: nn.Module, spins: Spins) -> NDArray[np.float32]:
+    """P(+1) of every fine spin, by a `Pixels` network: float32 (n, block y, block x), or (n, block x)."""
+    step = max(1, BATCH // (4 * spins[0].size))
+    with torch.inference_mode():
+        found = [
+            network(torch.from_numpy(spins[start : start + step]).float().unsqueeze(1)).squeeze(1)
+            for start in range(0, len(spins), step)
+        ]
+    return torch.cat(found).numpy()
+
+
+def toss(chances: NDArray, stream: Stream) -> Spins:
+    """Independent spins (n, ...) that are +1 with the given probabilities."""
+    # in units of 2^-32, and not FULL, so that a probability of 1 is always met
+    flat = np.floor(chances.reshape(len(chances), -1).astype(np.float64) * (FULL + 1)).astype(np.uint64)
+    spins = np.empty(flat.shape, np.int8)
+    kernels.toss(flat, spins, *stream)
+    return spins.reshape(chances.shape)
+
+
+def tables(network: Blocks, sharpness: float = 1.0) -> list[Table]:
+    """The network's distributions over all that its parts can see; `sharpness` multiplies their log-probabilities.
+
+    A sharpness above 1 is a lower temperature: with the exact conditional of a block it multiplies the coupling K.
+    """
+    found = []
+    with torch.inference_mode():
+        for part, conditional in zip(network.scheme, network.parts, strict=True):
+            logits = conditional(torch.from_numpy(rows(part.inputs)).float()).double().numpy()
+            weights = np.exp(sharpness * (logits - logits.max(axis=1, keepdims=True)))
+            probabilities = weights / weights.sum(axis=1, keepdims=True)
+            if network.odd:  # those of own spin -1 from those of +1: rounding would spoil the symmetry
+                own = rows(part.inputs)[:, :1]
+                probabilities = np.where(own > 0, probabilities, probabilities[::-1, ::-1])
+            found.append(Table(part, probabilities))
+    return found
+
+
+def draw_blocks(spins: Spins, scheme: Sequence[Table], block: int, stream: Stream, fine: Spins | None = None) -> Spins:
+    """Draw all blocks, part by part: int8 (n, y, x) -> (n, block y, block x); chains alike.
+
+    With `fine`, parts that are not in the scheme have its blocks.
+    """
+    lattice = _Blocks(spins, block, fine)
+    for number, table in enumerate(scheme):
+        lattice.draw(table.part, table.thresholds, stream, number)
+    return lattice.result()
+
+
+def random_blocks(spins: Spins, rule_states: NDArray[np.bool_], block: int, stream: Stream) -> Spins:
+    """Blocks drawn evenly from the states that the rule allows, (2, states) for coarse spins -1 and +1."""
+    dimension = spins.ndim - 1
+    every = tuple((y, x) for y in range(dimension) for x in range(2))
+    part = Part(every, ((0, 0),), ())
+    return draw_blocks(spins, [Table(part, rule_states.astype(np.float64))], block, stream)
+
+
+def sweep_blocks(spins: Spins, fine: Spins, conditional: Table, stream: Stream, sweeps: int, done: int = 0) -> Spins:
+    """Block-Gibbs sweeps at fixed coarse spins: both colours of the checkerboard, each given the other.
+
+    `conditional` is the table of the last part: P(state | coarse spin, touching spins). Sweeps count from `done`.
+    """
+    lattice = _Blocks(spins, fine.shape[-1] // spins.shape[-1], fine)
+    for sweep in range(done, done + sweeps):
+        for colour in range(2):
+            part = conditional.part._replace(sublattices=_colour(colour, spins.ndim - 1))
+            lattice.draw(part, conditional.thresholds, stream, 1000 + 2 * sweep + colour)
+    return lattice.result()
+
+
+def block_probabilities(spins: Spins, fine: Spins, conditional: Table) -> NDArray[np.float64]:
+    """P(state | coarse spin, touching spins) of every block: (n, y, x, states); a chain has y = 1."""
+    lattice = _Blocks(spins, fine.shape[-1] // spins.shape[-1], fine)
+    total = np.zeros((*lattice.coarse.shape, conditional.probabilities.shape[1]))
+    kernels.average(
+        lattice.coarse, lattice.fine, _places(conditional.part), lattice.shape, conditional.probabilities, total
+    )
+    return total
+
+
+def count(spins: Spins, fine: Spins, part: Part) -> NDArray[np.int64]:
+    """How often each state was seen in each surrounding, over all blocks: (2^inputs, 2^sites)."""
+    lattice = _Blocks(spins, fine.shape[-1] // spins.shape[-1], fine)
+    height, width = lattice.shape
+    counts = np.zeros((2**part.inputs, 2 ** (height * width)), np.int64)
+    kernels.count(lattice.coarse, lattice.fine, *_places(part), lattice.shape, counts)
+    return counts
+
+
+class _Blocks:
+    """Coarse and fine lattices as the kernels take them: int8 (n, y, x), chains with y = 1."""
+
+    def __init__(self, spins: Spins, block: int, fine: Spins | None = None) -> None:
+        self.dimension = spins.ndim - 1
+        self.shape = block_shape(block, self.dimension)
+        self.states = states(block, self.dimension)
+        self.coarse = np.ascontiguousarray(spins.reshape(len(spins), -1, spins.shape[-1]))
+        height, width = self.coarse.shape[1] * self.shape[0], self.coarse.shape[2] * self.shape[1]
+        self.fine = np.zeros((len(spins), height, width), np.int8)
+        if fine is not None:
+            self.fine[:] = fine.reshape(self.fine.shape)
+
+    def draw(self, part: Part, thresholds: NDArray[np.uint32], stream: Stream, number: int) -> None:
+        """Draw the blocks of a part in place; `number` tells draws from the same stream apart."""
+        key, first = stream
+        step_y = 2 if self.dimension == 2 else 1
+        for y, x in part.sublattices:
+            kernels.draw(
+                self.coarse, self.fine, (y, step_y, x, 2), _places(part), self.shape, thresholds, self.states,
+                (key, number, first),
+            )  # fmt: skip
+
+    def result(self) -> Spins:
+        """The fine lattices in the shape of the coarse ones."""
+        return self.fine if self.dimension == 2 else self.fine[:, 0]
+
+
+def _colour(colour: int, dimension: int) -> tuple[tuple[int, int], ...]:
+    if dimension == 1:
+        return ((0, colour),)
+    return ((0, colour), (1, 1 - colour))
+
+
+def _places(part: Part) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    return tuple(np.array(places, np.int64).reshape(-1, 2) for places in (part.coarse, part.fine))  # type: ignore[return-value]

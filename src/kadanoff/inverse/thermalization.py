@@ -1,0 +1,191 @@
+"""How soon chains at T_c forget how they started: from random spins, all spins up, or super-resolved lattices.
+
+The use that the paper hopes for in its conclusion, shorter equilibration times, as a measurement. A chain counts as
+thermalized from the first measured sweep on from which, at this and all later measured sweeps, the energy, <m^2> and
+G(L/4) lie within 3 standard errors of equilibrium: those of the chains and of the equilibrium values, combined.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from time import thread_time
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kadanoff.errors import KadanoffError
+from kadanoff.inverse.chains import Doubling, measure
+from kadanoff.inverse.superresolve import Spins
+from kadanoff.lab.params import Dataset
+from kadanoff.montecarlo.rng import stream_key
+from kadanoff.montecarlo.samplers import GROUP, SAMPLERS, first_configurations
+from kadanoff.spins.boundary import Lattice
+from kadanoff.spins.exact import T_C, kaufman
+from kadanoff.spins.statistics import Estimate, mean_estimate
+
+OBSERVABLES = ("energy", "squared_magnetization", "quarter_correlation")
+SIGMAS = 3.0  # within as many standard errors of equilibrium
+DISAGREE = 4.0  # the reference must agree with the exact energy, and its two halves with each other, within as many
+SPACING = 4  # sweeps between measurements of the reference
+
+Prepare = Callable[[int, int], Spins]
+"""(number of the first chain, chains) -> lattices before the first sweep, int8 (chain, L, L)."""
+
+
+@dataclass(frozen=True)
+class Relaxation:
+    """What chains showed at the sweep counts `counts`.
+
+    `values` is float64 (observable, count, chain), in the order of `OBSERVABLES`; `seconds` (count,) is the CPU time
+    that one lattice took until then, its start included and its measurement left out.
+    """
+
+    counts: tuple[int, ...]
+    values: NDArray[np.float64]
+    seconds: NDArray[np.float64]
+
+    def at(self, observable: int, index: int) -> Estimate:
+        """Mean over the chains of one observable at counts[index]."""
+        return mean_estimate(self.values[observable, index][:, None])
+
+
+@dataclass(frozen=True)
+class Equilibrium:
+    """Equilibrium values in the order of `OBSERVABLES`: the energy is exact, with an error of 0.
+
+    `measured_energy` is that of the reference chains, and `spread` the standard deviation of single lattices.
+    """
+
+    values: tuple[Estimate, ...]
+    measured_energy: Estimate
+    spread: tuple[float, ...]
+
+    def band(self, observable: int, chains: int) -> float:
+        """Half width of the criterion for `chains` lattices that are in equilibrium."""
+        return SIGMAS * float(np.hypot(self.spread[observable] / np.sqrt(chains), self.values[observable].error))
+
+
+def geometric_counts(sweeps: int) -> tuple[int, ...]:
+    """Sweep counts 0, 1, 2, 4, ... and `sweeps` itself.
+
+    >>> geometric_counts(10)
+    (0, 1, 2, 4, 8, 10)
+    """
+    return (0, *(1 << power for power in range(sweeps.bit_length()) if 1 << power < sweeps), sweeps)
+
+
+def uniform(size: int, start: str, seed: int, name: str) -> Prepare:
+    """Lattices of random spins (`hot`), drawn under `seed` and `name`, or of spins up (`cold`)."""
+    dataset = Dataset.model_validate({"size": size, "temperatures": [T_C], "samples": 1, "start": start, "seed": seed})
+    return lambda first, count: first_configurations(dataset, name, T_C, first, count)
+
+
+def superresolved(seeds: Spins, size: int, double: Doubling) -> Prepare:
+    """The lattices `seeds` (chain, 16, 16), doubled until their side is `size`."""
+
+    def prepare(first: int, count: int) -> Spins:
+        spins, level = seeds[first : first + count], 0
+        while spins.shape[-1] < size:
+            level += 1
+            spins = double(spins, level, first)
+        return np.ascontiguousarray(spins)
+
+    return prepare
+
+
+def relax(
+    prepare: Prepare,
+    sampler: str,
+    size: int,
+    chains: int,
+    counts: Sequence[int],
+    key: np.uint64,
+    *,
+    spent: float = 0.0,
+    workers: int | None = None,
+) -> Relaxation:
+    """Advance chains at T_c from their start, and measure them after each number of sweeps in `counts`, ascending.
+
+    Parameters
+    ----------
+    prepare
+        Makes the lattices before the first sweep.
+    sampler
+        A name in `SAMPLERS`.
+    size, chains, counts
+        Side of the lattices, how many, and after how many sweeps to measure: one call of the sampler leads from each
+        count to the next.
+    key
+        Of the sampler's random bits, from `rng.stream_key`.
+    spent
+        CPU seconds a lattice before `prepare` is called.
+    workers
+        Threads, None for one a core. The values do not depend on it. A thread counts its own CPU seconds, after
+        calls that compile.
+    """
+    lattice, advance = Lattice.of(size), SAMPLERS[sampler]
+
+    def follow(first: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        began, done = thread_time(), 0
+        spins = prepare(first, min(GROUP, chains - first))
+        total = thread_time() - began
+        seconds, found = [], []
+        for count in counts:
+            began = thread_time()
+            if count > done:
+                advance(spins, lattice, T_C, 0.0, key, first, done, count - done)
+            total, done = total + thread_time() - began, count
+            seconds.append(total)
+            found.append(measure(spins))
+        return np.array(found), np.array(seconds)
+
+    advance(prepare(0, 1), lattice, T_C, 0.0, key, 0, 0, 1)
+    with ThreadPoolExecutor(workers) as pool:
+        parts = list(pool.map(follow, range(0, chains, GROUP)))
+    energy, magnetization, _, quarter = np.concatenate([found for found, _ in parts], axis=2).transpose(1, 0, 2)
+    seconds = spent + np.sum([total for _, total in parts], axis=0) / chains
+    return Relaxation(tuple(counts), np.stack([energy, magnetization**2, quarter]), seconds)
+
+
+def equilibrium(size: int, chains: int, sweeps: int, seed: int, workers: int | None = None) -> Equilibrium:
+    """Equilibrium at T_c: the energy from Kaufman's solution, the rest from 2 x `chains` Swendsen-Wang chains.
+
+    Half of them start from random spins, half from all up; each is averaged over sweeps `sweeps` to 2 `sweeps`, so
+    that errors are over independent chains.
+
+    Raises
+    ------
+    KadanoffError
+        If the two halves disagree, or the energy is not Kaufman's, by more than 4 standard errors.
+    """
+    counts = range(sweeps, 2 * sweeps + 1, min(SPACING, sweeps))
+
+    def half(start: str) -> NDArray[np.float64]:
+        prepare, key = uniform(size, start, seed, "reference"), stream_key(seed, "reference", start, size)
+        return relax(prepare, "swendsen_wang", size, chains, counts, key, workers=workers).values
+
+    halves = half("hot"), half("cold")
+    hot, cold, both = (
+        [mean_estimate(chain_means[:, None]) for chain_means in values.mean(1)]
+        for values in (*halves, np.concatenate(halves, axis=2))
+    )
+    exact = kaufman(size, size, T_C).energy
+    worst = max(abs(both[0].sigmas(exact)), *(abs(a.sigmas(b)) for a, b in zip(hot, cold, strict=True)))
+    if worst > DISAGREE:
+        raise KadanoffError(
+            f"the reference at L = {size} is not in equilibrium after {sweeps} Swendsen-Wang sweeps: energy {both[0]}, "
+            f"exactly {exact:.6f}; its chains from random spins and from all up differ by up to {worst:.1f} standard "
+            "errors. Raise thermalize.cluster_sweeps."
+        )
+    spread = np.concatenate(halves, axis=2).std(2, ddof=1).mean(1)
+    return Equilibrium((Estimate(exact, 0.0), *both[1:]), both[0], tuple(map(float, spread)))
+
+
+def thermalized(relaxation: Relaxation, values: Sequence[Estimate]) -> int | None:
+    """Index of the first count from which on all observables stay in equilibrium; None if they are not at the last."""
+    outside = [
+        any(abs(relaxation.at(number, index).sigmas(value)) > SIGMAS for number, value in enumerate(values))
+        for index in range(len(relaxation.counts))
+    ]
+    first = max((index + 1 for index, out in enumerate(outside) if out), default=0)
+    return first if first < len(outside) else None

@@ -1,0 +1,112 @@
+"""How the networks that undo a block rule are trained: from pairs of a coarse lattice and the fine one it came from."""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy
+
+from kadanoff.inverse.superresolve import count
+from kadanoff.learning.fit import Fit, fit
+from kadanoff.learning.training import Pair, Settings
+from kadanoff.networks.superres import Blocks
+from kadanoff.spins.blocking import RULES
+from kadanoff.spins.surroundings import Part, rows
+
+Spins = NDArray[np.int8]
+Folder = Path | None
+VALIDATION = 0.1  # share of the training configurations, the last ones
+
+
+def coarsened(fine: Spins, rule: str, block: int) -> Spins:
+    """What the rule makes of fine lattices (n, y, x) or (n, x)."""
+    return RULES[rule](fine, block, fine.ndim - 1)
+
+
+def split(fine: Spins) -> tuple[Spins, Spins]:
+    """Training and validation configurations; at least one of each."""
+    held = max(1, int(len(fine) * VALIDATION))
+    return fine[:-held], fine[-held:]
+
+
+def train_pixels(
+    network: nn.Module, fine: Spins, rule: str, block: int, settings: Settings, energy_weight: float, folder: Folder
+) -> Fit:
+    """Train a `Pixels` network in place on fine configurations; returns its history."""
+    train, validation = (_pair(part, rule, block) for part in split(fine))
+    loss = partial(pixel_loss, energy_weight=energy_weight)
+    return fit(network, train, validation, settings, loss=loss, checkpoint=folder)
+
+
+def _pair(fine: Spins, rule: str, block: int) -> Pair:
+    coarse = coarsened(fine, rule, block)
+    return torch.from_numpy(coarse).unsqueeze(1), torch.from_numpy(fine).unsqueeze(1)
+
+
+def pixel_loss(probability: Tensor, spins: Tensor, energy_weight: float) -> Tensor:
+    """Cross-entropy a site (paper eq. 4), and `energy_weight` times the squared error of the energy a site."""
+    loss = binary_cross_entropy(probability, (spins + 1) / 2)
+    if not energy_weight:
+        return loss
+    difference = torus_energy(2 * probability - 1) - torus_energy(spins)
+    return loss + energy_weight * (difference**2).mean()
+
+
+def torus_energy(spins: Tensor) -> Tensor:
+    """Energy a site of (real) spins (B, 1, ...) on the periodic lattice: (B,)."""
+    axes = tuple(range(2, spins.ndim))
+    bonds = sum(spins * spins.roll(1, axis) for axis in axes)
+    return -torch.as_tensor(bonds).mean(dim=(1, *axes))
+
+
+def train_blocks(network: Blocks, fine: Spins, rule: str, block: int, settings: Settings, folder: Folder) -> list[Fit]:
+    """Train every part of a `Blocks` network in place, by maximum likelihood; returns their histories.
+
+    What a part can see has few values, so that the counts of (seen, state) are all that the data say about it: the
+    loss over all configurations costs no more than one over the distinct surroundings.
+    """
+    return [
+        _train_part(network, number, split(fine), rule, block, settings, _subfolder(folder, number))
+        for number in range(len(network.scheme))
+    ]
+
+
+def _train_part(
+    network: Blocks, number: int, sets: tuple[Spins, Spins], rule: str, block: int, settings: Settings, folder: Folder
+) -> Fit:
+    train, validation = (_counted(fine, network.scheme[number], rule, block, network.odd) for fine in sets)
+    return fit(network.parts[number], train, validation, settings, loss=likelihood_loss, checkpoint=folder)
+
+
+def _counted(fine: Spins, part: Part, rule: str, block: int, odd: bool) -> Pair:
+    """Surroundings that occur (n, inputs), and how often each state did (n, states), scaled to 1 a surrounding."""
+    counts = sum(count(coarsened(moved, rule, block), moved, part) for moved in translated(fine, block))
+    counts = np.asarray(counts)
+    if odd:  # the flip of all spins reverses the order of both rows and states: all that is known, seen from +1
+        counts = (counts + counts[::-1, ::-1]) * (np.arange(len(counts)) & 1)[:, None]
+    seen = counts.sum(1) > 0
+    weights = counts[seen] * (seen.sum() / counts.sum())
+    return torch.from_numpy(rows(part.inputs)[seen]), torch.from_numpy(weights.astype(np.float32))
+
+
+def translated(fine: Spins, block: int) -> list[Spins]:
+    """The same configurations with every origin of the blocks: the torus looks the same from each of its sites."""
+    axes = tuple(range(1, fine.ndim))
+    shifts = np.ndindex(*(block,) * len(axes))
+    return [np.roll(fine, shift, axes) for shift in shifts]
+
+
+def likelihood_loss(log_probability: Tensor, weights: Tensor) -> Tensor:
+    """-sum of weights log P a surrounding; states that are forbidden never occur."""
+    return -(weights * log_probability.masked_fill(weights == 0, 0.0)).sum(1).mean()
+
+
+def _subfolder(folder: Folder, number: int) -> Folder:
+    if folder is None:
+        return None
+    inner = folder / f"part-{number}"
+    inner.mkdir(exist_ok=True)
+    return inner

@@ -1,0 +1,169 @@
+"""Networks that undo a block rule: coarse spins float32 (B, 1, y, x), or (B, 1, x), to probabilities of fine ones.
+
+`Pixels` is that of Efthymiou, Beach and Melko, arXiv:1810.02372 (the paper, section II A): every fine spin on its own.
+`Blocks` is ours: whole blocks, over exactly the states that the rule allows, so that the rule cannot be broken.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from kadanoff.errors import KadanoffError
+from kadanoff.spins.surroundings import coarse_spins, is_odd, parts
+
+
+class Pixels(nn.Module):
+    """Upsampling, periodic convolutions with ReLU, a sigmoid: the probability that each fine spin is +1.
+
+    (B, 1, y, x) -> (B, 1, block y, block x), or (B, 1, x) -> (B, 1, block x). The paper gives no sizes of its layers.
+    """
+
+    def __init__(self, block: int, dimension: int, width: int, layers: int) -> None:
+        super().__init__()
+        self.scale = block
+        convolution = nn.Conv2d if dimension == 2 else nn.Conv1d
+        widths = [1, *(width,) * (layers - 1), 1]
+        stack: list[nn.Module] = []
+        for fan_in, fan_out in pairwise(widths):
+            # an even kernel would have no centre; 2 block - 1 reaches the next block from every site
+            stack += [convolution(fan_in, fan_out, 2 * block - 1, padding="same", padding_mode="circular"), nn.ReLU()]
+        self.layers = nn.Sequential(*stack[:-1], nn.Sigmoid())
+
+    def forward(self, spins: Tensor) -> Tensor:
+        """Probabilities of +1 on the fine lattice."""
+        return self.layers(nn.functional.interpolate(spins, scale_factor=self.scale, mode="nearest"))
+
+
+class Conditional(nn.Module):
+    """log P(state of a block | spins that it sees): (n, inputs) of +1 and -1 -> (n, states), -inf where forbidden.
+
+    The first input is the block's own coarse spin. For an odd rule the result is symmetric under the flip of all
+    spins by construction.
+    """
+
+    allowed: Tensor
+
+    def __init__(self, inputs: int, coarse: Tensor, odd: bool, width: int) -> None:
+        super().__init__()
+        self.odd = odd
+        # (2, states): those that give a coarse spin -1, and +1; part of the recipe, not of the weights
+        self.register_buffer("allowed", torch.stack([coarse == -1, coarse == 1]), persistent=False)
+        self.layers = nn.Sequential(
+            nn.Linear(inputs, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, len(coarse))
+        )
+
+    def forward(self, seen: Tensor) -> Tensor:
+        """Log-probabilities of all states."""
+        own = seen[:, :1]
+        if self.odd:  # as seen by a block whose coarse spin is +1; flipping all spins reverses the order of the states
+            logits = self.layers(seen * own)
+            logits = torch.where(own > 0, logits, logits.flip(1))
+        else:
+            logits = self.layers(seen)
+        forbidden = ~self.allowed[(own[:, 0] > 0).long()]
+        return logits.masked_fill(forbidden, -torch.inf).log_softmax(1)
+
+
+class Blocks(nn.Module):
+    """One `Conditional` for each part of a draw (`kadanoff.spins.surroundings.parts`)."""
+
+    def __init__(self, rule: str, block: int, dimension: int, width: int) -> None:
+        super().__init__()
+        coarse = torch.from_numpy(coarse_spins(rule, block, dimension))
+        self.scheme = parts(block, dimension)
+        self.odd = is_odd(rule, block, dimension)
+        self.parts = nn.ModuleList(Conditional(part.inputs, coarse, self.odd, width) for part in self.scheme)
+
+    def forward(self, spins: Tensor) -> Tensor:
+        """P(state) of every block as if it were drawn first: (B, 1, y, x) -> (B, states, y, x); chains alike."""
+        axes = tuple(range(2 - spins.ndim, 0))  # those of the lattice
+        shifts = [tuple(-step for step in place)[-len(axes) :] for place in self.scheme[0].coarse]
+        seen = torch.stack([spins[:, 0].roll(shift, axes) for shift in shifts], -1)  # (B, y, x, inputs)
+        return self.parts[0](seen.flatten(0, -2)).exp().unflatten(0, seen.shape[:-1]).movedim(-1, 1)
+
+
+class Superresolution(nn.Module):
+    """Networks for one block rule, one a temperature, as in the paper.
+
+    Attributes
+    ----------
+    rule, block, dimension
+        What the networks undo: a block x block square (dimension 2) or a segment (1) became one spin.
+    temperatures
+        Of the fine lattices that they were trained on, in units of |J|/k_B, ascending.
+    """
+
+    def __init__(
+        self, rule: str, block: int, dimension: int, temperatures: Sequence[float], networks: Sequence[nn.Module]
+    ) -> None:
+        super().__init__()
+        self.rule, self.block, self.dimension = rule, block, dimension
+        self.temperatures = tuple(temperatures)
+        self.networks = nn.ModuleList(networks)
+
+    def at(self, temperature: float) -> Pixels | Blocks:
+        """The network of the nearest trained temperature.
+
+        Raises
+        ------
+        KadanoffError
+            If the temperature is further from it than half of the step to its neighbour.
+        """
+        known = np.array(self.temperatures)
+        nearest = int(np.abs(known - temperature).argmin())
+        steps = np.abs(np.diff(known))[max(0, nearest - 1) : nearest + 1]
+        reach = max(steps, default=0.0) / 2 + 1e-6
+        if not abs(known[nearest] - temperature) <= reach:
+            trained = f"{known.min():g} to {known.max():g}" if len(known) > 1 else f"{known[0]:g}"
+            raise KadanoffError(
+                f"temperature is {temperature:g}, but these networks were trained at {trained} (fine lattices); the "
+                f"nearest, {known[nearest]:g}, serves temperatures within {reach:.3g}. Take one of these, or train at "
+                "another: an entry of `datasets` and of `superres.variants`."
+            )
+        return cast(Pixels | Blocks, self.networks[nearest])
+
+    def check(self, shape: Sequence[int], rule: str | None = None) -> None:
+        """Refuse coarse lattices (n, y, x) or (n, x) that these networks cannot refine.
+
+        Raises
+        ------
+        KadanoffError
+            If the dimension or the rule is another, or a side is odd.
+        """
+        names = {1: "chains (n, x)", 2: "square lattices (n, y, x)"}
+        if len(shape) != self.dimension + 1:
+            raise KadanoffError(
+                f"the coarse spins have the shape {tuple(shape)}; this network refines {names[self.dimension]}. "
+                "Take a network of that dimension."
+            )
+        if rule is not None and rule != self.rule:
+            raise KadanoffError(
+                f"rule is {rule!r}, but this network was trained to undo {self.rule!r}; take that rule, or train one "
+                "for yours: an entry of `superres.variants`."
+            )
+        if any(side % 2 for side in shape[1:]):
+            sides = " x ".join(map(str, shape[1:]))
+            raise KadanoffError(
+                f"the coarse lattice is {sides}; blocks are drawn by the colours of a checkerboard, which closes on "
+                "itself for even sides only. Take even sides."
+            )
+
+    def forward(self, spins: Tensor) -> Tensor:
+        """What the only network gives for coarse spins (B, 1, y, x) or (B, 1, x).
+
+        Raises
+        ------
+        KadanoffError
+            If there are networks for several temperatures, or the lattice does not fit.
+        """
+        if len(self.networks) > 1:
+            raise KadanoffError(
+                f"this file holds {len(self.networks)} networks, one a temperature from {min(self.temperatures):g} to "
+                f"{max(self.temperatures):g}; apply `network.at(temperature)`."
+            )
+        self.check(spins[:, 0].shape)
+        return self.networks[0](spins)

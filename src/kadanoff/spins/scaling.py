@@ -1,0 +1,224 @@
+"""Critical exponents of the square lattice from finite-size scaling at T_c, with errors.
+
+At T_c the averages over lattices of side L follow power laws of L: <|m|> ~ L^(-beta/nu), chi' = L^2 <m^2> ~
+L^(gamma/nu), and G(L/2), G(L/4) ~ L^(-(d-2+eta)) with d = 2. An exponent is the slope of a straight line in log L,
+fitted by unweighted least squares: Efthymiou, Beach and Melko, "Super-resolving the Ising model with convolutional
+neural networks" (2019), section IV A; the laws: Sandvik, AIP Conf. Proc. 1297, 135 (2010), section 3.
+
+Lattices that were grown from one seed configuration fluctuate together, and most of that cancels in a slope. So a
+jackknife leaves out a block of seeds from all levels at once where they are paired, and from one level at a time where
+the levels are independent.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import sqrt
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from kadanoff.errors import KadanoffError
+from kadanoff.spins.statistics import Estimate
+
+NU = 1.0
+"""Exponent of the correlation length in the class of the two-dimensional Ising model: exact, so it is not fitted."""
+
+Samples = NDArray[np.float64] | Sequence[ArrayLike]
+"""One row of samples for each level: [level, seed], or, of independent levels, rows of any lengths."""
+
+
+@dataclass(frozen=True)
+class Exponents:
+    """Exponents beta and gamma, eta from G(L/2) and from G(L/4); `correlation` tells how straight the lines are.
+
+    It is the smallest |r| of the four regressions; 1 for two sizes. Exact: 1/8, 7/4, and 1/4 for both etas.
+    """
+
+    beta: Estimate
+    gamma: Estimate
+    eta_half: Estimate
+    eta_quarter: Estimate
+    correlation: float
+
+
+class _Logarithms(NamedTuple):
+    """Logarithms of the means [level], and of the means without one block, less their own mean [level, block]."""
+
+    values: NDArray[np.float64]
+    deviations: NDArray[np.float64]
+    seeds: int
+
+
+def exponents(
+    sizes: ArrayLike,
+    magnetization: Samples,
+    half: Samples,
+    quarter: Samples,
+    paired: bool = True,
+    blocks: int | None = None,
+) -> Exponents:
+    """Exponents from the averages over the seeds at each size, with errors of the jackknife.
+
+    Parameters
+    ----------
+    sizes
+        Side L of the lattices at each level, in sites, increasing. Shape [level].
+    magnetization
+        Mean spin of each configuration, signed or not. Shape [level, seed].
+    half, quarter
+        G(L/2) and G(L/4) of each configuration, of any sign. Shape [level, seed].
+    paired
+        Whether column j holds at every level what was grown from seed j. False for independent ensembles, of any
+        lengths.
+    blocks
+        Number of blocks of consecutive seeds, 2 to all of them; by default 100, or one a seed if there are less.
+
+    Raises
+    ------
+    KadanoffError
+        If there are fewer than 2 sizes or 2 seeds, if sizes do not increase, if shapes differ, or if an average is
+        not positive, with all seeds or without one block: it has no logarithm.
+    """
+    sides = _sides(sizes)
+    samples = _samples(magnetization, half, quarter)
+    logs = [_logarithms(name, sides, values, paired, blocks) for name, values in samples.items()]
+    logs[1] = _susceptibility(sides, logs[1])
+    offsets = np.log(sides) - np.log(sides).mean()
+    weights = offsets / (offsets @ offsets)
+    powers = (-NU, NU, -1, -1)
+    found = [_combination(power * weights, log, paired) for power, log in zip(powers, logs, strict=True)]
+    return Exponents(found[0], found[1], found[2], found[3], min(_correlation(offsets, log.values) for log in logs))
+
+
+def local_slopes(
+    sizes: ArrayLike, magnetization: Samples, paired: bool = True, blocks: int | None = None
+) -> list[Estimate]:
+    """gamma/nu between each size and the next, from chi' = L^2 <m^2>; neighbours share a level, so they correlate.
+
+    Parameters and errors as in `exponents`; one estimate fewer than there are sizes.
+    """
+    sides = _sides(sizes)
+    logs = _susceptibility(
+        sides, _logarithms("<m^2>", sides, [level**2 for level in _levels(magnetization)], paired, blocks)
+    )
+    found = []
+    for level, (small, large) in enumerate(pairwise(sides)):
+        weights = np.zeros(len(sides))
+        weights[level : level + 2] = np.array([-1, 1]) / np.log(large / small)
+        found.append(_combination(weights, logs, paired))
+    return found
+
+
+def combine(repetitions: Sequence[Estimate]) -> Estimate:
+    """Mean of R independent repetitions, such as trainings, each with seeds of its own.
+
+    The error is the larger of their scatter / sqrt(R) and of their propagated errors. The scatter alone sees what
+    differs between trainings; but of a few repetitions it can be far too small by chance, and it is never truly less
+    than the propagated errors, which see the seeds alone. One repetition has no scatter. Repetitions that share their
+    seeds are not independent: the error that the seeds make does not fall with R.
+
+    Raises
+    ------
+    KadanoffError
+        If there is no repetition.
+    """
+    count = len(repetitions)
+    if count == 0:
+        raise KadanoffError("there are 0 repetitions to combine; give at least 1.")
+    means = np.array([repetition.mean for repetition in repetitions])
+    errors = np.array([repetition.error for repetition in repetitions])
+    scatter = means.std(ddof=1) / sqrt(count) if count > 1 else 0.0
+    propagated = np.sqrt(np.sum(errors**2)) / count
+    error = float(np.maximum(scatter, propagated))  # unlike max, it does not lose a nan
+    return Estimate(float(means.mean()), error, n=sum(repetition.n for repetition in repetitions))
+
+
+def _sides(sizes: ArrayLike) -> NDArray[np.float64]:
+    """Sizes as floats [level], checked."""
+    sides = np.asarray(sizes, float)
+    if sides.ndim != 1 or len(sides) < 2 or not (sides[0] > 0 and (np.diff(sides) > 0).all()):
+        raise KadanoffError(
+            f"sizes are {sides.tolist()}; a slope needs at least 2 positive sizes, in increasing order."
+        )
+    return sides
+
+
+def _samples(magnetization: Samples, half: Samples, quarter: Samples) -> dict[str, list[NDArray[np.float64]]]:
+    """What is averaged at each level, by its name: <|m|>, <m^2>, G(L/2), G(L/4)."""
+    spins, far, near = (_levels(values) for values in (magnetization, half, quarter))
+    shapes = [[level.shape for level in values] for values in (spins, far, near)]
+    if not shapes[0] == shapes[1] == shapes[2]:
+        raise KadanoffError(
+            f"shapes differ: magnetization {shapes[0]}, G(L/2) {shapes[1]}, G(L/4) {shapes[2]}; measure all of them on "
+            "the same configurations."
+        )
+    return {
+        "<|m|>": [np.abs(level) for level in spins],
+        "<m^2>": [level**2 for level in spins],
+        "G(L/2)": far,
+        "G(L/4)": near,
+    }
+
+
+def _levels(samples: Samples) -> list[NDArray[np.float64]]:
+    """Samples of each level as floats."""
+    return [np.asarray(level, float) for level in samples]
+
+
+def _logarithms(
+    name: str, sides: NDArray[np.float64], samples: list[NDArray[np.float64]], paired: bool, blocks: int | None
+) -> _Logarithms:
+    """Logarithms of the means of each level's samples [seed]; sums over blocks are all that the jackknife touches."""
+    shapes = {level.shape for level in samples}
+    if len(samples) != len(sides) or any(len(shape) != 1 for shape in shapes) or (paired and len(shapes) > 1):
+        raise KadanoffError(
+            f"samples of {name} have {len(samples)} rows of the shapes {sorted(shapes)}, but there are {len(sides)} "
+            "sizes; give one row for each size and one number for each seed, in paired rows as many."
+        )
+    seeds = min(len(level) for level in samples)
+    if seeds < 2:
+        raise KadanoffError(f"{seeds} seed of {name} has no error bar; give at least 2.")
+    blocks = min(seeds, 100) if blocks is None else blocks
+    if not 2 <= blocks <= seeds:
+        raise KadanoffError(f"blocks is {blocks} for {seeds} seeds; it must lie between 2 and the number of seeds.")
+    means = np.stack([_means(level, blocks) for level in samples])
+    for side, level in zip(sides, means, strict=True):
+        if not (np.isfinite(level).all() and level.min() > 0):
+            raise KadanoffError(
+                f"the mean of {name} at size {side:g} is {level[0]:g}, and as low as {level.min():g} without a block "
+                "of seeds; it has a logarithm only if it is positive. Take more seeds, or leave this size out."
+            )
+    logs = np.log(means)
+    return _Logarithms(logs[:, 0], logs[:, 1:] - logs[:, 1:].mean(1, keepdims=True), seeds)
+
+
+def _means(samples: NDArray[np.float64], blocks: int) -> NDArray[np.float64]:
+    """Mean of samples [seed], then the means without each block of them."""
+    edges = np.linspace(0, len(samples), blocks + 1).astype(int)
+    sums = np.add.reduceat(samples, edges[:-1])
+    others = (sums.sum() - sums) / (len(samples) - np.diff(edges))
+    return np.concatenate([[samples.mean()], others])
+
+
+def _susceptibility(sides: NDArray[np.float64], squares: _Logarithms) -> _Logarithms:
+    """Logarithms of chi' = L^2 <m^2>, from those of <m^2>."""
+    return squares._replace(values=squares.values + 2 * np.log(sides))
+
+
+def _combination(weights: NDArray[np.float64], logs: _Logarithms, paired: bool) -> Estimate:
+    """Sum of weights x logarithms over the levels, such as a slope."""
+    parts = weights[:, None] * logs.deviations
+    if paired:
+        parts = parts.sum(0)
+    blocks = logs.deviations.shape[1]
+    error = sqrt((blocks - 1) / blocks * np.sum(parts**2))
+    return Estimate(float(weights @ logs.values), error, n=logs.seeds)
+
+
+def _correlation(offsets: NDArray[np.float64], values: NDArray[np.float64]) -> float:
+    """|r| of a regression; 0 where the values are all the same, and r is not defined."""
+    if np.ptp(values) == 0:
+        return 0.0
+    return float(abs(np.corrcoef(offsets, values)[0, 1]))

@@ -1,0 +1,94 @@
+"""One repetition of `exponents`: train on its own share of the configurations, calibrate, grow its chains."""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from kadanoff.errors import KadanoffError
+from kadanoff.inverse.calibration import Calibration, calibrate
+from kadanoff.inverse.chains import Doubling, Levels, doubling_by_blocks, doubling_by_pixels, grow
+from kadanoff.inverse.superresolve import Spins, tables
+from kadanoff.lab.files import disk_errors, write_atomic
+from kadanoff.lab.params import TrainingParams
+from kadanoff.learning.randomness import derived_seed
+from kadanoff.networks.superres import Blocks, Pixels
+from kadanoff.stages.superres import Variant, train
+
+PIXELS, BLOCKS, REFINED = "pixels", "blocks", "blocks, refined"
+KINDS = (PIXELS, BLOCKS, REFINED)
+"""The chains: the paper's network, ours in one pass, and ours with some Metropolis sweeps after each doubling."""
+
+Recipe = tuple[Variant, TrainingParams]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What all repetitions share; `pixels` and `blocks` are entries of superres.variants."""
+
+    pixels: Recipe
+    blocks: Recipe
+    temperature: float
+    seeds: int
+    pixel_seeds: int
+    levels: int
+    refinement: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Repetition:
+    """What one repetition gave; `lattices` holds those that its first seed grew into, at each level."""
+
+    calibration: Calibration
+    chains: dict[str, Levels]
+    lattices: dict[str, list[Spins]]
+
+
+def repeat(plan: Plan, fine: Spins, small: Spins, folder: Path, number: int) -> Repetition:
+    """Run repetition `number` on its own critical lattices: `fine` (n, L, L) train and seed, `small` calibrate.
+
+    A chain whose file lies in `folder` is not grown again, and a network goes on from its checkpoint.
+    """
+    seed = derived_seed(plan.seed, number)
+    blocks, pixels = (
+        train(*recipe, plan.temperature, fine, seed, folder / f"{number}-{recipe[0].network}")[0].at(plan.temperature)
+        for recipe in (plan.blocks, plan.pixels)
+    )
+    if not isinstance(blocks, Blocks) or not isinstance(pixels, Pixels):
+        raise KadanoffError("superres.variants.blocks and pixels must be of `network: blocks` and `network: pixels`.")
+    calibration = calibrate(blocks, small, plan.temperature, seed)
+    scheme = tables(blocks, calibration.sharpness.mean)
+    doublings = {
+        PIXELS: doubling_by_pixels(pixels, seed),
+        BLOCKS: doubling_by_blocks(scheme, seed),
+        REFINED: doubling_by_blocks(scheme, seed, plan.temperature, plan.refinement),
+    }
+    chains = {}
+    for kind, double in doublings.items():
+        seeds = fine[: plan.pixel_seeds if kind == PIXELS else plan.seeds]
+        chains[kind] = _kept(folder / f"{number}-{kind}.npz", partial(grow, seeds, plan.levels, double, 1))
+    return Repetition(calibration, chains, {kind: first(fine, plan.levels, doublings[kind]) for kind in doublings})
+
+
+def first(seeds: Spins, levels: int, double: Doubling) -> list[Spins]:
+    """The lattices (L, L) of the chain of the first seed."""
+    found = [seeds[:1]]
+    for level in range(1, levels + 1):
+        found.append(double(found[-1], level, 0))
+    return [spins[0] for spins in found]
+
+
+def _kept(path: Path, run: Callable[[], Levels]) -> Levels:
+    """What `run` gives, or gave before the stage was interrupted."""
+    if not path.exists():
+        levels, buffer = run(), io.BytesIO()
+        np.savez(buffer, **vars(levels))
+        with disk_errors(path):
+            write_atomic(path, buffer.getvalue())
+    with np.load(path) as stored:
+        found = {name: stored[name] for name in stored.files}
+    return Levels(tuple(found.pop("sizes").tolist()), **found)

@@ -1,0 +1,109 @@
+"""The configurations of a variant of `superres`: which of them train and test, and what stands beside them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kadanoff.errors import KadanoffError
+from kadanoff.inverse.superresolve import Spins
+from kadanoff.inverse.training import coarsened
+from kadanoff.lab.store import Ensemble, open_dataset
+from kadanoff.networks.superres import Superresolution
+
+FEWEST = 2  # test configurations: one has no error bar
+
+
+@dataclass(frozen=True)
+class Data:
+    """Fine lattices, of which the first `train` of every temperature train, and Monte Carlo at other sizes."""
+
+    paths: list[Path]
+    fine: Ensemble
+    train: int
+    smaller: Ensemble | None = None
+    larger: Ensemble | None = None
+
+    @property
+    def dimension(self) -> int:
+        """1 for chains, 2 for square lattices."""
+        return self.fine.spins.ndim - 2
+
+    @property
+    def temperatures(self) -> NDArray[np.float64]:
+        """Of the fine lattices, ascending, in |J|/k_B."""
+        return self.fine.temperatures
+
+    def test(self, index: int) -> Spins:
+        """Fine configurations (n, y, x) or (n, x) of one temperature that trained nothing."""
+        return self.fine.read(index, slice(self.train, None))
+
+    def check(self, model: Superresolution) -> None:
+        """Refuse a rule that cannot coarsen these lattices, or a coarse lattice that cannot be refined.
+
+        Raises
+        ------
+        KadanoffError
+            Then.
+        """
+        model.check(coarsened(self.fine.read(0, slice(0, 1)), model.rule, model.block).shape)
+
+
+def open_data(
+    root: Path, name: str, dataset: str, smaller: str | None, larger: str | None, block: int, train: int
+) -> Data:
+    """The datasets of superres.variants.NAME, opened lazily.
+
+    Raises
+    ------
+    KadanoffError
+        If one is missing; is not of periodic ferromagnets without a field; its temperatures do not ascend; too few
+        configurations are left to test on; or `smaller` and `larger` have another dimension, size or temperatures.
+    """
+    names = [dataset, *(other for other in (smaller, larger) if other is not None)]
+    paths = [root / "data" / f"{entry}.zarr" for entry in names]
+    found = [open_dataset(path) for path in paths]
+    for entry, ensemble in zip(names, found, strict=True):
+        _check_physics(entry, ensemble)
+    samples = found[0].spins.shape[1]
+    if samples - train < FEWEST:
+        raise KadanoffError(
+            f"superres.variants.{name}.train is {train}, but {dataset} has {samples} configurations of each "
+            f"temperature; at least {FEWEST} must be left to test on. Train on fewer, or raise "
+            f"datasets.{dataset}.samples."
+        )
+    if len(found) == 1:
+        return Data(paths, found[0], train)
+    for key, entry, ensemble, factor in zip(
+        ("smaller", "larger"), names[1:], found[1:], (1 / block, block), strict=True
+    ):
+        _check_beside(f"superres.variants.{name}.{key}", entry, ensemble, found[0], factor)
+    return Data(paths, found[0], train, *found[1:])
+
+
+def _check_physics(name: str, ensemble: Ensemble) -> None:
+    known = ensemble.provenance.get("parameters") or {}
+    found = [known.get("boundary", "periodic"), known.get("coupling", 1), known.get("field", 0)]
+    if found != ["periodic", 1, 0]:
+        raise KadanoffError(
+            f"dataset {name} has boundary {found[0]}, coupling {found[1]:g} and field {found[2]:g}; super-resolution "
+            "takes periodic ferromagnets without a field. Take another dataset."
+        )
+    if len(ensemble.temperatures) < 1 or (np.diff(ensemble.temperatures) <= 0).any():
+        raise KadanoffError(
+            f"dataset {name} has the temperatures {ensemble.temperatures.tolist()}; list them in ascending order."
+        )
+
+
+def _check_beside(key: str, name: str, ensemble: Ensemble, fine: Ensemble, factor: float) -> None:
+    wanted = tuple(int(side * factor) for side in fine.spins.shape[2:])
+    if ensemble.spins.shape[2:] != wanted:
+        sides, due = (" x ".join(map(str, shape)) for shape in (ensemble.spins.shape[2:], wanted))
+        raise KadanoffError(
+            f"{key} is {name}, whose lattices have the size {sides}; beside the variant's dataset it must be {due}."
+        )
+    if not np.array_equal(ensemble.temperatures, fine.temperatures):
+        raise KadanoffError(
+            f"{key} is {name}, whose temperatures are not those of the variant's dataset; simulate both at the same."
+        )

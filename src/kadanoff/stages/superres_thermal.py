@@ -1,0 +1,114 @@
+"""Thermal averages of square lattices over the temperature: figures 4 and 9 of the paper."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kadanoff.lab.figures import figure
+from kadanoff.lab.records import Recorder
+from kadanoff.spins.exact import T_C, kaufman, spontaneous_magnetization
+from kadanoff.spins.observables import absolute_susceptibility, specific_heat
+from kadanoff.spins.statistics import Estimate, jackknife
+from kadanoff.stages.superres_figures import TEMPERATURE, less, points
+from kadanoff.stages.superres_measure import Observed
+
+Line = list[Observed]
+COLDEST = 0.3  # of exact tori: nothing changes below, and digits grow with 1/T
+GRID = 120
+
+OBSERVABLES: dict[str, Callable[[Observed], Estimate]] = {
+    r"$\langle|m|\rangle$": lambda item: item.order,
+    r"susceptibility $\chi$ ($1/|J|$)": lambda item: absolute_susceptibility(
+        item.magnetization, item.sites, item.temperature
+    ),
+    "energy per site ($|J|$)": lambda item: item.mean_energy,
+    "specific heat ($k_B$)": lambda item: specific_heat(item.energy, item.sites, item.temperature),
+}
+EXACT = {2: "energy", 3: "specific_heat"}
+"""Observables of a torus that are known exactly (Kaufman), by their place above."""
+
+
+def draw_thermal(record: Recorder, name: str, title: str, lines: dict[str, Line]) -> None:
+    """Order, susceptibility, energy and specific heat over T; the last line is the one that is tested.
+
+    The lower panels show it and Monte Carlo of its size less exact values, where there are some, or less Monte Carlo
+    that is reweighted to the same temperature.
+    """
+    colours = dict(zip(lines, ("C0", "C1", "C3"), strict=True))
+    *_, last = lines.values()
+    sites, side = last[0].sites, int(np.sqrt(last[0].sites))
+    reference = next(line for line in lines.values() if line[0].sites == sites)
+    where = [item.temperature for item in last]
+    with figure(2, 4, figsize=(15, 5.8), height_ratios=(2, 1), sharex=True) as (drawn, axes):
+        for column, (label, function) in enumerate(OBSERVABLES.items()):
+            top, bottom = axes[:, column]
+            _exact_curves(top, column, side, reference[-1].temperature)
+            for kind, line in lines.items():
+                look: dict[str, Any] = {
+                    "color": colours[kind],
+                    "mfc": "white" if line is not last else None,
+                    "label": kind,
+                }
+                points(top, [item.temperature for item in line], [function(item) for item in line], **look)
+            if column in EXACT:
+                _draw_less_exact(bottom, column, [(reference, "C0"), (last, "C3")])
+                bottom.set_ylabel(f"minus exact {side}")
+            else:
+                differences = [_difference(column, item, reference) for item in last]
+                points(bottom, where, differences, color="C3")
+                bottom.set_ylabel(f"minus MC {side}")
+            bottom.axhline(0, color="0.5", lw=0.8)
+            bottom.set_xlabel(TEMPERATURE)
+            top.set(ylabel=label)
+            top.axvline(T_C, color="0.8", lw=0.8, zorder=0)
+        axes[0, 0].legend(fontsize=8)
+        drawn.suptitle(title)
+        record.figure(name, drawn)
+
+
+def _exact_curves(axis, column: int, side: int, hottest: float) -> None:
+    grid = np.linspace(COLDEST, hottest, GRID)
+    if column in EXACT:
+        exact = [getattr(kaufman(side, side, t), EXACT[column]) for t in grid]
+        axis.plot(grid, exact, color="0.5", lw=1, label=f"exact {side} x {side}")
+        if column == 2:
+            axis.legend(fontsize=8)
+    elif column == 0:
+        axis.plot(grid, spontaneous_magnetization(grid), color="0.5", lw=1, label="exact, infinite (Yang)")
+
+
+def _draw_less_exact(axis, column: int, lines: list[tuple[Line, str]]) -> None:
+    function = list(OBSERVABLES.values())[column]
+    for line, colour in lines:
+        side = int(np.sqrt(line[0].sites))
+        warm = [item for item in line if item.temperature >= COLDEST]
+        where = [item.temperature for item in warm]
+        exact = [getattr(kaufman(side, side, t), EXACT[column]) for t in where]
+        look: dict[str, Any] = {"color": colour, "mfc": "white" if colour == "C0" else None}
+        points(axis, where, less([function(item) for item in warm], exact), **look)
+
+
+def _difference(column: int, item: Observed, reference: Line) -> Estimate:
+    """Order or susceptibility less that of Monte Carlo, as if the two were independent."""
+    near = min(reference, key=lambda other: abs(other.temperature - item.temperature))
+    mine, other = list(OBSERVABLES.values())[column](item), reweighted(near, item.temperature)[column]
+    return Estimate(mine.mean - other.mean, float(np.hypot(mine.error, other.error)), n=mine.n)
+
+
+def reweighted(item: Observed, temperature: float) -> tuple[Estimate, Estimate]:
+    """<|m|> and its susceptibility at another temperature nearby.
+
+    Every configuration weighs exp(-E (1/T' - 1/T)): Ferrenberg and Swendsen, Phys. Rev. Lett. 61, 2635 (1988).
+    """
+    exponents = -item.sites * item.energy * (1 / temperature - 1 / item.temperature)
+    samples = np.stack([np.abs(item.magnetization), np.exp(exponents - exponents.max())], axis=1)
+
+    def average(rows: NDArray, power: int = 1) -> float:
+        return float(np.average(rows[:, 0] ** power, weights=rows[:, 1]))
+
+    def variance(rows: NDArray) -> float:
+        return item.sites / temperature * (average(rows, 2) - average(rows) ** 2)
+
+    return jackknife(average, samples), jackknife(variance, samples)

@@ -1,0 +1,77 @@
+"""Chains of doublings: the same whatever the slices and threads, and the conditional with the known Hamiltonian."""
+
+import numpy as np
+import pytest
+
+import kadanoff
+from kadanoff.inverse.chains import doubling_by_blocks, doubling_by_pixels, grow, measure
+from kadanoff.inverse.tables import Table, known
+from kadanoff.networks.registry import build
+from kadanoff.spins.exact import T_C
+from kadanoff.spins.observables import two_point
+from kadanoff.spins.surroundings import parts
+
+
+@pytest.fixture(scope="module")
+def seeds():
+    return kadanoff.simulate(8, [T_C], 200, seed=3).spins[0]
+
+
+@pytest.fixture(scope="module")
+def scheme():
+    """Even odds for the first two parts, the exact conditional for the last: a crude draw, but one that depends."""
+    even = [
+        Table(part, known("majority", 2, 2, 1e6).probabilities[np.arange(2**part.inputs) & 1]) for part in parts(2, 2)
+    ]
+    return [*even[:2], known("majority", 2, 2, T_C)]
+
+
+def test_measurements_are_those_of_the_observables(seeds):
+    energy, magnetization, half, quarter = measure(seeds)
+    correlation = two_point(seeds)
+    assert np.allclose(half, correlation[:, 4])
+    assert np.allclose(quarter, correlation[:, 2])
+    assert np.allclose(energy, -2 * correlation[:, 1])
+    assert np.allclose(magnetization, seeds.mean((1, 2)))
+
+
+@pytest.mark.parametrize("sweeps", [0, 3])
+def test_a_chain_does_not_depend_on_slices_and_threads(seeds, scheme, sweeps):
+    double = doubling_by_blocks(scheme, 5, float(T_C), sweeps)
+    whole, alone = grow(seeds, 2, double, 2), grow(seeds[:70], 2, double, 1)
+    assert whole.sizes == (8, 16, 32)
+    for name in ("energy", "magnetization", "half", "quarter"):
+        assert (getattr(whole, name)[:, :70] == getattr(alone, name)).all()
+
+
+def test_sweeps_and_seeds_matter(seeds, scheme):
+    plain, swept, other = (
+        grow(seeds[:64], 1, doubling_by_blocks(scheme, seed, float(T_C), sweeps)).energy[1]
+        for seed, sweeps in ((5, 0), (5, 1), (6, 0))
+    )
+    assert (plain != swept).any()
+    assert (plain != other).any()
+
+
+def test_refinement_leaves_the_critical_ensemble_alone_and_heals_another(scheme):
+    """Exact energies after sweeps from equilibrium; from random blocks far above, then nearer. Threshold: 4 sigma."""
+    fine = kadanoff.simulate(16, [T_C], 2048, seed=8).spins[0]
+    exact = kadanoff.spins.exact.kaufman(16, 16, T_C).energy
+    healed = [
+        grow(kadanoff.simulate(8, [T_C], 256, seed=9).spins[0], 1, doubling_by_blocks(scheme, 1, float(T_C), n)).energy[
+            1
+        ]
+        for n in (0, 8)
+    ]
+    kept = measure(fine)[0]
+    assert abs(kept.mean() - exact) < 4 * kept.std() / np.sqrt(len(kept))
+    assert healed[0].mean() > exact + 0.05  # the negative control: not every start has the right energy
+    assert abs(healed[1].mean() - exact) < abs(healed[0].mean() - exact) / 2
+
+
+def test_pixels_double_too(seeds):
+    model = build("pixels", rule="majority", block=2, dimension=2, temperatures=[2.0], width=4, layers=2)
+    found = grow(seeds[:10], 1, doubling_by_pixels(model.networks[0], 3))
+    again = grow(seeds[:10], 1, doubling_by_pixels(model.networks[0], 3))
+    assert found.sizes == (8, 16)
+    assert (found.energy == again.energy).all()

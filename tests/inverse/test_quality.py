@@ -1,0 +1,140 @@
+"""The measures of super-resolved lattices, on lattices and histograms for which they are known."""
+
+import numpy as np
+import pytest
+
+from kadanoff.inverse.quality import (
+    BINS,
+    Measured,
+    binned,
+    compare,
+    energy_histogram,
+    expected_distance,
+    joined,
+    measure,
+    total_variation,
+)
+from kadanoff.spins.blocking import RULES
+from kadanoff.spins.boundary import Lattice
+from kadanoff.spins.exact import enumerate_states, kaufman_energy_distribution
+
+RANDOM = np.random.default_rng(0)
+
+
+def lattices(count, *sides):
+    return RANDOM.choice(np.array([-1, 1], np.int8), (count, *sides))
+
+
+def drawn(exact, count, seed):
+    """Energies that follow an exact distribution; blocks and magnetization of no meaning."""
+    random = np.random.default_rng(seed)
+    energies = random.choice(exact.levels, count, p=exact.probabilities).astype(np.int64)
+    sums = random.multinomial(16, [0.3, 0.15, 0.1, 0.15, 0.3], count)
+    return Measured(energies, random.random(count), sums, np.zeros(count), 64)
+
+
+@pytest.mark.parametrize(
+    ("rule", "block", "sides"), [("majority", 2, (4, 8)), ("decimation", 3, (6, 6)), ("threshold", 2, (8,))]
+)
+def test_what_is_measured_follows_its_definition(rule, block, sides):
+    fine, dimension = lattices(5, *sides), len(sides)
+    coarse = RULES[rule](fine, block, dimension)
+    coarse.reshape(5, -1)[0, :2] *= -1
+    found = measure(coarse, fine, rule)
+    bonds = sum((fine * np.roll(fine, 1, axis)).reshape(5, -1).sum(1, dtype=int) for axis in range(1, dimension + 1))
+    assert (found.energy == -bonds).all()
+    assert found.order == pytest.approx(np.abs(fine.reshape(5, -1).mean(1)))
+    assert found.broken.tolist() == [2 / coarse[0].size, 0, 0, 0, 0]
+    assert (found.sums.sum(1) == coarse[0].size).all()
+    assert (found.sums @ np.arange(block**dimension + 1) == (fine > 0).reshape(5, -1).sum(1)).all()
+    assert found.sites == fine[0].size
+
+
+def test_parts_are_joined_and_cut():
+    coarse, fine = lattices(7, 2, 2), lattices(7, 4, 4)
+    whole = measure(coarse, fine, "majority")
+    parts = joined([measure(coarse[:3], fine[:3], "majority"), measure(coarse[3:], fine[3:], "majority")])
+    assert len(parts) == 7
+    for name in ("energy", "order", "sums", "broken"):
+        assert (getattr(parts, name) == getattr(whole, name)).all()
+        assert (getattr(parts.first(3), name) == getattr(whole, name)[:3]).all()
+
+
+def test_a_set_does_not_differ_from_itself():
+    exact = kaufman_energy_distribution(8, 8, 2.3)
+    found = drawn(exact, 3000, 1)
+    quality = compare(found, found, exact)
+    for name in ("energy", "energies", "levels", "sums", "order", "broken"):
+        assert (getattr(quality, name).mean, getattr(quality, name).error) == (0, 0)
+    assert quality.variance.mean == pytest.approx(1)
+    assert quality.ties.mean == 1
+    assert abs(quality.exact_energy.sigmas(0)) < 4
+
+
+def test_independent_sets_of_one_distribution_differ_by_noise_alone():
+    exact = kaufman_energy_distribution(8, 8, 2.3)
+    found = [compare(drawn(exact, 20_000, seed), drawn(exact, 20_000, 100 + seed), exact) for seed in range(20)]
+    for name in ("energy", "order", "exact_energy"):
+        assert abs(getattr(found[0], name).sigmas(0)) < 4
+    for name in ("variance", "ties"):
+        assert abs(getattr(found[0], name).sigmas(1)) < 4
+    few = binned(exact.probabilities, exact)
+    for name, probabilities, others in (
+        ("energies", few, 20_000),
+        ("energies_exact", few, None),
+        ("levels", exact.probabilities, 20_000),
+    ):
+        noise = expected_distance(probabilities, 20_000, others)
+        assert np.mean([getattr(quality, name).mean for quality in found]) == pytest.approx(noise, rel=0.2)
+
+
+def test_another_temperature_is_seen_in_every_measure_of_the_energy():
+    exact, other = (kaufman_energy_distribution(8, 8, temperature) for temperature in (2.3, 2.5))
+    quality = compare(drawn(other, 20_000, 1), drawn(exact, 20_000, 2), exact)
+    true = (other.probabilities @ other.levels - exact.probabilities @ exact.levels) / 64
+    assert abs(quality.energy.sigmas(true)) < 4
+    assert quality.energy.sigmas(0) > 20
+    expected = 0.5 * np.abs(binned(other.probabilities - exact.probabilities, exact)).sum()
+    assert quality.energies_exact.mean == pytest.approx(expected, abs=0.02)
+    assert quality.energies.mean == pytest.approx(expected, abs=0.02)
+
+
+def test_the_error_of_the_variance_ratio_is_its_scatter():
+    exact = kaufman_energy_distribution(8, 8, 2.3)
+    found = [compare(drawn(exact, 1000, 2 * seed), drawn(exact, 1000, 2 * seed + 1), exact) for seed in range(60)]
+    scatter = np.std([quality.variance.mean for quality in found], ddof=1)
+    assert np.mean([quality.variance.error for quality in found]) == pytest.approx(scatter, rel=0.35)
+
+
+def test_noise_of_a_histogram_is_its_mean_over_many_samples():
+    probabilities = np.array([0.05, 0.15, 0.3, 0.4, 0.1])
+    first, second = (RANDOM.multinomial(500, probabilities, 4000) for _ in range(2))
+    found = np.mean([total_variation(a, b) for a, b in zip(first, second, strict=True)])
+    assert found == pytest.approx(expected_distance(probabilities, 500, 500), rel=0.03)
+    found = np.mean([total_variation(a, probabilities) for a in first])
+    assert found == pytest.approx(expected_distance(probabilities, 500), rel=0.03)
+
+
+def test_bins_hold_everything_and_the_tails_are_in_the_outer_ones():
+    exact = kaufman_energy_distribution(16, 16, 2.269)
+    found = binned(exact.probabilities, exact)
+    assert found.shape == (BINS,)
+    assert found.sum() == pytest.approx(1, abs=1e-12)
+    assert binned(np.ones(len(exact.levels)), exact).sum() == len(exact.levels)
+    assert 0 < found[-1] < 0.01
+
+
+def test_histogram_of_levels():
+    exact = enumerate_states(Lattice(4, 4)).energy_distribution(2.0)
+    energies = np.array([-32, -32, 32, 0])
+    found = energy_histogram(Measured(energies, energies, energies, energies, 16), exact)
+    assert found.sum() == 4
+    assert found[0] == 2
+    assert found[-1] == 1
+
+
+def test_blocks_of_an_odd_number_of_spins_have_no_ties():
+    exact = enumerate_states(Lattice(6, 3)).energy_distribution(2.0)
+    fine = lattices(20, 6, 3)
+    found = measure(RULES["majority"](fine, 3), fine, "majority")
+    assert compare(found, found, exact).ties is None

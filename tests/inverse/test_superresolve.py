@@ -1,0 +1,176 @@
+"""Fine lattices drawn from coarse ones, against exact distributions and as someone would try to break them."""
+
+import numpy as np
+import pytest
+import torch
+from montecarlo.oracle import energies_agree
+from tori import SMALLEST_P, chi_squared_p, every_state, numbers, weights
+
+from kadanoff.errors import KadanoffError
+from kadanoff.inverse import superresolve as module
+from kadanoff.inverse.superresolve import draw_blocks, random_blocks, superresolve, sweep_blocks, tables
+from kadanoff.inverse.tables import Table, forbid, known
+from kadanoff.networks.registry import build
+from kadanoff.spins.blocking import RULES
+from kadanoff.spins.boundary import Lattice
+from kadanoff.spins.exact import T_C, enumerate_states
+from kadanoff.spins.observables import energy
+from kadanoff.spins.surroundings import coarse_spins, is_odd, parts, rows
+
+KEY = np.uint64(99)
+RULE_NAMES = ("majority", "threshold", "decimation")
+SIZES = [(2, 1), (3, 1), (2, 2), (3, 2)]
+NEIGHBOUR = 1.06  # times T: the temperature that must be rejected
+
+
+def network(name, rule="majority", block=2, dimension=2, temperatures=(T_C,), **sizes):
+    torch.manual_seed(0)
+    sizes = sizes or ({"width": 8} if name == "blocks" else {"width": 4, "layers": 3})
+    return build(name, rule=rule, block=block, dimension=dimension, temperatures=temperatures, **sizes).eval()
+
+
+def coarse_lattices(count, side, dimension, seed=0):
+    return np.random.default_rng(seed).choice(np.array([-1, 1], np.int8), (count, *(side,) * dimension))
+
+
+def samples(shape, temperature, count):
+    """Independent exact samples of a small lattice."""
+    probabilities = weights(every_state(shape), temperature)
+    chosen = np.random.default_rng(5).choice(len(probabilities), count, p=probabilities / probabilities.sum())
+    return every_state(shape)[chosen], probabilities / probabilities.sum()
+
+
+@pytest.mark.parametrize(("rule", "shape"), [("majority", (4, 4)), ("threshold", (4, 4)), ("decimation", (8,))])
+def test_block_gibbs_sweeps_leave_boltzmanns_distribution_as_it_is(rule, shape):
+    fine, exact = samples(shape, T_C, 100_000)
+    coarse = RULES[rule](fine, 2, len(shape))
+
+    def p_after(temperature):
+        swept = sweep_blocks(coarse, fine, known(rule, 2, len(shape), temperature), (KEY, 0), 3)
+        assert (RULES[rule](swept, 2, len(shape)) == coarse).all()
+        return chi_squared_p(np.bincount(numbers(swept), minlength=len(exact)), exact)
+
+    assert p_after(T_C) > SMALLEST_P
+    assert p_after(T_C * NEIGHBOUR) < SMALLEST_P
+
+
+@pytest.mark.parametrize(("rule", "shape"), [("majority", (4, 4)), ("threshold", (4, 4)), ("decimation", (8,))])
+def test_block_gibbs_sweeps_find_the_distribution_given_the_coarse_lattice(rule, shape):
+    dimension = len(shape)
+    given = np.ones((60_000, *(side // 2 for side in shape)), np.int8)
+    given[:, 0] = -1  # one row of the coarse torus, or one of its spins
+    fine, weight = every_state(shape), weights(every_state(shape), 2.0)
+    exact = np.where((RULES[rule](fine, 2, dimension) == given[:1]).reshape(len(fine), -1).all(1), weight, 0)
+    coarse = coarse_spins(rule, 2, dimension)
+    start = random_blocks(given, np.stack([coarse == -1, coarse == 1]), 2, (KEY, 0))
+
+    def p_after(sweeps, temperature):
+        swept = sweep_blocks(given, start, known(rule, 2, dimension, temperature), (KEY, 0), sweeps)
+        return chi_squared_p(np.bincount(numbers(swept), minlength=len(exact)), exact)
+
+    assert p_after(20, 2.0) > SMALLEST_P
+    assert p_after(20, 2.0 * NEIGHBOUR) < SMALLEST_P
+    assert p_after(0, 2.0) < SMALLEST_P
+
+
+def chain_tables(temperature):
+    """The exact P(block | coarse chain): the second spin of a block sees its own first one and that of the next."""
+    found = []
+    for part in parts(2, 1)[:1]:
+        seen = rows(part.inputs)
+        beside = seen[:, part.coarse.index((0, 0))] + seen[:, part.coarse.index((0, 1))]
+        second = np.array([-1, -1, 1, 1])  # of the states --, +-, -+, ++: site k is bit k
+        found.append(
+            Table(part, forbid(np.outer(beside, second) / temperature, part, coarse_spins("decimation", 2, 1)))
+        )
+    return [*found, known("decimation", 2, 1, temperature)]
+
+
+def test_a_chain_at_the_decimated_temperature_becomes_one_at_the_original_temperature():
+    temperature = 1.1
+    decimated = 1 / np.arctanh(np.tanh(1 / temperature) ** 2)  # paper, eq. (5)
+    lattice = Lattice.of(16, dimension=1)
+    exact = enumerate_states(lattice).energy_distribution(temperature)
+
+    def agree(input_temperature):
+        coarse, _ = samples((8,), input_temperature, 40_000)
+        fine = draw_blocks(coarse, chain_tables(temperature), 2, (KEY, 0))
+        assert (fine[:, ::2] == coarse).all()
+        return energies_agree(energy(fine, lattice) * 16, exact)
+
+    assert agree(decimated)
+    assert not agree(decimated * 1.02)
+    assert not agree(temperature)
+
+
+@pytest.mark.parametrize("rule", RULE_NAMES)
+@pytest.mark.parametrize(("block", "dimension"), SIZES)
+def test_the_rule_is_never_broken(rule, block, dimension):
+    coarse = coarse_lattices(40, 6, dimension)
+    fine = superresolve(network("blocks", rule, block, dimension, width=4), coarse, T_C, seed=1, rule=rule)
+    assert fine.shape == (40, *(6 * block,) * dimension)
+    assert set(np.unique(fine)) == {-1, 1}
+    assert (RULES[rule](fine, block, dimension) == coarse).all()
+    for temperature in (0.05, T_C):
+        swept = sweep_blocks(coarse, fine, known(rule, block, dimension, temperature), (KEY, 0), 2)
+        assert (RULES[rule](swept, block, dimension) == coarse).all()
+
+
+def test_independent_pixels_do_break_it():
+    coarse = coarse_lattices(40, 6, 2)
+    fine = superresolve(network("pixels"), coarse, T_C, seed=1)
+    assert (RULES["majority"](fine, 2, 2) != coarse).mean() > 0.1
+
+
+@pytest.mark.parametrize("name", ["pixels", "blocks"])
+@pytest.mark.parametrize("dimension", [1, 2])
+def test_results_do_not_depend_on_calls_or_batches(name, dimension, monkeypatch):
+    model, coarse = network(name, dimension=dimension), coarse_lattices(11, 8, dimension)
+    whole = superresolve(model, coarse, T_C, seed=3)
+    cut = [superresolve(model, coarse[:4], T_C, seed=3), superresolve(model, coarse[4:], T_C, seed=3, first=4)]
+    assert (np.concatenate(cut) == whole).all()
+    assert (superresolve(model, coarse, T_C, seed=3, first=1) != whole).any()
+    assert (superresolve(model, coarse, T_C, seed=4) != whole).any()
+    monkeypatch.setattr(module, "BATCH", 1)
+    assert (superresolve(model, coarse, T_C, seed=3) == whole).all()
+
+
+@pytest.mark.parametrize("rule", RULE_NAMES)
+@pytest.mark.parametrize("dimension", [1, 2])
+def test_tables_of_odd_rules_are_symmetric_under_the_flip_of_all_spins(rule, dimension):
+    found = tables(network("blocks", rule, 2, dimension).networks[0])
+    same = [np.array_equal(table.probabilities, table.probabilities[::-1, ::-1]) for table in found]
+    assert is_odd(rule, 2, dimension) == (rule != "threshold")
+    assert all(same) if rule != "threshold" else not any(same)
+
+
+def test_sharpness_is_an_inverse_temperature():
+    model = network("blocks").networks[0]
+    once, twice = (tables(model, sharpness)[0].probabilities for sharpness in (1.0, 2.0))
+    assert twice == pytest.approx(once**2 / (once**2).sum(1, keepdims=True), abs=1e-12)
+
+
+def test_tables_are_what_the_network_gives_on_lattices():
+    model, coarse = network("blocks").networks[0], coarse_lattices(3, 6, 2)
+    with torch.inference_mode():
+        found = model(torch.from_numpy(coarse).float().unsqueeze(1)).numpy()
+    table = tables(model)[0]
+    for chain, y, x in np.ndindex(coarse.shape):
+        seen = [coarse[chain, (y + dy) % 6, (x + dx) % 6] > 0 for dy, dx in table.part.coarse]
+        row = sum(1 << bit for bit, up in enumerate(seen) if up)
+        assert found[chain, :, y, x] == pytest.approx(table.probabilities[row], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("spins", "temperature", "rule", "words"),
+    [
+        (coarse_lattices(2, 8, 1), T_C, None, "this network refines square lattices"),
+        (coarse_lattices(2, 7, 2), T_C, None, "the coarse lattice is 7 x 7"),
+        (coarse_lattices(2, 8, 2), 2.0, None, "temperature is 2, but these networks were trained at 2.26919"),
+        (coarse_lattices(2, 8, 2), float("nan"), None, "temperature is nan"),
+        (coarse_lattices(2, 8, 2), T_C, "decimation", "was trained to undo 'majority'"),
+    ],
+)
+def test_what_a_network_was_not_trained_for_is_refused(spins, temperature, rule, words):
+    with pytest.raises(KadanoffError, match=words):
+        superresolve(network("blocks"), spins, temperature, seed=0, rule=rule)

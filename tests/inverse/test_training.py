@@ -1,0 +1,150 @@
+"""Training finds what is known exactly: the decimated ring, whose middle spins depend on their two neighbours alone."""
+
+import numpy as np
+import pytest
+import torch
+
+from kadanoff.inverse.superresolve import probabilities, tables
+from kadanoff.inverse.tables import known
+from kadanoff.inverse.training import (
+    coarsened,
+    likelihood_loss,
+    pixel_loss,
+    split,
+    torus_energy,
+    train_blocks,
+    train_pixels,
+)
+from kadanoff.learning.randomness import seeded
+from kadanoff.learning.training import Settings
+from kadanoff.networks.registry import build
+from kadanoff.spins.boundary import Lattice
+from kadanoff.spins.observables import energy
+
+TEMPERATURE, WRONG = 2.0, 1.5
+TOLERANCE = 0.03  # of a probability; those at WRONG are off by 0.054
+SETTINGS = Settings(
+    seed=0, epochs=60, batch_size=100, learning_rate=1e-2, weight_decay=0.0, plateau_patience=3,
+    early_stopping_patience=10,
+)  # fmt: skip
+
+
+def rings(count, sites, temperature, seed):
+    """Exact samples: unsatisfied bonds are independent, but for their even number."""
+    random = np.random.default_rng(seed)
+    found = np.empty((0, sites), np.int8)
+    while len(found) < count:
+        walls = random.random((count, sites)) < 1 / (1 + np.exp(2 / temperature))
+        walls = walls[walls.sum(1) % 2 == 0]
+        first = random.integers(0, 2, (len(walls), 1))
+        spins = 1 - 2 * ((first + np.cumsum(walls, 1)) % 2)
+        found = np.concatenate([found, spins.astype(np.int8)])
+    return found[:count]
+
+
+def same(temperature):
+    """P(+1) of a spin between two that are +1."""
+    return 1 / (1 + np.exp(-4 / temperature))
+
+
+def model(name, **changes):
+    arguments = {"rule": "decimation", "block": 2, "dimension": 1, "temperatures": [TEMPERATURE], "width": 16}
+    with seeded(3):
+        return build(name, **arguments, **changes).networks[0]
+
+
+def pixels(fine, settings=SETTINGS, folder=None):
+    network = model("pixels", layers=3)
+    train_pixels(network, fine, "decimation", 2, settings, 0.0, folder)
+    return network
+
+
+def blocks(fine, settings=SETTINGS, folder=None):
+    network = model("blocks")
+    train_blocks(network, fine, "decimation", 2, settings, folder)
+    return network
+
+
+@pytest.fixture(scope="module")
+def fine():
+    return rings(6000, 16, TEMPERATURE, 1)
+
+
+def test_the_rings_of_this_test_have_their_exact_energy(fine):
+    found = energy(fine, Lattice.of(16, dimension=1))
+    t = np.tanh(1 / TEMPERATURE)
+    exact = -(t + t**15) / (1 + t**16)
+    assert abs(found.mean() - exact) < 4 * found.std() / np.sqrt(len(found))
+
+
+def test_pixels_find_the_exact_probabilities(fine):
+    """In ++-- all places are told apart by the walls within three sites: kept spins are certain, those between equal
+    ones follow the temperature, those in a wall are even."""
+    up = probabilities(pixels(fine), np.array([[1, 1, -1, -1]], np.int8))[0]
+
+    def exact(temperature):
+        return np.array([1, same(temperature), 1, 0.5, 0, 1 - same(temperature), 0, 0.5])
+
+    assert np.abs(up - exact(TEMPERATURE)).max() < TOLERANCE
+    assert np.abs(up - exact(WRONG)).max() > TOLERANCE
+
+
+def test_blocks_find_the_exact_conditional(fine):
+    """The last part of a draw, every row of it; the state has two sites, of which the rule keeps the first."""
+    found = tables(blocks(fine))[-1].probabilities
+    for temperature, agrees in ((TEMPERATURE, True), (WRONG, False)):
+        exact = known("decimation", 2, 1, temperature).probabilities
+        assert (np.abs(found - exact).max() < TOLERANCE) == agrees
+
+
+@pytest.mark.parametrize("train", [pixels, blocks])
+def test_the_same_seed_gives_the_same_bytes(train, fine):
+    short = Settings(**(vars(SETTINGS) | {"epochs": 3}))
+    first, second, other = (train(fine[:200], settings) for settings in (short, short, seeded_otherwise(short)))
+    assert weights(first) == weights(second)
+    assert weights(first) != weights(other)
+
+
+def seeded_otherwise(settings):
+    return Settings(**(vars(settings) | {"seed": 1, "batch_size": 32}))
+
+
+def weights(network):
+    return [tensor.numpy().tobytes() for tensor in network.state_dict().values()]
+
+
+@pytest.mark.parametrize("train", [pixels, blocks])
+def test_a_finished_training_is_not_repeated(train, fine, tmp_path, monkeypatch):
+    short = Settings(**(vars(SETTINGS) | {"epochs": 3}))
+    first = weights(train(fine[:200], short, tmp_path))
+    monkeypatch.setattr("kadanoff.learning.training.Training.advance", None)
+    assert weights(train(fine[:200], short, tmp_path)) == first
+
+
+def test_the_validation_set_is_a_tenth_and_never_empty(fine):
+    assert [len(part) for part in split(fine)] == [5400, 600]
+    assert [len(part) for part in split(fine[:2])] == [1, 1]
+
+
+@pytest.mark.parametrize("shape", [(5, 12), (5, 4, 6)])
+def test_the_energy_in_the_loss_is_the_energy(shape):
+    spins = np.random.default_rng(0).choice(np.array([-1, 1], np.int8), shape)
+    exact = energy(spins, Lattice.of(shape[1:] if len(shape) == 3 else shape[1], dimension=len(shape) - 1))
+    np.testing.assert_allclose(torus_energy(torch.from_numpy(spins).float().unsqueeze(1)).numpy(), exact, atol=1e-6)
+
+
+def test_the_loss_of_even_odds_is_one_bit_and_the_squared_energy():
+    spins = torch.ones(3, 1, 4, 4)
+    half = torch.full_like(spins, 0.5)
+    assert pixel_loss(half, spins, 0.0).item() == pytest.approx(np.log(2))
+    assert pixel_loss(half, spins, 0.25).item() == pytest.approx(np.log(2) + 0.25 * 4)  # energies 0 and -2
+
+
+def test_forbidden_states_do_not_enter_the_likelihood():
+    logs = torch.tensor([[0.5, 0.5, 0.0]]).log()
+    assert likelihood_loss(logs, torch.tensor([[0.25, 0.75, 0.0]])).item() == pytest.approx(np.log(2))
+
+
+def test_the_rule_makes_the_inputs():
+    spins = rings(3, 8, TEMPERATURE, 2)
+    np.testing.assert_array_equal(coarsened(spins, "decimation", 2), spins[:, ::2])

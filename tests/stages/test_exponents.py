@@ -1,0 +1,113 @@
+"""Exponents out of chains: synthetic levels with known exponents, and what a user can get wrong."""
+
+import numpy as np
+import pytest
+
+import kadanoff
+from kadanoff.errors import KadanoffError
+from kadanoff.inverse.calibration import Calibration
+from kadanoff.inverse.chains import Levels
+from kadanoff.spins.exact import T_C, kaufman
+from kadanoff.spins.statistics import Estimate
+from kadanoff.stages.exponents import Params, _check, _critical, measured
+from kadanoff.stages.exponents_chains import Repetition, _kept
+from kadanoff.stages.exponents_tables import EXACT, summarize, tables_text
+
+SIZES = (16, 32, 64, 128)
+PARAMS = Params(
+    dataset="a", smaller="b", finite_size=["a", "b"], truth=["c"], repetitions=4, seeds=100, pixel_seeds=10, levels=3,
+    refinement=8, seed=0,
+)  # fmt: skip
+
+
+def levels(generator, seeds=4000, eta=0.25, excess=0.0):
+    """Levels whose averages follow exact power laws, with noise that the levels of a seed share."""
+    common = generator.choice([-1, 1], seeds) * (1 + 0.3 * generator.standard_normal(seeds))
+    sides = np.array(SIZES)[:, None]
+    order = common * sides ** (-eta / 2) * (1 + 0.01 * generator.standard_normal((len(SIZES), seeds)))
+    energy = np.array([[kaufman(side, side, T_C).energy + excess] for side in SIZES])
+    noise = 0.1 * generator.standard_normal((len(SIZES), seeds))
+    return Levels(SIZES, energy + noise, order, 0.9 * order**2, order**2)
+
+
+def repetition(generator, **options):
+    known = Estimate(1.0, 0.001)
+    return Repetition(Calibration(known, known, known), {"blocks": levels(generator, **options)}, {})
+
+
+def ensembles(generator):
+    found = levels(generator)
+    return [
+        Levels((side,), *(getattr(found, key)[n : n + 1] for key in ("energy", "magnetization", "half", "quarter")))
+        for n, side in enumerate(SIZES)
+    ]
+
+
+@pytest.fixture
+def generator():
+    return np.random.default_rng(5)
+
+
+def test_known_exponents_come_out_and_others_do_not(generator):
+    """Threshold: 4 standard errors, of which one is at most 0.001; eta = 0.26 must be rejected."""
+    for eta, right in ((0.25, True), (0.26, False)):
+        found = [repetition(generator, eta=eta) for _ in range(4)]
+        summary = summarize(found, ensembles(generator), ensembles(generator))
+        line = summary.chains["blocks"]
+        deviations = {name: abs(line.exponents[name].sigmas(exact)) for name, exact in EXACT.items()}
+        assert line.exponents["gamma"].error < 0.001
+        assert all((deviation < 4) is right for deviation in deviations.values()), deviations
+
+
+def test_the_table_tells_bias_and_error_apart(generator):
+    found = [repetition(generator, excess=0.01) for _ in range(2)]
+    summary = summarize(found, ensembles(generator), ensembles(generator))
+    text = tables_text(summary, 8)
+    assert "1.7544(100)" in text
+    assert all(f"L = {side}" in text for side in SIZES)
+    assert summary.chains["blocks"].energy[1].mean == pytest.approx(0.01, abs=0.005)
+    assert summary.numbers()["blocks"]["gamma_bias"] == summary.chains["blocks"].exponents["gamma"].mean - 1.75
+
+
+def test_an_interrupted_chain_is_kept(tmp_path, generator):
+    first = levels(generator)
+    path = tmp_path / "0-blocks.npz"
+    kept = _kept(path, lambda: first)
+    again = _kept(path, lambda: pytest.fail("grown again"))
+    for found in (kept, again):
+        assert found.sizes == first.sizes
+        assert (found.energy == first.energy).all()
+
+
+def test_monte_carlo_goes_through_memory_in_parts():
+    ensemble = kadanoff.simulate(8, [T_C], 50, seed=1)
+    whole, parts = measured(ensemble), measured(ensemble, step=16)
+    assert (whole.energy == parts.energy).all()
+    assert np.allclose(whole.energy[0], ensemble.energy[0])
+
+
+@pytest.mark.parametrize(
+    ("fine", "small", "message"),
+    [
+        ((400, 32, 32), (400, 16, 16), "sides 32 and 16; the first is at most 16, the second half of it"),
+        ((400, 16, 16), (400, 4, 4), "sides 16 and 4"),
+        ((399, 16, 16), (400, 8, 8), "is 100, but each of 4 repetitions has 99 configurations"),
+    ],
+)
+def test_lattices_that_are_too_large_or_too_few_are_refused(fine, small, message):
+    with pytest.raises(KadanoffError, match=message):
+        _check(PARAMS, fine, small)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"size": 8, "temperatures": [2.0]},
+        {"size": (8, 4), "temperatures": [T_C]},
+        {"size": 8, "temperatures": [T_C], "dimension": 1},
+    ],
+)
+def test_only_critical_squares_will_do(arguments):
+    with pytest.raises(KadanoffError, match=r"critical temperature alone, 2.269185"):
+        _critical("it", kadanoff.simulate(samples=4, **arguments))
+    assert _critical("it", kadanoff.simulate(8, [T_C], 4))

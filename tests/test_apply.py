@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+import torch
+import xarray
+
+from kadanoff.apply import apply
+from kadanoff.errors import KadanoffError
+from kadanoff.lab.store import Ensemble
+from kadanoff.learning.checkpoints import Recipe, save_model
+from kadanoff.learning.predict import predict
+from kadanoff.networks.registry import build
+from kadanoff.spins.blocking import average, majority
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    spins = np.random.Generator(np.random.Philox(5)).choice(np.array([-1, 1], np.int8), (2, 30, 8, 8))
+    ensemble = Ensemble(spins, np.array([1.0, 2.0]), *np.zeros((2, 2, 30)), np.ones(2), {"name": "x"})
+    ensemble.save(tmp_path / "in.zarr")
+    return ensemble
+
+
+@pytest.fixture
+def averager(tmp_path):
+    network = build("exact", block=2, size=8)
+    with torch.no_grad():
+        network.layers[0].weight.fill_(0.25)
+    save_model(tmp_path / "exact.safetensors", network, Recipe("exact", {"block": 2, "size": 8}))
+    return tmp_path / "exact.safetensors"
+
+
+def test_a_network_runs_over_a_dataset(dataset, averager, tmp_path):
+    apply(averager, tmp_path / "in.zarr", tmp_path / "out.zarr", batch=7)
+    with xarray.open_zarr(tmp_path / "out.zarr", chunks=None) as found:
+        assert found.output.dims == ("temperature", "sample", "y", "x")
+        assert np.array_equal(found.output.values, average(dataset.spins, 2))
+        assert found.attrs["provenance"]["model"] == "exact.safetensors"
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["exact.safetensors", "in.zarr", "out.zarr"]
+
+
+def test_the_batch_size_changes_nothing(dataset, averager):
+    network = build("cnn", block=2, size=8).eval()
+    spins = dataset.spins[0]
+    assert np.allclose(predict(network, spins, 4), predict(network, spins, 30), atol=1e-6)
+
+
+def test_nothing_is_overwritten(dataset, averager, tmp_path):
+    (tmp_path / "out.zarr").mkdir()
+    with pytest.raises(KadanoffError, match=r"out\.zarr exists; nothing is overwritten"):
+        apply(averager, tmp_path / "in.zarr", tmp_path / "out.zarr")
+
+
+def test_a_lattice_that_does_not_fit_is_refused(dataset, tmp_path):
+    network = build("mlp", block=2, size=16)
+    save_model(tmp_path / "mlp.safetensors", network, Recipe("mlp", {"block": 2, "size": 16}))
+    with pytest.raises(KadanoffError, match="the lattice is 8 x 8; this perceptron is bound to 16 x 16"):
+        apply(tmp_path / "mlp.safetensors", tmp_path / "in.zarr", tmp_path / "out.zarr")
+    assert not (tmp_path / "out.zarr").exists()
+
+
+@pytest.fixture
+def refiner(tmp_path):
+    """Blocks at the temperatures of the dataset, untrained: they obey the rule all the same."""
+    arguments = {"rule": "majority", "block": 2, "dimension": 2, "temperatures": [1.0, 2.0], "width": 4}
+    save_model(tmp_path / "blocks.safetensors", build("blocks", **arguments), Recipe("blocks", arguments))
+    return tmp_path / "blocks.safetensors"
+
+
+def test_super_resolution_draws_fine_lattices(dataset, refiner, tmp_path):
+    apply(refiner, tmp_path / "in.zarr", tmp_path / "out.zarr")
+    apply(refiner, tmp_path / "in.zarr", tmp_path / "other.zarr", seed=1)
+    with xarray.open_zarr(tmp_path / "out.zarr", chunks=None) as found:
+        fine = found.output.values
+    assert fine.shape == (2, 30, 16, 16)
+    assert np.array_equal(majority(fine.astype(np.int8), 2), dataset.spins)
+    with xarray.open_zarr(tmp_path / "other.zarr", chunks=None) as found:
+        assert (found.output.values != fine).any()
+
+
+def test_super_resolution_at_another_temperature_is_asked_for(dataset, refiner, tmp_path):
+    with pytest.raises(KadanoffError, match="temperature is 3, but these networks were trained at 1 to 2"):
+        apply(refiner, tmp_path / "in.zarr", tmp_path / "out.zarr", temperature=3.0)
+    apply(refiner, tmp_path / "in.zarr", tmp_path / "out.zarr", temperature=2.0)
+
+
+def test_chains_are_refined_by_networks_of_chains_only(dataset, refiner, tmp_path):
+    chains = Ensemble(dataset.spins[:, :, 0], *(getattr(dataset, key) for key in ("temperatures", "energy")),
+                      dataset.magnetization, dataset.autocorrelation_time, {})  # fmt: skip
+    chains.save(tmp_path / "chains.zarr")
+    with pytest.raises(KadanoffError, match=r"this network refines square lattices \(n, y, x\)"):
+        apply(refiner, tmp_path / "chains.zarr", tmp_path / "out.zarr")
+    arguments = {"rule": "decimation", "block": 2, "dimension": 1, "temperatures": [1.0, 2.0], "width": 4, "layers": 2}
+    save_model(tmp_path / "chain.safetensors", build("pixels", **arguments), Recipe("pixels", arguments))
+    apply(tmp_path / "chain.safetensors", tmp_path / "chains.zarr", tmp_path / "out.zarr")
+    with xarray.open_zarr(tmp_path / "out.zarr", chunks=None) as found:
+        assert found.output.dims == ("temperature", "sample", "x")
+        assert found.output.shape == (2, 30, 16)
