@@ -79,9 +79,25 @@ def shrink(params: dict) -> dict:
     variants = params["coarsen"]["variants"]
     params["coarsen"]["variants"] = {name: variants[name] for name in ("drawn", "cnn", "mlp", "exact", "exact_block3")}
     for name, dataset in params["datasets"].items():
+        if name.startswith("superres"):
+            continue
         size = {"coarsen12": 12, "coarsen_critical32": 16, "coarsen_critical64": 32}.get(name, 8)
         dataset.update(TINY, size=size)
     params["datasets"]["coarsen_curve"]["samples"] = 40
     params["coarsen"]["training"].update(epochs=2)
     params["coarsen_curve"].update(configurations=[10, 40], steps={"cnn": 20, "mlp": 20})
+    return shrink_superres(params)
+
+
+def shrink_superres(params: dict) -> dict:
+    """Super-resolution from 4 to 8 and 16, with two temperatures, and just enough configurations to calibrate."""
+    for name, dataset in params["datasets"].items():
+        if name.startswith("superres_critical"):
+            dataset.update(size=min(8, dataset["size"] // 2 or 4), samples=400)
+        elif name.startswith("superres"):
+            kept = dataset["temperatures"] if len(dataset["temperatures"]) < 4 else [1.8113, 2.2616, 2.7119]
+            dataset.update(size=dataset["size"] // 2, samples=60, temperatures=kept)
+    params["superres"]["training"].update(epochs=3)
+    for variant in params["superres"]["variants"].values():
+        variant.update(train=30, width=4)
     return params

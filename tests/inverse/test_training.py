@@ -77,9 +77,18 @@ def test_the_rings_of_this_test_have_their_exact_energy(fine):
     assert abs(found.mean() - exact) < 4 * found.std() / np.sqrt(len(found))
 
 
-def test_pixels_find_the_exact_probabilities(fine):
+def refined(count, temperature, seed):
+    """Exact samples of the rings of 8 whose decimation is ++--: their middle spins are independent."""
+    coarse = np.tile(np.array([1, 1, -1, -1], np.int8), (count, 1))
+    field = coarse + np.roll(coarse, -1, 1)
+    up = np.random.default_rng(seed).random(coarse.shape) < 1 / (1 + np.exp(-2 * field / temperature))
+    return np.stack([coarse, np.where(up, np.int8(1), np.int8(-1))], axis=2).reshape(count, -1)
+
+
+def test_pixels_find_the_exact_probabilities():
     """In ++-- all places are told apart by the walls within three sites: kept spins are certain, those between equal
     ones follow the temperature, those in a wall are even."""
+    fine = refined(6000, TEMPERATURE, 1)
     up = probabilities(pixels(fine), np.array([[1, 1, -1, -1]], np.int8))[0]
 
     def exact(temperature):

@@ -55,7 +55,7 @@ def test_blocks_give_only_states_that_the_rule_allows(rule):
 
 @torch.no_grad()
 def test_blocks_flip_with_the_spins_where_the_rule_does():
-    """Flipping all spins reverses the order of the states; `threshold` breaks ties downwards and has no such symmetry."""
+    """Flipping all spins reverses the order of the states; `threshold` has no such symmetry."""
     lattice = spins(3, 1, 4, 4)
     network = model().networks[0]
     torch.testing.assert_close(network(-lattice), network(lattice).flip(1))
@@ -73,14 +73,14 @@ def test_the_nearest_network_serves(temperature, place):
 
 @pytest.mark.parametrize("temperature", [0.4, 5.1, -1.0, float("nan"), float("inf")])
 def test_a_temperature_out_of_reach_is_refused(temperature):
-    with pytest.raises(KadanoffError, match="temperature is .*, but these networks were trained at 1 to 4"):
+    with pytest.raises(KadanoffError, match=r"temperature is .*, but these networks were trained at 1 to 4"):
         model().at(temperature)
 
 
 def test_a_single_network_serves_its_own_temperature_only():
     found = model(temperatures=[2.0])
     assert found.at(2.0) is found.networks[0]
-    with pytest.raises(KadanoffError, match="temperature is 2.1, but these networks were trained at 2 "):
+    with pytest.raises(KadanoffError, match=r"temperature is 2\.1, but these networks were trained at 2 "):
         found.at(2.1)
 
 
