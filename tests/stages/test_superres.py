@@ -10,8 +10,6 @@ import kadanoff
 from kadanoff.errors import KadanoffError
 from kadanoff.inverse.superresolve import superresolve
 from kadanoff.learning.checkpoints import load_model
-from kadanoff.spins.boundary import Lattice
-from kadanoff.spins.exact import enumerate_states
 from kadanoff.stages import superres as stage
 from kadanoff.stages.superres_chain import distance, exact_order
 from kadanoff.stages.superres_distributions import spread
@@ -19,7 +17,7 @@ from kadanoff.stages.superres_measure import Observed, draw_between, negative_lo
 from kadanoff.stages.superres_thermal import reweighted
 
 test.__test__ = False  # a function of the stage, not of pytest
-GRID = [1.0, 2.0, 3.0]
+GRID = [1.0, 2.0, 2.4, 3.0]
 TRAINING = {"epochs": 3, "batch_size": 50, "learning_rate": 0.01, "weight_decay": 0.0, "plateau_patience": 5}
 TRAINING |= {"plateau_factor": 0.5, "early_stopping_patience": 5, "seed": 0}
 PIXELS = {
@@ -46,7 +44,7 @@ def datasets(tmp_path_factory):
     for dimension, name in ((1, "chain"), (2, "square")):
         for size in (8, 16, 32):
             kadanoff.simulate(size, GRID, 100, dimension=dimension, seed=size).save(folder / f"{name}{size}.zarr")
-    kadanoff.simulate(8, [1.0, 2.0, 3.5], 100, seed=1).save(folder / "elsewhere8.zarr")
+    kadanoff.simulate(8, [1.0, 2.0, 2.4, 3.5], 100, seed=1).save(folder / "elsewhere8.zarr")
     kadanoff.simulate(16, [2.0, 1.0], 100, seed=1).save(folder / "descending.zarr")
     kadanoff.simulate(16, GRID, 100, boundary="free", seed=1).save(folder / "free.zarr")
     kadanoff.simulate(6, GRID, 100, seed=1).save(folder / "square6.zarr")
@@ -183,7 +181,7 @@ def test_a_rule_that_leaves_no_spins_is_refused_for_pixels_too(project, rule):
 
 
 def test_an_unknown_variant_names_the_others(project):
-    with pytest.raises(KadanoffError, match=r"no entry 'pixel'; it has: pixels, blocks, square, chain"):
+    with pytest.raises(KadanoffError, match=r"no entry 'pixel'; it has: blocks, chain, pixels, square"):
         stage.superres(project, "pixel")
 
 
@@ -195,13 +193,11 @@ def test_the_keys_of_an_entry_override_the_training(project):
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 4.0])
 def test_the_order_of_a_ring_is_that_of_all_its_states(temperature):
-    found = enumerate_states(Lattice.of(10, dimension=1))
     order = exact_order(10, temperature)
     states = 1 - 2 * (np.arange(2**10)[:, None] >> np.arange(10) & 1)
     weights = np.exp((states * np.roll(states, 1, 1)).sum(1) / temperature)
     assert order == pytest.approx(np.average(np.abs(states.mean(1)), weights=weights), abs=1e-12)
     assert order != pytest.approx(exact_order(10, 1.1 * temperature), abs=1e-4)
-    assert found is not None
 
 
 def test_the_distances_of_figure_3():
@@ -240,7 +236,7 @@ def test_the_likelihood_prefers_the_network_of_the_right_temperature(project):
     model = load_model(project / "models/superres/blocks.safetensors")
     fine = kadanoff.open_dataset(project / "data/square16.zarr").read(1, slice(60, None))
     coarse = test(model, 1, fine, 0).coarse
-    right, wrong = (negative_log_likelihood(model.networks[place], fine, coarse) for place in (1, 2))
+    right, wrong = (negative_log_likelihood(model.networks[place], fine, coarse) for place in (1, 3))
     difference = wrong - right
     assert difference.mean() > 4 * difference.std(ddof=1) / np.sqrt(len(difference))
     assert superresolve(model, coarse, 2.0, seed=0).shape == fine.shape

@@ -19,7 +19,7 @@ from kadanoff.spins.exact import T_C
 from kadanoff.stages.exponents_chains import Plan, Recipe, Repetition, repeat
 from kadanoff.stages.exponents_figures import draw_lattices, draw_levels, draw_scaling
 from kadanoff.stages.exponents_tables import summarize, tables_text
-from kadanoff.stages.superres import read_variant
+from kadanoff.stages.superres_variants import read_variant
 
 NETWORKS = ("pixels", "blocks")  # entries of superres.variants
 LARGEST = 16  # side of the largest lattice that a chain may learn from

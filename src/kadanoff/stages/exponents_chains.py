@@ -16,7 +16,7 @@ from kadanoff.lab.files import disk_errors, write_atomic
 from kadanoff.lab.params import TrainingParams
 from kadanoff.learning.randomness import derived_seed
 from kadanoff.networks.superres import Blocks, Pixels
-from kadanoff.stages.superres import Variant, train
+from kadanoff.stages.superres_variants import Variant, train
 
 PIXELS, BLOCKS, REFINED = "pixels", "blocks", "blocks, refined"
 KINDS = (PIXELS, BLOCKS, REFINED)

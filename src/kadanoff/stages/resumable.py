@@ -7,7 +7,7 @@ from typing import Any
 from kadanoff.errors import KadanoffError
 from kadanoff.lab.files import fingerprint
 from kadanoff.lab.params import Dataset, TrainingParams, entry, read_params
-from kadanoff.stages import exponents, superres
+from kadanoff.stages import exponents, superres_variants
 from kadanoff.stages.coarsen import read_variant
 from kadanoff.stages.coarsen_curve import Curve
 
@@ -26,7 +26,7 @@ def resumable(root: Path) -> dict[str, str | None]:
     for name in (content.get("coarsen") or {}).get("variants") or {}:
         found |= _folder("coarsen", name, lambda name: _merged(*read_variant(root, name)))
     for name in (content.get("superres") or {}).get("variants") or {}:
-        found |= _folder("superres", name, lambda name: _merged(*superres.read_variant(root, name)))
+        found |= _folder("superres", name, lambda name: _merged(*superres_variants.read_variant(root, name)))
     found |= _folder("coarsen_curve", "all", lambda _: _curve(root))
     return found | _folder("exponents", "all", lambda _: _exponents(root))
 
@@ -40,7 +40,7 @@ def _folder(stage: str, variant: str, parameters: Callable[[str], Parameters]) -
 
 
 def _exponents(root: Path) -> Parameters:
-    recipes = {name: superres.read_variant(root, name) for name in exponents.NETWORKS}
+    recipes = {name: superres_variants.read_variant(root, name) for name in exponents.NETWORKS}
     return exponents.given(entry(root, exponents.Params, "exponents"), recipes)
 
 

@@ -1,6 +1,6 @@
 """Stage `superres`: networks that undo a block rule, one a temperature; models/superres/VARIANT.safetensors."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -8,25 +8,22 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
 
-from kadanoff.inverse.training import Spins, train_blocks, train_pixels
 from kadanoff.lab.files import working_folder
 from kadanoff.lab.parallel import in_processes
-from kadanoff.lab.params import Name, Section, TrainingParams, section, validated
+from kadanoff.lab.params import TrainingParams
 from kadanoff.lab.records import Recorder, recorded
 from kadanoff.lab.store import open_dataset
 from kadanoff.learning.checkpoints import Recipe, save_model
 from kadanoff.learning.fit import Fit
-from kadanoff.learning.randomness import derived_seed, seeded
-from kadanoff.learning.training import Settings
-from kadanoff.networks.registry import build
-from kadanoff.networks.superres import Blocks, Superresolution
+from kadanoff.learning.randomness import derived_seed
+from kadanoff.networks.superres import Superresolution
 from kadanoff.stages.superres_chain import draw_chain
 from kadanoff.stages.superres_data import Data, open_data
 from kadanoff.stages.superres_figures import draw_configurations, draw_losses
 from kadanoff.stages.superres_measure import losses, metrics, nearest, test
 from kadanoff.stages.superres_square import draw_square
+from kadanoff.stages.superres_variants import Variant, built, read_variant, train
 
 STUDY = ("majority", 2, "superres_three16")
 """Rule, block and dataset at which networks compete: the study's champion is the best at them."""
@@ -34,82 +31,24 @@ STUDY = ("majority", 2, "superres_three16")
 Weights = dict[str, NDArray[np.float32]]
 
 
-class Variant(Section):
-    """What is trained on what; the other keys of an entry override `superres.training`.
-
-    `train` configurations of each temperature train, the others are the test set. `smaller` and `larger` are Monte
-    Carlo at 1/block and block times the size, for the comparison with lattices beyond those trained on.
-    """
-
-    network: str
-    dataset: Name
-    rule: str
-    block: int = Field(gt=1)
-    width: int = Field(gt=0)
-    layers: int | None = Field(default=None, gt=1)
-    energy_weight: float = Field(default=0.0, ge=0, allow_inf_nan=False)
-    train: int = Field(gt=1)
-    smaller: Name | None = None
-    larger: Name | None = None
-
-    @model_validator(mode="after")
-    def _rules(self) -> "Variant":
-        if (self.smaller is None) != (self.larger is None):
-            raise ValueError(f"smaller is {self.smaller} and larger {self.larger}; give both, or none of them")
-        if self.energy_weight and self.network != "pixels":
-            raise ValueError(f"energy_weight is {self.energy_weight:g}; it is a part of the loss of `pixels` only")
-        return self
-
-    def arguments(self, dimension: int, temperatures: Iterable[float]) -> dict[str, Any]:
-        """Arguments of the network's builder."""
-        values = {key: getattr(self, key) for key in ("rule", "block", "width", "layers")}
-        place = {"dimension": dimension, "temperatures": [float(value) for value in temperatures]}
-        return place | {key: value for key, value in values.items() if value is not None}
-
-
-def read_variant(root: Path, name: str) -> tuple[Variant, TrainingParams]:
-    """The entry `name` of superres.variants, and its training parameters.
-
-    Raises
-    ------
-    KadanoffError
-        If the entry is missing or a key breaks a rule.
-    """
-    where, raw = f"superres.variants.{name}", section(root, "superres", "variants", name)
-    override = {key: value for key, value in raw.items() if key in TrainingParams.model_fields}
-    own = {key: value for key, value in raw.items() if key not in override}
-    training = section(root, "superres", "training") | override
-    return validated(Variant, own, where), validated(
-        TrainingParams, training, where if override else "superres.training"
-    )
-
-
 def superres(root: Path, name: str) -> None:
     """Write models/superres/NAME.safetensors and the record reports/superres/NAME."""
     variant, training = read_variant(root, name)
     weights = root / "models" / "superres" / f"{name}.safetensors"
     parameters = variant.model_dump() | training.model_dump()
-    data = open_data(root, name, variant.dataset, variant.smaller, variant.larger, variant.block, variant.train)
-    arguments = variant.arguments(data.dimension, data.temperatures)
-    model = _built(variant.network, arguments)  # refuses now what it would refuse later
-    data.check(model)
-    with (
-        working_folder("superres", name, parameters) as folder,
-        recorded("superres", name, parameters=parameters, inputs=data.paths) as record,
-    ):
-        work = partial(_trained, variant, training, data.paths[0], folder)
-        found = in_processes("superres", work, [(index,) for index in range(len(data.temperatures))])
-        for network, (trained, _) in zip(model.networks, found, strict=True):
-            network.load_state_dict({key: torch.from_numpy(values) for key, values in trained.items()})
-        measure(model.eval(), data, [fits for _, fits in found], training.seed, record)
-        save_model(weights, model, Recipe(variant.network, arguments, parameters))  # last, as their record changes
-        record.model(weights, metric="test/nats_per_site", **_competition(variant, data.dimension))
-
-
-def _built(network: str, arguments: dict[str, Any]) -> Superresolution:
-    model = build(network, **arguments)
-    assert isinstance(model, Superresolution)  # no other network takes these arguments
-    return model
+    with working_folder("superres", name, parameters) as folder:
+        data = open_data(root, name, variant.dataset, variant.smaller, variant.larger, variant.block, variant.train)
+        arguments = variant.arguments(data.dimension, data.temperatures)
+        model = built(variant.network, arguments)  # refuses now what it would refuse later
+        data.check(model)
+        with recorded("superres", name, parameters=parameters, inputs=data.paths) as record:
+            work = partial(_trained, variant, training, data.paths[0], folder)
+            found = in_processes("superres", work, [(index,) for index in range(len(data.temperatures))])
+            for network, (trained, _) in zip(model.networks, found, strict=True):
+                network.load_state_dict({key: torch.from_numpy(values) for key, values in trained.items()})
+            measure(model.eval(), data, [fits for _, fits in found], training.seed, record)
+            save_model(weights, model, Recipe(variant.network, arguments, parameters))  # last, as their record changes
+            record.model(weights, metric="test/nats_per_site", **_competition(variant, data.dimension))
 
 
 def _trained(
@@ -121,20 +60,6 @@ def _trained(
     seed = derived_seed(training.seed, index)
     model, fits = train(variant, training, float(ensemble.temperatures[index]), fine, seed, folder / f"at-{index}")
     return {key: tensor.numpy() for key, tensor in model.networks[0].state_dict().items()}, fits
-
-
-def train(
-    variant: Variant, training: TrainingParams, temperature: float, fine: Spins, seed: int, folder: Path
-) -> tuple[Superresolution, list[Fit]]:
-    """Train one network on fine configurations (n, y, x) or (n, x); it goes on from a checkpoint in `folder`."""
-    settings = Settings(**(training.model_dump() | {"seed": seed, "threads": 1}))
-    with seeded(seed):
-        model = _built(variant.network, variant.arguments(fine.ndim - 1, [temperature]))
-    folder.mkdir(exist_ok=True)
-    network, task = model.networks[0], (fine, variant.rule, variant.block, settings)
-    if isinstance(network, Blocks):
-        return model, train_blocks(network, *task, folder)
-    return model, [train_pixels(network, *task, variant.energy_weight, folder)]
 
 
 def measure(model: Superresolution, data: Data, fits: list[list[Fit]], seed: int, record: Recorder) -> None:

@@ -23,7 +23,6 @@ from kadanoff.learning.checkpoints import load_model, read_recipe
 from kadanoff.montecarlo.rng import stream_key
 from kadanoff.networks.superres import Blocks, Superresolution
 from kadanoff.spins.exact import kaufman_energy_distribution
-from kadanoff.stages.superres import read_variant
 from kadanoff.stages.superres_compare_figures import draw_block_sums, draw_energies, draw_pictures
 from kadanoff.stages.superres_compare_tables import (
     AGAIN,
@@ -36,6 +35,7 @@ from kadanoff.stages.superres_compare_tables import (
     outcome,
     tables_text,
 )
+from kadanoff.stages.superres_variants import read_variant
 
 STEP = 2000  # configurations at a time: their block distributions take 8 bytes a state
 

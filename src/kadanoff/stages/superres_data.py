@@ -11,6 +11,7 @@ from kadanoff.inverse.superresolve import Spins
 from kadanoff.inverse.training import coarsened
 from kadanoff.lab.store import Ensemble, open_dataset
 from kadanoff.networks.superres import Superresolution
+from kadanoff.spins.surroundings import coarse_spins
 
 FEWEST = 2  # test configurations: one has no error bar
 
@@ -47,6 +48,7 @@ class Data:
         KadanoffError
             Then.
         """
+        coarse_spins(model.rule, model.block, self.dimension)  # refuses what leaves no spins
         model.check(coarsened(self.fine.read(0, slice(0, 1)), model.rule, model.block).shape)
 
 
