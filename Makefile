@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup repro test test-all ui report lint bench clean
+.PHONY: help setup repro test test-all ui report lint bench clean full-scale
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ repro: setup  ## simulate, train, compare: everything that changed; then list ev
 	dvc repro
 	kadanoff runs sync
 	kadanoff report
+
+full-scale: setup  ## all of it at the papers' sizes (full-scale.params), as a DVC experiment; on a GPU if there is one
+	dvc exp run $$(sed -n 's/^[^#]/-S &/p' full-scale.params)
 
 test: setup  ## the fast tests, under 3 minutes
 	pytest -m "not slow"

@@ -89,15 +89,26 @@ def shrink(params: dict) -> dict:
     return shrink_superres(params)
 
 
+SIDES = {"critical4": 3, "critical8": 4, "critical12": 6, "critical16": 8}
+SIDES |= {f"truth{number}": 8 + 2 * number for number in range(1, 6)}
+
+
 def shrink_superres(params: dict) -> dict:
-    """Super-resolution from 4 to 8 and 16, with two temperatures, and just enough configurations to calibrate."""
+    """Super-resolution from 4 to 8 and 16, at a few temperatures, with just enough configurations to calibrate."""
     for name, dataset in params["datasets"].items():
-        if name.startswith("superres_critical"):
-            dataset.update(size=min(8, dataset["size"] // 2 or 4), samples=400)
+        if (short := name.removeprefix("superres_")) in SIDES:
+            dataset.update(size=SIDES[short], samples=1000)
+        elif name == "superres_three16":
+            dataset.update(size=8, samples=1000)
         elif name.startswith("superres"):
-            kept = dataset["temperatures"] if len(dataset["temperatures"]) < 4 else [1.8113, 2.2616, 2.7119]
-            dataset.update(size=dataset["size"] // 2, samples=60, temperatures=kept)
+            kept = [1.361, 1.8113, 2.2616, 2.7119, 3.1623]
+            dataset.update(size=dataset["size"] // 2, samples=200, temperatures=kept)
     params["superres"]["training"].update(epochs=3)
     for variant in params["superres"]["variants"].values():
-        variant.update(train=30, width=4)
+        variant.update(train=100, width=4)
+    params["superres"]["variants"]["pixels"].update(epochs=2)
+    params["superres"]["variants"]["blocks"].update(train=800, epochs=60, width=32)
+    params["superres_compare"].update(equilibration=10)
+    params["exponents"].update(repetitions=2, seeds=64, pixel_seeds=16, levels=1)
+    params["thermalize"].update(sizes=[32], chains=16, sweeps=16, cluster_sweeps=32, calibration=2000)
     return params

@@ -78,9 +78,23 @@ def test_super_resolution_draws_fine_lattices(dataset, refiner, tmp_path):
 
 
 def test_super_resolution_at_another_temperature_is_asked_for(dataset, refiner, tmp_path):
-    with pytest.raises(KadanoffError, match="temperature is 3, but these networks were trained at 1 to 2"):
-        apply(refiner, tmp_path / "in.zarr", tmp_path / "out.zarr", temperature=3.0)
-    apply(refiner, tmp_path / "in.zarr", tmp_path / "out.zarr", temperature=2.0)
+    with pytest.raises(KadanoffError, match=r"has 2 temperatures .1 to 2.; give it for a dataset of one"):
+        apply(refiner, tmp_path / "in.zarr", tmp_path / "out.zarr", temperature=2.0)
+    one = Ensemble(dataset.spins[:1], np.array([2.3]), *np.zeros((2, 1, 30)), np.ones(1), {})
+    one.save(tmp_path / "one.zarr")
+    for outside in (None, 2.1, 0.9):
+        with pytest.raises(KadanoffError, match=r"temperature is .*, but these networks were trained at 1 to 2"):
+            apply(refiner, tmp_path / "one.zarr", tmp_path / "out.zarr", temperature=outside)
+    apply(refiner, tmp_path / "one.zarr", tmp_path / "out.zarr", temperature=2.0)
+    with xarray.open_zarr(tmp_path / "out.zarr", chunks=None) as found:
+        assert found.temperature.values.tolist() == [2.0]
+
+
+def test_super_resolution_of_other_boundaries_is_refused(dataset, refiner, tmp_path):
+    dataset.provenance["parameters"] = {"boundary": "free"}
+    dataset.save(tmp_path / "free.zarr")
+    with pytest.raises(KadanoffError, match="has the boundary free; super-resolution networks refine periodic"):
+        apply(refiner, tmp_path / "free.zarr", tmp_path / "out.zarr")
 
 
 def test_chains_are_refined_by_networks_of_chains_only(dataset, refiner, tmp_path):

@@ -17,6 +17,18 @@ def test_every_row_of_the_results_stands_in_the_tables():
         assert row in tables
 
 
+def test_every_row_of_super_resolution_stands_in_the_tables():
+    start = README.index("### Super-resolution")
+    rows = re.findall(r"^\| (?!---)[a-z0-9].*$", README[start : README.index("## Change it")], re.MULTILINE)
+    tables = "".join(
+        (ROOT / "reports" / stage / "tables.md").read_text() for stage in ("superres_compare", "exponents")
+    )
+    assert len(rows) >= 12
+    for row in rows:
+        # the README shows the first columns of long rows
+        assert row.removesuffix(" |") in tables, row
+
+
 def test_the_largest_deviation_is_that_of_the_datasets():
     key = "largest_deviation_from_exact_energy_in_standard_errors"
     records = [json.loads(path.read_text()) for path in ROOT.glob("reports/simulate/*/metrics.json")]

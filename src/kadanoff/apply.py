@@ -31,7 +31,9 @@ def apply(
 
     `output` is float32 (temperature, sample, y, x), of chains (temperature, sample, x); attributes name the model and
     the source. A super-resolution network draws one fine lattice, +1 and -1, for every configuration, under `seed`; of
-    its networks it takes the one trained at `temperature`, by default at that of the configurations.
+    its networks it takes the one trained at `temperature`, which the output then has. The default, the temperature of
+    the configurations, is right where they were coarsened from lattices at it, and at T_c; other Monte Carlo lattices
+    have one that their own must be rescaled to (`kadanoff.spins.rescaling`).
 
     Raises
     ------
@@ -42,40 +44,57 @@ def apply(
         raise KadanoffError(f"{target} exists; nothing is overwritten. Give another name, or remove it first.")
     network = load_model(model)
     ensemble = open_dataset(source)
-    run = _run(network, ensemble, model, batch, temperature, seed)
+    run, temperatures = _run(network, ensemble, source, batch, temperature, seed)
     origin: dict[str, Any] = {"model": model.name, "source": source.name, "source_provenance": ensemble.provenance}
     if isinstance(network, Superresolution):
-        origin |= {"network_temperature": temperature, "seed": seed}
+        origin |= {"source_temperatures": ensemble.temperatures.tolist(), "seed": seed}
     with disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
         with disk_errors(target):
-            _stream(run, ensemble, scratch / target.name, origin)
+            _stream(run, ensemble, scratch / target.name, temperatures, origin)
             replace_folder(scratch / target.name, target)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _run(network: nn.Module, ensemble: Ensemble, model: Path, batch: int, temperature: float | None, seed: int) -> Run:
-    """What the network does to configurations of the ensemble; refuses now what it would refuse later."""
+def _run(
+    network: nn.Module, ensemble: Ensemble, source: Path, batch: int, temperature: float | None, seed: int
+) -> tuple[Run, NDArray[np.float64]]:
+    """What the network does to configurations, and the temperatures of its output; refuses now what it would later."""
     if isinstance(network, Superresolution):
+        known = ensemble.temperatures
+        _check_periodic(source, ensemble)
         network.check(ensemble.spins.shape[1:])
-        wanted = ensemble.temperatures if temperature is None else np.full(len(ensemble.temperatures), temperature)
+        if temperature is not None and len(known) > 1:
+            raise KadanoffError(
+                f"the temperature {temperature:g} is given for all of {source}, which has {len(known)} temperatures "
+                f"({known.min():g} to {known.max():g}); give it for a dataset of one temperature, or leave it out."
+            )
+        wanted = known if temperature is None else np.array([temperature])
         for value in wanted:
             network.at(value)
-        return lambda spins, index, first: superresolve(network, spins, wanted[index], seed=seed, first=first)
+        return lambda spins, index, first: superresolve(network, spins, wanted[index], seed=seed, first=first), wanted
     if ensemble.spins.ndim != 4:
-        raise KadanoffError(f"the dataset holds chains; {model} takes square lattices.")
-    return lambda spins, _, __: predict(network, spins, batch)
+        raise KadanoffError(f"{source} holds chains; this network takes square lattices.")
+    return lambda spins, _, __: predict(network, spins, batch), ensemble.temperatures
 
 
-def _stream(run: Run, ensemble: Ensemble, path: Path, origin: dict[str, Any]) -> None:
-    temperatures, samples = ensemble.spins.shape[:2]
+def _check_periodic(source: Path, ensemble: Ensemble) -> None:
+    boundary = (ensemble.provenance.get("parameters") or {}).get("boundary", "periodic")
+    if boundary != "periodic":
+        raise KadanoffError(
+            f"{source} has the boundary {boundary}; super-resolution networks refine periodic lattices. Take such ones."
+        )
+
+
+def _stream(run: Run, ensemble: Ensemble, path: Path, temperatures: NDArray, origin: dict[str, Any]) -> None:
+    samples = ensemble.spins.shape[1]
     shape = run(ensemble.read(0, slice(0, 1)), 0, 0).shape[1:]
-    output: zarr.Array = write_fields(path, (temperatures, samples, *shape), ensemble.temperatures, origin)
-    with progress("apply", temperatures * samples) as advance:
+    output: zarr.Array = write_fields(path, (len(temperatures), samples, *shape), temperatures, origin)
+    with progress("apply", len(temperatures) * samples) as advance:
         # a shard is written whole: a part would read and write it again
-        for temperature, window, spins in configurations(ensemble, (output.shards or output.chunks)[1]):
-            output[temperature, window] = run(spins, temperature, window.start)
+        for index, window, spins in configurations(ensemble, (output.shards or output.chunks)[1]):
+            output[index, window] = run(spins, index, window.start)
             advance(len(spins))

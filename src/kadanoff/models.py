@@ -66,7 +66,8 @@ class Predictor:
     def predict(self, spins: NDArray, params: dict[str, Any] | None = None) -> NDArray[np.float32]:
         """Output for configurations int8 (n, y, x) of +1 and -1: float32 (n, y', x').
 
-        A super-resolution network draws fine lattices with the one of its networks that was trained nearest to T_c.
+        A super-resolution network draws fine lattices with the one of its networks that was trained nearest to T_c,
+        always from the same random bits; one of chains takes (n, 1, x).
 
         Raises
         ------
@@ -82,7 +83,9 @@ class Predictor:
             raise KadanoffError("the spins have values other than +1 and -1; give those of a dataset, or 2 * bits - 1.")
         if isinstance(self._network, Superresolution):
             nearest = min(self._network.temperatures, key=lambda temperature: abs(temperature - T_C))
-            return superresolve(self._network, spins, nearest, seed=0).astype(np.float32)
+            chains = self._network.dimension == 1 and spins.shape[1] == 1
+            found = superresolve(self._network, spins[:, 0] if chains else spins, nearest, seed=0).astype(np.float32)
+            return found[:, None] if chains else found
         return predict(self._network, spins)
 
 

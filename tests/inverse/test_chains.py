@@ -6,7 +6,9 @@ import pytest
 import kadanoff
 from kadanoff.inverse.chains import doubling_by_blocks, doubling_by_pixels, grow, measure
 from kadanoff.inverse.tables import Table, known
+from kadanoff.montecarlo import metropolis
 from kadanoff.networks.registry import build
+from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact import T_C
 from kadanoff.spins.observables import two_point
 from kadanoff.spins.surroundings import parts
@@ -63,8 +65,11 @@ def test_refinement_leaves_the_critical_ensemble_alone_and_heals_another(scheme)
         ]
         for n in (0, 8)
     ]
-    kept = measure(fine)[0]
-    assert abs(kept.mean() - exact) < 4 * kept.std() / np.sqrt(len(kept))
+    for temperature, kept in ((float(T_C), True), (2.5, False)):
+        swept = fine.copy()
+        metropolis.advance(swept, Lattice.of(16), temperature, 0.0, np.uint64(3), 0, 0, 20)
+        found = measure(swept)[0]
+        assert (abs(found.mean() - exact) < 4 * found.std() / np.sqrt(len(found))) == kept
     assert healed[0].mean() > exact + 0.05  # the negative control: not every start has the right energy
     assert abs(healed[1].mean() - exact) < abs(healed[0].mean() - exact) / 2
 

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from tori import block_probabilities
 
 from kadanoff.inverse import kernels
-from kadanoff.inverse.superresolve import block_probabilities, count, draw_blocks, random_blocks, sweep_blocks, toss
+from kadanoff.inverse.superresolve import count, draw_blocks, random_blocks, sweep_blocks, toss
 from kadanoff.inverse.tables import Table, as_thresholds, known
 from kadanoff.spins.blocking import majority
 from kadanoff.spins.surroundings import Part, coarse_spins, parts, states

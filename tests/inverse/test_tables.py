@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
-from tori import every_state, weights
+from tori import block_probabilities, every_state, weights
 
 from kadanoff.errors import KadanoffError
 from kadanoff.inverse.controls import decode, encode
-from kadanoff.inverse.superresolve import block_probabilities
 from kadanoff.inverse.tables import Table, as_thresholds, forbid, known
 from kadanoff.spins.blocking import RULES
 from kadanoff.spins.boundary import Lattice

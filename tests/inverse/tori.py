@@ -48,3 +48,12 @@ def chi_squared_p(observed, probabilities):
     observed, expected = np.add.reduceat(observed, kept), np.add.reduceat(expected, kept)
     chi_squared = ((observed - expected) ** 2 / expected).sum()
     return float(mpmath.gammainc((len(kept) - 1) / 2, chi_squared / 2, regularized=True))
+
+
+def block_probabilities(coarse, fine, table):
+    """P(state) of every block given what it sees, by rolled arrays instead of loops: (n, y, x, states)."""
+    coarse, fine = (spins.reshape(len(spins), -1, spins.shape[-1]) for spins in (coarse, fine))
+    height, width = fine.shape[1] // coarse.shape[1], fine.shape[2] // coarse.shape[2]
+    rolled = [np.roll(coarse, (-y, -x), (1, 2)) for y, x in table.part.coarse]
+    rolled += [np.roll(fine, (-y, -x), (1, 2))[:, ::height, ::width] for y, x in table.part.fine]
+    return table.probabilities[sum((spins > 0) << bit for bit, spins in enumerate(rolled))]

@@ -63,15 +63,13 @@ def test_blocks_flip_with_the_spins_where_the_rule_does():
     assert not torch.allclose(uneven(-lattice), uneven(lattice).flip(1))
 
 
-@pytest.mark.parametrize(
-    ("temperature", "place"), [(1.0, 0), (1.49, 0), (1.51, 1), (2.9, 1), (3.1, 2), (5.0, 2), (0.5, 0)]
-)
+@pytest.mark.parametrize(("temperature", "place"), [(1.0, 0), (1.49, 0), (1.51, 1), (2.9, 1), (3.1, 2), (4.0, 2)])
 def test_the_nearest_network_serves(temperature, place):
     found = model()
     assert found.at(temperature) is found.networks[place]
 
 
-@pytest.mark.parametrize("temperature", [0.4, 5.1, -1.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("temperature", [0.99, 4.01, -1.0, float("nan"), float("inf")])
 def test_a_temperature_out_of_reach_is_refused(temperature):
     with pytest.raises(KadanoffError, match=r"temperature is .*, but these networks were trained at 1 to 4"):
         model().at(temperature)

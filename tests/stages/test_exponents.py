@@ -16,7 +16,7 @@ from kadanoff.stages.exponents_tables import EXACT, summarize, tables_text
 SIZES = (16, 32, 64, 128)
 PARAMS = Params(
     dataset="a", smaller="b", finite_size=["a", "b"], truth=["c"], repetitions=4, seeds=100, pixel_seeds=10, levels=3,
-    refinement=8, seed=0,
+    refinement=[8], seed=0,
 )  # fmt: skip
 
 
@@ -62,7 +62,7 @@ def test_known_exponents_come_out_and_others_do_not(generator):
 def test_the_table_tells_bias_and_error_apart(generator):
     found = [repetition(generator, excess=0.01) for _ in range(2)]
     summary = summarize(found, ensembles(generator), ensembles(generator))
-    text = tables_text(summary, 8)
+    text = tables_text(summary)
     assert "1.7544(100)" in text
     assert all(f"L = {side}" in text for side in SIZES)
     assert summary.chains["blocks"].energy[1].mean == pytest.approx(0.01, abs=0.005)
@@ -89,6 +89,7 @@ def test_monte_carlo_goes_through_memory_in_parts():
 @pytest.mark.parametrize(
     ("fine", "small", "message"),
     [
+        ((400, 16, 16), (399, 8, 8), "399 configurations for 4 repetitions; each calibrates on at least 100"),
         ((400, 32, 32), (400, 16, 16), "sides 32 and 16; the first is at most 16, the second half of it"),
         ((400, 16, 16), (400, 4, 4), "sides 16 and 4"),
         ((399, 16, 16), (400, 8, 8), "is 100, but each of 4 repetitions has 99 configurations"),

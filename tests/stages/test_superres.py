@@ -4,12 +4,15 @@ import json
 
 import numpy as np
 import pytest
+import torch
 import yaml
+from torch import nn
 
 import kadanoff
 from kadanoff.errors import KadanoffError
 from kadanoff.inverse.superresolve import superresolve
 from kadanoff.learning.checkpoints import load_model
+from kadanoff.networks.superres import Superresolution
 from kadanoff.stages import superres as stage
 from kadanoff.stages.superres_chain import distance, exact_order
 from kadanoff.stages.superres_distributions import spread
@@ -128,7 +131,7 @@ def test_processes_and_an_interruption_change_no_byte(project, monkeypatch):
         patch.setattr(stage, "_trained", interrupted)
         with pytest.raises(KeyboardInterrupt):
             stage.superres(project, "pixels")
-    assert list((project / ".checkpoints").glob("superres-pixels-*/at-0/training.pt"))
+    assert list((project / ".checkpoints").glob("superres-pixels-*/at-0-*/training.pt"))
     monkeypatch.undo()
     monkeypatch.chdir(project)
     monkeypatch.setattr("kadanoff.lab.tracking.live.LiveRun", None)
@@ -218,15 +221,26 @@ def test_histogram_bins_share_out_what_lies_between_them():
     assert [share.mean for share in shares] == pytest.approx([0.25, 0.75])
 
 
-def test_between_two_temperatures_the_probabilities_are_between(project):
-    stage.superres(project, "blocks")
-    model = load_model(project / "models/superres/blocks.safetensors")
-    coarse = kadanoff.open_dataset(project / "data/square8.zarr").read(1)
-    ends = [draw_between(model, coarse, t, 0) for t in (1.0, 2.0)]
-    middle = draw_between(model, coarse, 1.5, 0)
-    assert all((middle != end).any() for end in ends)
+class Certain(nn.Module):
+    """A network that gives every fine spin of a chain the same probability."""
+
+    def __init__(self, probability):
+        super().__init__()
+        self.probability = probability
+
+    def forward(self, spins):
+        return torch.full((len(spins), 1, 2 * spins.shape[-1]), self.probability)
+
+
+def test_between_two_temperatures_the_probabilities_are_between():
+    """Threshold: 4 standard errors of 25,600 tosses; the middle and the ends must fail it."""
+    model = Superresolution("decimation", 2, 1, [1.0, 2.0], [Certain(0.0), Certain(1.0)])
+    up = (draw_between(model, np.ones((200, 64), np.int8), 1.25, 0) > 0).mean()
+    error = np.sqrt(0.25 * 0.75 / 25600)
+    assert abs(up - 0.25) < 4 * error
+    assert min(abs(up - other) for other in (0, 0.5, 1)) > 4 * error
     with pytest.raises(KadanoffError, match="temperature is 5"):
-        draw_between(model, coarse, 5.0, 0)
+        draw_between(model, np.ones((2, 64), np.int8), 5.0, 0)
 
 
 def test_the_likelihood_prefers_the_network_of_the_right_temperature(project):

@@ -23,7 +23,7 @@ from kadanoff.spins.exact import kaufman
 from kadanoff.spins.observables import energy
 from kadanoff.spins.statistics import Estimate, mean_estimate
 
-RANGE = (0.9, 1.1)
+RANGE = (0.8, 1.25)
 STEP = 0.02  # for the slope that turns the error of the energy into one of the sharpness
 
 
@@ -58,7 +58,7 @@ def calibrate(network: Blocks, seeds: Spins, temperature: float, seed: int) -> C
     Raises
     ------
     KadanoffError
-        If there is no such value between 0.9 and 1.1: the network is not one for these lattices.
+        If there is no such value between 0.8 and 1.25: the network is not one for these lattices.
     """
     ends = [excess(network, value, seeds, temperature, seed).mean for value in RANGE]
     if not ends[0] > 0 > ends[1]:

@@ -1,4 +1,4 @@
-"""Compiled loops over blocks: counting what is seen, drawing states from tables, averaging conditional probabilities.
+"""Compiled loops over blocks: counting what is seen, and drawing states from tables.
 
 Lattices are int8 (chain, y, x); a chain of spins has y = 1. The random number of a block depends on the key, on the
 number of its lattice, on the draw and on its place, never on how the lattices are cut into calls.
@@ -94,17 +94,6 @@ def draw(coarse, fine, sublattice, places, shape, thresholds, states, stream):
                 state = states[_find(thresholds[row], random)]
                 for site in range(height * width):
                     spins[y * height + site // width, x * width + site % width] = state[site]
-
-
-@compiled
-def average(coarse, fine, places, shape, probabilities, total):
-    """Add, for every block, its conditional probabilities (row, state) to total[chain, y, x, state]."""
-    coarse_places, fine_places = places
-    for chain in range(coarse.shape[0]):
-        for y in range(coarse.shape[1]):
-            for x in range(coarse.shape[2]):
-                row = _row(coarse[chain], fine[chain], coarse_places, fine_places, y, x, shape[0], shape[1])
-                total[chain, y, x] += probabilities[row]
 
 
 @compiled

@@ -1,12 +1,14 @@
 """Fine lattices drawn from coarse ones: by a trained network, or block by block from tables."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from kadanoff.errors import KadanoffError
 from kadanoff.inverse import kernels
 from kadanoff.inverse.tables import FULL, Table
 from kadanoff.montecarlo.rng import stream_key
@@ -47,10 +49,16 @@ def superresolve(
     Raises
     ------
     KadanoffError
-        If the dimension, the rule, a side or the temperature is not what the networks were trained for.
+        If the dimension, the rule, a side or the temperature is not what the networks were trained for, or a spin is
+        not +1 or -1.
     """
+    model.check(np.shape(spins), rule)
+    if not (np.size(spins) and np.isin(spins, (-1, 1)).all()):
+        raise KadanoffError(
+            f"the coarse spins, of shape {np.shape(spins)}, must be +1 and -1, at least one of them; give those of a "
+            "dataset, or 2 * bits - 1."
+        )
     spins = np.ascontiguousarray(spins, np.int8)
-    model.check(spins.shape, rule)
     network = model.at(temperature)
     stream = stream_key(seed, "superresolve", float(temperature), *spins.shape[1:]), first
     if isinstance(network, Blocks):
@@ -61,12 +69,23 @@ def superresolve(
 def probabilities(network: nn.Module, spins: Spins) -> NDArray[np.float32]:
     """P(+1) of every fine spin, by a `Pixels` network: float32 (n, block y, block x), or (n, block x)."""
     step = max(1, BATCH // (4 * spins[0].size))
-    with torch.inference_mode():
+    with torch.inference_mode(), _one_thread():
         found = [
             network(torch.from_numpy(spins[start : start + step]).float().unsqueeze(1)).squeeze(1)
             for start in range(0, len(spins), step)
         ]
     return torch.cat(found).numpy()
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """The rounding of a sum depends on the number of threads, and a draw on the rounding."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def toss(chances: NDArray, stream: Stream) -> Spins:
@@ -126,16 +145,6 @@ def sweep_blocks(spins: Spins, fine: Spins, conditional: Table, stream: Stream, 
             part = conditional.part._replace(sublattices=_colour(colour, spins.ndim - 1))
             lattice.draw(part, conditional.thresholds, stream, 1000 + 2 * sweep + colour)
     return lattice.result()
-
-
-def block_probabilities(spins: Spins, fine: Spins, conditional: Table) -> NDArray[np.float64]:
-    """P(state | coarse spin, touching spins) of every block: (n, y, x, states); a chain has y = 1."""
-    lattice = _Blocks(spins, fine.shape[-1] // spins.shape[-1], fine)
-    total = np.zeros((*lattice.coarse.shape, conditional.probabilities.shape[1]))
-    kernels.average(
-        lattice.coarse, lattice.fine, _places(conditional.part), lattice.shape, conditional.probabilities, total
-    )
-    return total
 
 
 def count(spins: Spins, fine: Spins, part: Part) -> NDArray[np.int64]:

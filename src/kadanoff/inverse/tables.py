@@ -1,4 +1,4 @@
-"""Probabilities of block states as tables: from a network, from a known Hamiltonian, or from averages."""
+"""Probabilities of block states as tables: from a network or from a known Hamiltonian."""
 
 from dataclasses import dataclass
 from functools import cached_property

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from kadanoff.errors import KadanoffError
 from kadanoff.spins.surroundings import coarse_spins, is_odd, parts
 
+ROUNDING = 1e-6  # of temperatures
+
 
 class Pixels(nn.Module):
     """Upsampling, periodic convolutions with ReLU, a sigmoid: the probability that each fine spin is +1.
@@ -111,17 +113,19 @@ class Superresolution(nn.Module):
         Raises
         ------
         KadanoffError
-            If the temperature is further from it than half of the step to its neighbour.
+            If the temperature is outside of the trained ones, or further from the nearest than half of the step to its
+            neighbour.
         """
         known = np.array(self.temperatures)
         nearest = int(np.abs(known - temperature).argmin())
         steps = np.abs(np.diff(known))[max(0, nearest - 1) : nearest + 1]
-        reach = max(steps, default=0.0) / 2 + 1e-6
-        if not abs(known[nearest] - temperature) <= reach:
+        reach = max(steps, default=0.0) / 2 + ROUNDING
+        inside = known.min() - ROUNDING <= temperature <= known.max() + ROUNDING
+        if not (inside and abs(known[nearest] - temperature) <= reach):
             trained = f"{known.min():g} to {known.max():g}" if len(known) > 1 else f"{known[0]:g}"
             raise KadanoffError(
                 f"temperature is {temperature:g}, but these networks were trained at {trained} (fine lattices); the "
-                f"nearest, {known[nearest]:g}, serves temperatures within {reach:.3g}. Take one of these, or train at "
+                f"nearest, {known[nearest]:g}, serves those within {reach:.3g}. Take one of these, or train at "
                 "another: an entry of `datasets` and of `superres.variants`."
             )
         return cast(Pixels | Blocks, self.networks[nearest])

@@ -2,7 +2,7 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field
@@ -19,9 +19,11 @@ from kadanoff.spins.exact import T_C
 from kadanoff.stages.exponents_chains import Plan, Recipe, Repetition, repeat
 from kadanoff.stages.exponents_figures import draw_lattices, draw_levels, draw_scaling
 from kadanoff.stages.exponents_tables import summarize, tables_text
+from kadanoff.stages.superres_data import check_physics
 from kadanoff.stages.superres_variants import read_variant
 
 NETWORKS = ("pixels", "blocks")  # entries of superres.variants
+FEWEST = 100  # lattices that calibrate a repetition
 LARGEST = 16  # side of the largest lattice that a chain may learn from
 
 
@@ -36,7 +38,7 @@ class Params(Section):
     seeds: int = Field(gt=1)
     pixel_seeds: int = Field(gt=1)
     levels: int = Field(gt=0)
-    refinement: int = Field(gt=0)
+    refinement: list[Annotated[int, Field(gt=0)]] = Field(min_length=1)
     seed: int = Field(ge=0)
 
 
@@ -44,6 +46,12 @@ def exponents(root: Path) -> None:
     """Write the record reports/exponents."""
     params = entry(root, Params, "exponents")
     recipes = {name: read_variant(root, name) for name in NETWORKS}
+    for name, (variant, _) in recipes.items():
+        if variant.network != name or (variant.rule, variant.block) != ("majority", 2):
+            raise KadanoffError(
+                f"superres.variants.{name} has network {variant.network}, rule {variant.rule}, block {variant.block}; "
+                f"the stage exponents needs network {name}, rule majority and block 2."
+            )
     parameters = given(params, recipes)
     names = list(dict.fromkeys([params.dataset, params.smaller, *params.finite_size, *params.truth]))
     paths = {name: root / "data" / f"{name}.zarr" for name in names}
@@ -57,7 +65,7 @@ def exponents(root: Path) -> None:
             truth = [measured(data[name]) for name in (params.dataset, *params.truth)]
             summary = summarize(found, finite, truth)
             record.metrics(summary.numbers())
-            record.text("tables.md", tables_text(summary, params.refinement))
+            record.text("tables.md", tables_text(summary))
             draw_lattices(record, found[0].lattices)
             draw_scaling(record, summary)
             draw_levels(record, summary)
@@ -91,6 +99,7 @@ def _repetitions(
 
 def _critical(name: str, ensemble: Ensemble) -> Ensemble:
     """A dataset of square tori at T_c."""
+    check_physics(name, ensemble)
     shape, temperatures = ensemble.spins.shape, ensemble.temperatures
     if len(shape) != 4 or shape[2] != shape[3] or len(temperatures) != 1 or abs(temperatures[0] - T_C) > 1e-6:
         raise KadanoffError(
@@ -106,6 +115,11 @@ def _check(params: Params, fine: tuple[int, ...], small: tuple[int, ...]) -> Non
         raise KadanoffError(
             f"exponents.dataset and exponents.smaller have sides {fine[-1]} and {small[-1]}; the first is at most "
             f"{LARGEST}, the second half of it."
+        )
+    if small[0] // params.repetitions < FEWEST:
+        raise KadanoffError(
+            f"{params.smaller} has {small[0]} configurations for {params.repetitions} repetitions; each calibrates on "
+            f"at least {FEWEST}. Raise datasets.{params.smaller}.samples, or ask for fewer repetitions."
         )
     share = fine[0] // params.repetitions
     most = max(params.seeds, params.pixel_seeds)

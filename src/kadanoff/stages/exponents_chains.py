@@ -1,5 +1,6 @@
 """One repetition of `exponents`: train on its own share of the configurations, calibrate, grow its chains."""
 
+import hashlib
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,9 +19,8 @@ from kadanoff.learning.randomness import derived_seed
 from kadanoff.networks.superres import Blocks, Pixels
 from kadanoff.stages.superres_variants import Variant, train
 
-PIXELS, BLOCKS, REFINED = "pixels", "blocks", "blocks, refined"
-KINDS = (PIXELS, BLOCKS, REFINED)
-"""The chains: the paper's network, ours in one pass, and ours with some Metropolis sweeps after each doubling."""
+PIXELS = "pixels"
+BLOCKS = "blocks"
 
 Recipe = tuple[Variant, TrainingParams]
 
@@ -35,7 +35,7 @@ class Plan:
     seeds: int
     pixel_seeds: int
     levels: int
-    refinement: int
+    refinement: list[int]
     seed: int
 
 
@@ -54,24 +54,31 @@ def repeat(plan: Plan, fine: Spins, small: Spins, folder: Path, number: int) -> 
     A chain whose file lies in `folder` is not grown again, and a network goes on from its checkpoint.
     """
     seed = derived_seed(plan.seed, number)
+    known = hashlib.blake2b(fine.tobytes() + small.tobytes(), digest_size=6).hexdigest()  # other data, other files
     blocks, pixels = (
-        train(*recipe, plan.temperature, fine, seed, folder / f"{number}-{recipe[0].network}")[0].at(plan.temperature)
+        train(*recipe, plan.temperature, fine, seed, folder / f"{number}-{recipe[0].network}-{known}")[0].at(
+            plan.temperature
+        )
         for recipe in (plan.blocks, plan.pixels)
     )
     if not isinstance(blocks, Blocks) or not isinstance(pixels, Pixels):
         raise KadanoffError("superres.variants.blocks and pixels must be of `network: blocks` and `network: pixels`.")
     calibration = calibrate(blocks, small, plan.temperature, seed)
     scheme = tables(blocks, calibration.sharpness.mean)
-    doublings = {
+    doublings: dict[str, Doubling] = {
         PIXELS: doubling_by_pixels(pixels, seed),
         BLOCKS: doubling_by_blocks(scheme, seed),
-        REFINED: doubling_by_blocks(scheme, seed, plan.temperature, plan.refinement),
-    }
+    } | {refined(sweeps): doubling_by_blocks(scheme, seed, plan.temperature, sweeps) for sweeps in plan.refinement}
     chains = {}
     for kind, double in doublings.items():
         seeds = fine[: plan.pixel_seeds if kind == PIXELS else plan.seeds]
-        chains[kind] = _kept(folder / f"{number}-{kind}.npz", partial(grow, seeds, plan.levels, double, 1))
+        chains[kind] = _kept(folder / f"{number}-{kind}-{known}.npz", partial(grow, seeds, plan.levels, double, 1))
     return Repetition(calibration, chains, {kind: first(fine, plan.levels, doublings[kind]) for kind in doublings})
+
+
+def refined(sweeps: int) -> str:
+    """Name of the chains of blocks with Metropolis sweeps at T_c, with the Hamiltonian, after each doubling."""
+    return f"{BLOCKS} + {sweeps} sweeps"
 
 
 def first(seeds: Spins, levels: int, double: Doubling) -> list[Spins]:

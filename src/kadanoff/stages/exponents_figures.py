@@ -10,13 +10,14 @@ from kadanoff.lab.records import Recorder
 from kadanoff.spins.statistics import Estimate
 from kadanoff.stages.exponents_tables import BINDER, EXACT, Line, Summary
 
-MARKERS = {"pixels": "s", "blocks": "o", "blocks, refined": "^", "Monte Carlo": "x"}
+MARKERS = "so^vD<>P"
 SIDE = "lattice size $L$"
 
 
 def draw_lattices(record: Recorder, lattices: dict[str, list[Spins]]) -> None:
     """Figure `figure1_lattices`: one critical seed after some doublings, by the paper's network and by ours."""
-    kinds = {kind: lattices[kind] for kind in ("pixels", "blocks, refined")}
+    last = list(lattices)[-1]
+    kinds = {kind: lattices[kind] for kind in ("pixels", last)}
     shown = [level for level in (0, 1, 3, 5) if level < len(kinds["pixels"])]
     with figure(len(kinds), len(shown), figsize=(2.4 * len(shown), 2.6 * len(kinds)), squeeze=False) as (drawn, axes):
         for line, (kind, found) in zip(axes, kinds.items(), strict=True):
@@ -49,8 +50,13 @@ def draw_scaling(record: Recorder, summary: Summary) -> None:
             top.plot(sizes, reference * sizes**power, color="0.6", lw=1, label=f"exact slope {power:g}")
             bottom.axhline(1, color="0.6", lw=1)
             for shift, (kind, line) in enumerate(_lines(summary).items()):
-                look = {"fmt": MARKERS[kind], "color": f"C{shift}", "ms": 5, "label": kind}
-                where = np.array(line.sizes) * 1.03 ** (shift - 1.5)
+                look = {
+                    "fmt": "x" if kind == "Monte Carlo" else MARKERS[shift],
+                    "color": "black" if kind == "Monte Carlo" else f"C{shift}",
+                    "ms": 5,
+                    "label": kind,
+                }
+                where = np.array(line.sizes) * 1.025 ** (shift - 2)
                 _points(top, where, getattr(line, name), look)
                 scale = reference * np.array(line.sizes, float) ** power
                 _points(bottom, where, getattr(line, name), look, scale)
@@ -65,8 +71,13 @@ def draw_levels(record: Recorder, summary: Summary) -> None:
     """Figure `levels`: slope of the susceptibility, energy and Binder ratio at every size, against exact values."""
     with figure(1, 3, figsize=(12, 3.6)) as (drawn, (left, middle, right)):
         for shift, (kind, line) in enumerate(_lines(summary).items()):
-            look = {"fmt": MARKERS[kind], "color": f"C{shift}", "ms": 5, "label": kind}
-            where = np.array(line.sizes) * 1.03 ** (shift - 1.5)
+            look = {
+                "fmt": "x" if kind == "Monte Carlo" else MARKERS[shift],
+                "color": "black" if kind == "Monte Carlo" else f"C{shift}",
+                "ms": 5,
+                "label": kind,
+            }
+            where = np.array(line.sizes) * 1.025 ** (shift - 2)
             _points(left, np.sqrt(where[1:] * where[:-1]), line.slopes, look)
             _points(middle, where, line.energy, look)
             _points(right, where, line.binder, look)

@@ -1,5 +1,6 @@
 """Stage `superres`: networks that undo a block rule, one a temperature; models/superres/VARIANT.safetensors."""
 
+import hashlib
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -58,7 +59,14 @@ def _trained(
     ensemble = open_dataset(source)
     fine = ensemble.read(index, slice(0, variant.train))
     seed = derived_seed(training.seed, index)
-    model, fits = train(variant, training, float(ensemble.temperatures[index]), fine, seed, folder / f"at-{index}")
+    model, fits = train(
+        variant,
+        training,
+        float(ensemble.temperatures[index]),
+        fine,
+        seed,
+        folder / f"at-{index}-{hashlib.blake2b(fine.tobytes(), digest_size=6).hexdigest()}",
+    )
     return {key: tensor.numpy() for key, tensor in model.networks[0].state_dict().items()}, fits
 
 
@@ -96,6 +104,6 @@ def _competition(variant: Variant, dimension: int) -> dict[str, Any]:
     return {
         "task": f"{variant.rule} of {what} inverted, {variant.dataset}",
         "contender": (variant.rule, variant.block, variant.dataset) == STUDY,
-        "takes": [-1, -1, -1],
-        "gives": [-1, -1, -1],
+        "takes": [-1, -1 if dimension == 2 else 1, -1],
+        "gives": [-1, -1 if dimension == 2 else 1, -1],
     }

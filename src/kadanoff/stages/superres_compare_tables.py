@@ -13,6 +13,7 @@ from kadanoff.inverse.superresolve import Spins
 from kadanoff.lab.tables import Cell, table
 from kadanoff.spins.exact import T_C, EnergyDistribution, kaufman_energy_distribution
 from kadanoff.spins.statistics import Estimate
+from kadanoff.stages.targets import verdict
 
 TRUTH = "Monte Carlo"
 AGAIN = "Monte Carlo, the training half"
@@ -164,5 +165,4 @@ def _targets(item: Outcome) -> str:
 
 
 def _target(name: str, number: str, found: Estimate | None, target: float, within: float) -> list[Cell]:
-    met = found is not None and abs(found.mean - target) <= within
-    return [name, number, target, within, found, "yes" if met else "no"]
+    return [name, number, target, within, found, verdict(found, target, within)]

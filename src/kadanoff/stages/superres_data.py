@@ -67,7 +67,7 @@ def open_data(
     paths = [root / "data" / f"{entry}.zarr" for entry in names]
     found = [open_dataset(path) for path in paths]
     for entry, ensemble in zip(names, found, strict=True):
-        _check_physics(entry, ensemble)
+        check_physics(entry, ensemble)
     samples = found[0].spins.shape[1]
     if samples - train < FEWEST:
         raise KadanoffError(
@@ -84,7 +84,14 @@ def open_data(
     return Data(paths, found[0], train, *found[1:])
 
 
-def _check_physics(name: str, ensemble: Ensemble) -> None:
+def check_physics(name: str, ensemble: Ensemble) -> None:
+    """Refuse what is no periodic ferromagnet without a field, and temperatures that do not ascend.
+
+    Raises
+    ------
+    KadanoffError
+        Then.
+    """
     known = ensemble.provenance.get("parameters") or {}
     found = [known.get("boundary", "periodic"), known.get("coupling", 1), known.get("field", 0)]
     if found != ["periodic", 1, 0]:

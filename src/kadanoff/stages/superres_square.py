@@ -5,6 +5,7 @@ from functools import partial
 
 import numpy as np
 
+from kadanoff.errors import KadanoffError
 from kadanoff.inverse.superresolve import Spins
 from kadanoff.inverse.training import coarsened
 from kadanoff.lab.figures import figure
@@ -60,6 +61,11 @@ def _extrapolate(record: Recorder, model: Superresolution, data: Data, seed: int
     _draw_collapse(record, found, lines["small"], lines["coarse"])
     draw = partial(draw_between, model, seed=seed)
     known = [i for i in places if np.isfinite(restored[i])]
+    if not known:
+        raise KadanoffError(
+            "no temperature of the dataset can be rescaled: between no two of them do the curves of Monte Carlo and of "
+            "decimated lattices collapse. Take more temperatures, above and below T_c."
+        )
     drawn = [Observed.of(restored[i], draw(data.test(i), restored[i])) for i in known]
     low, high = (int(np.sqrt(line[0].sites)) for line in (lines["given"], drawn))
     named = {f"MC {high}": lines["large"], f"MC {low}": lines["given"], f"super-resolved {high}": drawn}

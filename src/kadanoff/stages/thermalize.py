@@ -134,7 +134,7 @@ def _seeds(params: Thermalize, workers: int | None) -> tuple[Spins, float]:
 def _study(
     params: Thermalize, scheme: list[Table], size: int, seeds: Spins, seconds: float, workers: int | None
 ) -> Study:
-    """All starts and samplers at one size. No two of them share random bits, nor do they with the reference."""
+    """All starts and samplers at one size. The super-resolved starts share their seeds."""
     values = equilibrium(size, params.chains, params.cluster_sweeps, params.seed, workers)
 
     def run(name: str, start: str, sampler: str) -> Relaxation:

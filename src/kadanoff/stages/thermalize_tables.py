@@ -22,8 +22,9 @@ the first sweep. `>`: not reached; the time is then a lower limit too. Metropoli
 the autocorrelation time grows as L^2.17 with them, so that starts without the right order at large scales need of the
 order of L^2.17 sweeps, and what a super-resolved start has wrong at large scales, if less than `within`, stays.
 Milliseconds are CPU time a lattice on one core, after compilation; `start` is the part before the first sweep: the
-16 x 16 seeds, their equilibration and the doublings, or the random spins. Training the network, once for all sizes, is
-not in it, nor are measurements. Every measured count ends a call of the sampler.
+16 x 16 seeds, their equilibration, the doublings and their sweeps, or the random spins. Training and calibrating the
+network, once for all sizes, are not in it, nor are measurements. Chains are independent, so wall time is this over the
+number of cores. Every measured count ends a call of the sampler.
 """
 
 

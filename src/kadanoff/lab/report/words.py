@@ -10,15 +10,33 @@ from kadanoff.spins.statistics import Estimate
 
 LONGEST_TEXT = 400  # characters of one value
 FIGURES = {
+    "block_sums": "How often blocks of {run} have each number of up spins, by Monte Carlo, controls and networks",
+    "collapse": "Curves of Monte Carlo and of decimated lattices in {run}, and the temperatures that join them",
     "configurations": "One configuration of {run} at each temperature",
     "criticality": "What {run} finds at and near T_c, over lattice size and distance",
+    "energies": "Distribution of the energy in {run}: exact, Monte Carlo, controls and networks",
+    "figure1_lattices": "One critical seed of {run}, doubled again and again by the paper's network and by blocks",
+    "figure2_extrapolated_chain": "Magnetization and energy of chains twice as long as those trained on, in {run}",
+    "figure3_two_point": "Two-point function of chains doubled again and again in {run}, beside the exact one",
+    "figure4_extrapolated_square": "Observables of lattices twice as large as those trained on, in {run}",
+    "figure5_histograms_extrapolated": "Distributions of magnetization and energy on lattices twice as large, in {run}",
+    "figure6_scaling": "Two-point functions and susceptibility of {run} over lattice size, beside exact power laws",
+    "figure7_block_sums": "Block sums of {run} at three temperatures: Monte Carlo, rounded and sampled",
+    "figure8_test_chain": "Magnetization and energy of test chains, decimated and refined, in {run}",
+    "figure9_test_square": "Observables of test lattices, decimated and refined, in {run}",
+    "figure10_histograms_test": "Distributions of magnetization and energy of test lattices in {run}",
     "flow": "Configurations below, at and above T_c, coarse-grained again and again",
     "history": "Training and validation loss of {run} over epochs",
     "learning_curve": "Error in {run} over the number of training configurations",
+    "levels": "Slope of the susceptibility, energy and Binder ratio in {run} at every size, beside exact values",
+    "losses": "Losses of {run} over epochs, and over temperature",
     "magnetization": "Magnetization per site in {run} over temperature",
     "observables": "Energy and magnetization per site of {run} over temperature, beside exact curves",
     "physics": "Magnetization, errors and spatial correlation in {run}, predictions beside targets",
+    "pictures": "A coarse lattice of {run}, the one it came from, and what networks draw",
     "predictions": "Spins, targets, predictions and their errors in {run}, for a few configurations",
+    "relaxation": "How energy, magnetization and correlation of {run} come to equilibrium from each start",
+    "times": "Sweeps and seconds to equilibrium in {run} over lattice size, for each start",
 }
 
 
