@@ -106,9 +106,9 @@ def shrink_superres(params: dict) -> dict:
     params["superres"]["training"].update(epochs=3)
     for variant in params["superres"]["variants"].values():
         variant.update(train=100, width=4)
-    params["superres"]["variants"]["pixels"].update(epochs=2)
+    params["superres"]["variants"]["pixels"].update(epochs=15, batch_size=50)
     params["superres"]["variants"]["blocks"].update(train=800, epochs=60, width=32)
     params["superres_compare"].update(equilibration=10)
-    params["exponents"].update(repetitions=2, seeds=64, pixel_seeds=16, levels=1)
+    params["exponents"].update(repetitions=2, seeds=200, pixel_seeds=200, levels=1)
     params["thermalize"].update(sizes=[32], chains=16, sweeps=16, cluster_sweeps=32, calibration=2000)
     return params

@@ -16,7 +16,9 @@ STAGES = {
 WITH_VARIANTS = {
     "coarsen": "Train a coarse-graining network into models/coarsen/VARIANT.safetensors.",
     "superres": "Train networks that undo a block rule into models/superres/VARIANT.safetensors.",
+    "superres_extrapolate": "Refine lattices beyond the size that networks were trained at.",
 }
+WHERE = {"superres_extrapolate": "superres_extrapolate"}
 
 
 def stage_root() -> Path:
@@ -42,7 +44,7 @@ def _add(app: typer.Typer, name: str, text: str) -> None:
 
 
 def _add_with_variants(app: typer.Typer, name: str, text: str) -> None:
-    described = typer.Argument(help=f"An entry of params.yaml: {name}.variants.")
+    described = typer.Argument(help=f"An entry of params.yaml: {WHERE.get(name, f'{name}.variants')}.")
 
     def run(variant: Annotated[str, described]) -> None:
         getattr(import_module(f"kadanoff.stages.{name}"), name)(stage_root(), variant)

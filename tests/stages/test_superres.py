@@ -16,6 +16,7 @@ from kadanoff.networks.superres import Superresolution
 from kadanoff.stages import superres as stage
 from kadanoff.stages.superres_chain import distance, exact_order
 from kadanoff.stages.superres_distributions import spread
+from kadanoff.stages.superres_extrapolate import superres_extrapolate
 from kadanoff.stages.superres_measure import Observed, draw_between, negative_log_likelihood, test
 from kadanoff.stages.superres_thermal import reweighted
 
@@ -36,8 +37,12 @@ BLOCKS = {"network": "blocks", "rule": "majority", "block": 2, "width": 8, "trai
 VARIANTS = {
     "pixels": PIXELS,
     "blocks": BLOCKS,
-    "square": PIXELS | {"smaller": "square8", "larger": "square32", "energy_weight": 0.1},
-    "chain": PIXELS | {"rule": "decimation", "dataset": "chain16", "smaller": "chain8", "larger": "chain32"},
+    "square": PIXELS | {"energy_weight": 0.1},
+    "chain": PIXELS | {"rule": "decimation", "dataset": "chain16"},
+}
+BESIDE = {
+    "chain": {"dataset": "chain16", "smaller": "chain8", "larger": "chain32"},
+    "square": {"dataset": "square16", "smaller": "square8", "larger": "square32"},
 }
 
 
@@ -69,6 +74,7 @@ def write(project, name="pixels", training=None, **changes):
     values = VARIANTS[name] | changes
     variants = VARIANTS | {name: {key: value for key, value in values.items() if value is not None}}
     params = {"superres": {"training": TRAINING | (training or {}), "variants": variants}}
+    params["superres_extrapolate"] = BESIDE
     (project / "params.yaml").write_text(yaml.safe_dump(params))
 
 
@@ -83,9 +89,13 @@ def weights(project, name):
 FIGURES = {
     "pixels": {"configurations", "losses"},
     "blocks": {"configurations", "losses"},
-    "chain": {"losses", "figure8_test_chain", "figure2_extrapolated_chain", "figure3_two_point"},
+    "chain": {"losses"},
+    "square": {"configurations", "losses"},
+}
+EXTRAPOLATED = {
+    "chain": {"figure8_test_chain", "figure2_extrapolated_chain", "figure3_two_point"},
     "square": {
-        "losses", "configurations", "collapse", "figure4_extrapolated_square", "figure5_histograms_extrapolated",
+        "collapse", "figure4_extrapolated_square", "figure5_histograms_extrapolated",
         "figure7_block_sums", "figure9_test_square", "figure10_histograms_test",
     },
 }  # fmt: skip
@@ -108,6 +118,44 @@ def test_every_variant_leaves_a_model_and_its_record(project, name):
         assert (folder / "history.csv").read_text().startswith("epoch,part0_train_loss,part0_validation_loss")
     elif name != "chain":
         assert drawn["broken_blocks"]["mean"] > 0
+
+
+@pytest.mark.parametrize("name", EXTRAPOLATED)
+def test_lattices_beyond_the_trained_size_have_their_figures(project, name):
+    stage.superres(project, name)
+    superres_extrapolate(project, name)
+    folder = project / "reports/superres_extrapolate" / name
+    assert {path.stem for path in folder.glob("*.png")} == EXTRAPOLATED[name]
+    assert json.loads((folder / "metrics.json").read_text())["extrapolated"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"dataset": "square8"}, r"square.dataset is square8, but superres.variants.square has square16"),
+        ({"smaller": "square16"}, r"square.smaller is square16, whose lattices have the size 16 x 16"),
+        ({"larger": "square16"}, r"square.larger is square16, .* it must be 32 x 32"),
+        ({"smaller": "elsewhere8"}, r"square.smaller is elsewhere8, whose temperatures are not"),
+        ({"smaller": "chain8"}, r"square.smaller is chain8, whose lattices have the size 8"),
+        ({"smaller": "nothing"}, r"there is no dataset .*nothing.zarr"),
+    ],
+)
+def test_what_does_not_stand_beside_it_is_refused(project, monkeypatch, changes, message):
+    with pytest.raises(KadanoffError, match=r"there are no weights .* run `dvc repro superres@square` first"):
+        superres_extrapolate(project, "square")
+    stage.superres(project, "square")
+    monkeypatch.setitem(BESIDE, "square", BESIDE["square"] | changes)
+    write(project)
+    with pytest.raises(KadanoffError, match=message):
+        superres_extrapolate(project, "square")
+    monkeypatch.undo()
+
+
+def test_networks_of_other_parameters_are_refused(project):
+    stage.superres(project, "square")
+    write(project, training={"epochs": 4})
+    with pytest.raises(KadanoffError, match="was trained with other parameters"):
+        superres_extrapolate(project, "square")
 
 
 def test_the_champion_is_of_one_task(project):
@@ -156,14 +204,6 @@ def test_processes_and_an_interruption_change_no_byte(project, monkeypatch):
         ({"train": 100}, r"superres.variants.pixels.train is 100, but square16 has 100 configurations"),
         ({"train": 99}, r"train is 99, .* at least 2 must be left"),
         ({"train": 1}, r"superres.variants.pixels.train is 1"),
-        ({"smaller": "square8"}, r"smaller is square8 and larger None; give both"),
-        (
-            {"smaller": "square16", "larger": "square32"},
-            r"pixels.smaller is square16, whose lattices have the size 16 x 16",
-        ),
-        ({"smaller": "square8", "larger": "square16"}, r"pixels.larger is square16, .* it must be 32 x 32"),
-        ({"smaller": "elsewhere8", "larger": "square32"}, r"pixels.smaller is elsewhere8, whose temperatures are not"),
-        ({"smaller": "chain8", "larger": "square32"}, r"pixels.smaller is chain8, whose lattices have the size 8"),
         ({"widht": 3}, r"superres.variants.pixels.widht is not a known key; did you mean 'width'"),
         ({"learning_rate": -1.0}, r"superres.variants.pixels.learning_rate is -1.0"),
     ],

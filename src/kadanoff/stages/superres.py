@@ -19,11 +19,9 @@ from kadanoff.learning.checkpoints import Recipe, save_model
 from kadanoff.learning.fit import Fit
 from kadanoff.learning.randomness import derived_seed
 from kadanoff.networks.superres import Superresolution
-from kadanoff.stages.superres_chain import draw_chain
 from kadanoff.stages.superres_data import Data, open_data
 from kadanoff.stages.superres_figures import draw_configurations, draw_losses
 from kadanoff.stages.superres_measure import losses, metrics, nearest, test
-from kadanoff.stages.superres_square import draw_square
 from kadanoff.stages.superres_variants import Variant, built, read_variant, train
 
 STUDY = ("majority", 2, "superres_three16")
@@ -38,7 +36,7 @@ def superres(root: Path, name: str) -> None:
     weights = root / "models" / "superres" / f"{name}.safetensors"
     parameters = variant.model_dump() | training.model_dump()
     with working_folder("superres", name, parameters) as folder:
-        data = open_data(root, name, variant.dataset, variant.smaller, variant.larger, variant.block, variant.train)
+        data = open_data(root, name, variant.dataset, variant.train)
         arguments = variant.arguments(data.dimension, data.temperatures)
         model = built(variant.network, arguments)  # refuses now what it would refuse later
         data.check(model)
@@ -77,12 +75,8 @@ def measure(model: Superresolution, data: Data, fits: list[list[Fit]], seed: int
     record.metrics(metrics(tested, best) | {"parameters": sum(item.numel() for item in model.networks[0].parameters())})
     _history(record, fits[nearest(data.temperatures)])
     draw_losses(record, fits[nearest(data.temperatures)], tested, best)
-    if data.smaller is None:
+    if data.dimension == 2:
         draw_configurations(record, tested)
-    elif data.dimension == 1:
-        draw_chain(record, model, data, tested, seed)
-    else:
-        draw_square(record, model, data, tested, seed)
 
 
 def _history(record: Recorder, fits: Sequence[Fit]) -> None:

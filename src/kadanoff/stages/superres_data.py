@@ -1,6 +1,6 @@
 """The configurations of a variant of `superres`: which of them train and test, and what stands beside them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -52,36 +52,44 @@ class Data:
         model.check(coarsened(self.fine.read(0, slice(0, 1)), model.rule, model.block).shape)
 
 
-def open_data(
-    root: Path, name: str, dataset: str, smaller: str | None, larger: str | None, block: int, train: int
-) -> Data:
-    """The datasets of superres.variants.NAME, opened lazily.
+def open_data(root: Path, name: str, dataset: str, train: int) -> Data:
+    """The dataset of superres.variants.NAME, opened lazily.
 
     Raises
     ------
     KadanoffError
-        If one is missing; is not of periodic ferromagnets without a field; its temperatures do not ascend; too few
-        configurations are left to test on; or `smaller` and `larger` have another dimension, size or temperatures.
+        If it is missing; is not of periodic ferromagnets without a field; its temperatures do not ascend; or too few
+        configurations are left to test on.
     """
-    names = [dataset, *(other for other in (smaller, larger) if other is not None)]
-    paths = [root / "data" / f"{entry}.zarr" for entry in names]
-    found = [open_dataset(path) for path in paths]
-    for entry, ensemble in zip(names, found, strict=True):
-        check_physics(entry, ensemble)
-    samples = found[0].spins.shape[1]
+    path = root / "data" / f"{dataset}.zarr"
+    found = open_dataset(path)
+    check_physics(dataset, found)
+    samples = found.spins.shape[1]
     if samples - train < FEWEST:
         raise KadanoffError(
             f"superres.variants.{name}.train is {train}, but {dataset} has {samples} configurations of each "
             f"temperature; at least {FEWEST} must be left to test on. Train on fewer, or raise "
             f"datasets.{dataset}.samples."
         )
-    if len(found) == 1:
-        return Data(paths, found[0], train)
+    return Data([path], found, train)
+
+
+def beside(data: Data, root: Path, where: str, smaller: str, larger: str, block: int) -> Data:
+    """The same with Monte Carlo at 1/block and block times the size, named by the section `where`.
+
+    Raises
+    ------
+    KadanoffError
+        If one is missing, is of other physics, or has another dimension, size or temperatures.
+    """
+    paths = [root / "data" / f"{entry}.zarr" for entry in (smaller, larger)]
+    found = [open_dataset(path) for path in paths]
     for key, entry, ensemble, factor in zip(
-        ("smaller", "larger"), names[1:], found[1:], (1 / block, block), strict=True
+        ("smaller", "larger"), (smaller, larger), found, (1 / block, block), strict=True
     ):
-        _check_beside(f"superres.variants.{name}.{key}", entry, ensemble, found[0], factor)
-    return Data(paths, found[0], train, *found[1:])
+        check_physics(entry, ensemble)
+        _check_beside(f"{where}.{key}", entry, ensemble, data.fine, factor)
+    return replace(data, paths=[*data.paths, *paths], smaller=found[0], larger=found[1])
 
 
 def check_physics(name: str, ensemble: Ensemble) -> None:

@@ -15,7 +15,7 @@ from kadanoff.spins.exact import kaufman
 from kadanoff.spins.rescaling import Collapse, collapse, invert_collapse
 from kadanoff.stages.superres_data import Data
 from kadanoff.stages.superres_distributions import draw_block_sums, draw_histograms
-from kadanoff.stages.superres_figures import TEMPERATURE, draw_configurations, less, points
+from kadanoff.stages.superres_figures import TEMPERATURE, less, points
 from kadanoff.stages.superres_measure import Observed, Tested, draw_between, nearest
 from kadanoff.stages.superres_thermal import Line, draw_thermal
 
@@ -25,7 +25,6 @@ Curves = tuple[list[list[float]], list[list[float]]]
 
 def draw_square(record: Recorder, model: Superresolution, data: Data, tested: Sequence[Tested], seed: int) -> None:
     """Figures of square lattices: the test, and Monte Carlo lattices refined beyond the trained size."""
-    draw_configurations(record, tested)
     draw_block_sums(record, tested)
     lines = _tested_lines(tested)
     draw_thermal(record, "figure9_test_square", "test configurations, coarsened and refined", lines)

@@ -18,8 +18,7 @@ from kadanoff.networks.superres import Blocks, Superresolution
 class Variant(Section):
     """What is trained on what; the other keys of an entry override `superres.training`.
 
-    `train` configurations of each temperature train, the others are the test set. `smaller` and `larger` are Monte
-    Carlo at 1/block and block times the size, for the comparison with lattices beyond those trained on.
+    `train` configurations of each temperature train, the others are the test set.
     """
 
     network: str
@@ -30,13 +29,9 @@ class Variant(Section):
     layers: int | None = Field(default=None, gt=1)
     energy_weight: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     train: int = Field(gt=1)
-    smaller: Name | None = None
-    larger: Name | None = None
 
     @model_validator(mode="after")
     def _rules(self) -> "Variant":
-        if (self.smaller is None) != (self.larger is None):
-            raise ValueError(f"smaller is {self.smaller} and larger {self.larger}; give both, or none of them")
         if self.energy_weight and self.network != "pixels":
             raise ValueError(f"energy_weight is {self.energy_weight:g}; it is a part of the loss of `pixels` only")
         return self
