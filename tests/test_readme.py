@@ -29,6 +29,13 @@ def test_every_row_of_super_resolution_stands_in_the_tables():
         assert row.removesuffix(" |") in tables, row
 
 
+def test_the_exponents_at_512_are_those_published():
+    tables = (ROOT / "reports/published/chains-to-512/exponents/tables.md").read_text()
+    for number in ("1.75436(44)", "1.75158(45)", "1.7498(10)", "0.12535(49)", "0.2506(11)", "0.25064(87)"):
+        assert number in README
+        assert number in tables
+
+
 def test_the_largest_deviation_is_that_of_the_datasets():
     key = "largest_deviation_from_exact_energy_in_standard_errors"
     records = [json.loads(path.read_text()) for path in ROOT.glob("reports/simulate/*/metrics.json")]
