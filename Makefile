@@ -26,7 +26,7 @@ repro: setup  ## simulate, train, compare: everything that changed; then list ev
 full-scale: setup  ## all of it at the papers' sizes (full-scale.params), as a DVC experiment; on a GPU if there is one
 	dvc exp run $$(sed -n 's/^[^#]/-S &/p' full-scale.params)
 
-test: setup  ## the fast tests, some 4 minutes
+test: setup  ## the fast tests, some 5 minutes
 	pytest -m "not slow"
 
 test-all: setup  ## all tests, with the pipelines in temporary clones
