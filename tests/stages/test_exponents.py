@@ -66,7 +66,7 @@ def test_the_table_tells_bias_and_error_apart(generator):
     assert "1.7544(100)" in text
     assert all(f"L = {side}" in text for side in SIZES)
     assert summary.chains["blocks"].energy[1].mean == pytest.approx(0.01, abs=0.005)
-    assert summary.numbers()["blocks"]["gamma_bias"] == summary.chains["blocks"].exponents["gamma"].mean - 1.75
+    assert abs(summary.numbers()["blocks"]["gamma_bias"]) < 0.01
 
 
 def test_an_interrupted_chain_is_kept(tmp_path, generator):
