@@ -149,9 +149,15 @@ def test_the_energy_in_the_loss_is_the_energy(shape):
 
 def test_the_loss_of_even_odds_is_one_bit_and_the_squared_energy():
     spins = torch.ones(3, 1, 4, 4)
-    half = torch.full_like(spins, 0.5)
-    assert pixel_loss(half, spins, 0.0).item() == pytest.approx(np.log(2))
-    assert pixel_loss(half, spins, 0.25).item() == pytest.approx(np.log(2) + 0.25 * 4)  # energies 0 and -2
+    even = torch.zeros_like(spins)
+    assert pixel_loss(even, spins, 0.0).item() == pytest.approx(np.log(2))
+    assert pixel_loss(even, spins, 0.25).item() == pytest.approx(np.log(2) + 0.25 * 4)  # energies 0 and -2
+
+
+def test_a_network_that_is_wrongly_certain_still_learns():
+    logits = torch.full((1, 1, 4, 4), 200.0, requires_grad=True)
+    pixel_loss(logits, -torch.ones(1, 1, 4, 4), 0.0).backward()
+    torch.testing.assert_close(logits.grad, torch.full((1, 1, 4, 4), 1 / 16))
 
 
 def test_forbidden_states_do_not_enter_the_likelihood():

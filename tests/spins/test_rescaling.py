@@ -13,6 +13,7 @@ from kadanoff.spins.rescaling import (
     Curves,
     collapse,
     decimated_temperature,
+    inversion_error,
     invert_collapse,
     restored_temperature,
 )
@@ -150,6 +151,22 @@ def test_inverse_of_a_collapse():
     edges = flow(np.array([1.2, 3.6])) + np.array([-1e-6, 1e-6])
     assert np.isnan(invert_collapse(GRID, collapsed, edges)).all()
     assert float(invert_collapse(GRID, collapsed, T_C)) == pytest.approx(T_C)
+
+
+def test_the_error_of_the_inverse_is_that_of_the_map_over_its_slope():
+    collapsed = Collapse(np.where(GRID < 1.2, np.nan, flow(GRID)), 0.003 * GRID)
+    points = np.array([1.6, T_C, 3.0])
+    slopes = (flow(points + 0.01) - flow(points - 0.01)) / 0.02
+    found = inversion_error(GRID, collapsed, flow(points))
+    np.testing.assert_allclose(found, 0.003 * points / slopes, rtol=0.1)
+    assert np.isnan(inversion_error(GRID, collapsed, 99.0))
+
+
+def test_the_error_of_the_inverse_is_finite_where_the_map_is_flat():
+    flat = Collapse(np.array([1.2, 2.0, 2.0, 2.0, 3.3]), np.full(5, 0.05))
+    found = inversion_error(np.arange(1.0, 6.0), flat, np.array([1.6, 2.0, 3.0]))
+    assert (found > 0).all()
+    assert (found < 1).all()
 
 
 def test_inverse_is_monotone_whatever_the_noise():

@@ -1,5 +1,7 @@
 """Exponents out of chains: synthetic levels with known exponents, and what a user can get wrong."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -67,6 +69,20 @@ def test_the_table_tells_bias_and_error_apart(generator):
     assert all(f"L = {side}" in text for side in SIZES)
     assert summary.chains["blocks"].energy[1].mean == pytest.approx(0.01, abs=0.005)
     assert abs(summary.numbers()["blocks"]["gamma_bias"]) < 0.01
+
+
+def test_slopes_stand_under_their_sizes(generator):
+    """The truth has a size between those of the chains, and lacks their largest."""
+    sizes = ensembles(generator)[:3]
+    truth = [sizes[0], replace(sizes[1], sizes=(24,)), *sizes[1:]]
+    text = tables_text(summarize([repetition(generator)], ensembles(generator), truth))
+    table = text[text.index("gamma/nu between successive sizes") :]
+    head, _, *rows = [[cell.strip() for cell in line.split("|")] for line in table.split("\n") if line.startswith("|")]
+    filled = {row[1]: {title for title, cell in zip(head, row, strict=True) if cell not in ("", "–")} for row in rows}
+    assert {"16 to 32", "32 to 64", "64 to 128"} <= filled["blocks, one pass"]
+    assert "16 to 24" not in filled["blocks, one pass"]
+    assert {"16 to 24", "24 to 32", "32 to 64"} <= filled["Monte Carlo"]
+    assert "64 to 128" not in filled["Monte Carlo"]
 
 
 def test_an_interrupted_chain_is_kept(tmp_path, generator):

@@ -12,7 +12,7 @@ import kadanoff
 from kadanoff.errors import KadanoffError
 from kadanoff.inverse.superresolve import superresolve
 from kadanoff.learning.checkpoints import load_model
-from kadanoff.networks.superres import Superresolution
+from kadanoff.networks.superres import Pixels, Superresolution
 from kadanoff.stages import superres as stage
 from kadanoff.stages.superres_chain import distance, exact_order
 from kadanoff.stages.superres_distributions import spread
@@ -281,6 +281,16 @@ def test_between_two_temperatures_the_probabilities_are_between():
     assert min(abs(up - other) for other in (0, 0.5, 1)) > 4 * error
     with pytest.raises(KadanoffError, match="temperature is 5"):
         draw_between(model, np.ones((2, 64), np.int8), 5.0, 0)
+
+
+def test_a_certain_network_pays_for_its_mistakes_alike_in_both_signs():
+    network = Pixels(2, 1, 2, 2)
+    for weights in network.parameters():
+        nn.init.zeros_(weights)
+    for sign in (1, -1):
+        nn.init.constant_(network.layers[-1].bias, 20.0 * sign)
+        spins = np.full((1, 4), -sign, np.int8)
+        assert negative_log_likelihood(network, spins, spins[:, ::2]) == pytest.approx(20)
 
 
 def test_the_likelihood_prefers_the_network_of_the_right_temperature(project):

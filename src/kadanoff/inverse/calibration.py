@@ -21,7 +21,7 @@ from kadanoff.networks.superres import Blocks
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact import kaufman
 from kadanoff.spins.observables import energy
-from kadanoff.spins.statistics import Estimate, mean_estimate
+from kadanoff.spins.statistics import Estimate, independent_mean
 
 RANGE = (0.8, 1.25)
 STEP = 0.02  # for the slope that turns the error of the energy into one of the sharpness
@@ -47,7 +47,7 @@ def excess(network: Blocks, sharpness: float, seeds: Spins, temperature: float, 
     known, found = energy(seeds, Lattice.of(size)), energy(fine, Lattice.of(2 * size))
     slope = np.cov(known, found)[0, 1] / known.var(ddof=1)
     corrected = found - slope * (known - kaufman(size, size, temperature).energy)
-    return mean_estimate((corrected - kaufman(2 * size, 2 * size, temperature).energy)[:, None])
+    return independent_mean(corrected - kaufman(2 * size, 2 * size, temperature).energy)
 
 
 def calibrate(network: Blocks, seeds: Spins, temperature: float, seed: int) -> Calibration:

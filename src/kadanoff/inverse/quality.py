@@ -10,7 +10,7 @@ from kadanoff.spins.blocking import RULES
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact import EnergyDistribution
 from kadanoff.spins.observables import block_sums, energy, magnetization
-from kadanoff.spins.statistics import Estimate, jackknife
+from kadanoff.spins.statistics import Estimate, independent_mean, jackknife
 
 Spins = NDArray[np.int8]
 GROUPS = 100
@@ -121,16 +121,16 @@ def compare(found: Measured, truth: Measured, exact: EnergyDistribution) -> Qual
     moments = _grouped(np.concatenate([np.ones((len(pairs), 1)), pairs, pairs**2], 1))
     mean = float(probabilities @ levels) / found.sites
     return Quality(
-        energy=_mean((found.energy - truth.energy) / found.sites),
+        energy=independent_mean((found.energy - truth.energy) / found.sites),
         variance=jackknife(_variance_ratio, moments, len(moments)),
         energies=_distance(few, true_few),
         energies_exact=_distance(few, np.broadcast_to(exact_few, few.shape)),
         levels=_distance(drawn, true),
         sums=_distance(blocks, true_blocks),
         ties=None if tie is None or not true_blocks[:, tie].any() else _ratio(blocks[:, tie], true_blocks[:, tie]),
-        broken=_mean(found.broken),
-        order=_mean(found.order - truth.order),
-        exact_energy=_mean(found.energy / found.sites - mean),
+        broken=independent_mean(found.broken),
+        order=independent_mean(found.order - truth.order),
+        exact_energy=independent_mean(found.energy / found.sites - mean),
     )
 
 
@@ -159,11 +159,6 @@ def expected_distance(probabilities: NDArray[np.float64], count: int, other: int
 def total_variation(counts: NDArray, others: NDArray) -> float:
     """1/2 sum |P - Q| of two histograms, whatever their norms."""
     return float(0.5 * np.abs(counts / counts.sum() - others / others.sum()).sum())
-
-
-def _mean(values: NDArray) -> Estimate:
-    """Mean of independent values."""
-    return Estimate(float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values))), n=len(values))
 
 
 def _one_hot(energies: NDArray[np.int64], levels: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -1,25 +1,25 @@
 """Fine lattices drawn from coarse ones: by a trained network, or block by block from tables."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from kadanoff.errors import KadanoffError
 from kadanoff.inverse import kernels
 from kadanoff.inverse.tables import FULL, Table
 from kadanoff.montecarlo.rng import stream_key
-from kadanoff.networks.superres import Blocks, Superresolution
+from kadanoff.networks.superres import Blocks, Pixels, Superresolution
 from kadanoff.spins.surroundings import Part, block_shape, rows, states
 
 Spins = NDArray[np.int8]
 Stream = tuple[np.uint64, int]
 """Key of the random bits, and the number of the first lattice."""
-BATCH = 1 << 22
-"""Fine sites that a convolutional network takes at a time, to bound its memory."""
+BATCH = 1 << 18
+"""Fine sites that a convolutional network takes at a time: few enough for its values to stay in the cache."""
 
 
 def superresolve(
@@ -68,6 +68,15 @@ def superresolve(
 
 def probabilities(network: nn.Module, spins: Spins) -> NDArray[np.float32]:
     """P(+1) of every fine spin, by a `Pixels` network: float32 (n, block y, block x), or (n, block x)."""
+    return _in_batches(network, spins)
+
+
+def logits(network: Pixels, spins: Spins) -> NDArray[np.float32]:
+    """ln(P / (1 - P)) of these probabilities P."""
+    return _in_batches(network.logits, spins)
+
+
+def _in_batches(network: Callable[[Tensor], Tensor], spins: Spins) -> NDArray[np.float32]:
     step = max(1, BATCH // (4 * spins[0].size))
     with torch.inference_mode(), _one_thread():
         found = [
@@ -103,7 +112,7 @@ def tables(network: Blocks, sharpness: float = 1.0) -> list[Table]:
     A sharpness above 1 is a lower temperature: with the exact conditional of a block it multiplies the coupling K.
     """
     found = []
-    with torch.inference_mode():
+    with torch.inference_mode(), _one_thread():
         for part, conditional in zip(network.scheme, network.parts, strict=True):
             logits = conditional(torch.from_numpy(rows(part.inputs)).float()).double().numpy()
             weights = np.exp(sharpness * (logits - logits.max(axis=1, keepdims=True)))
@@ -191,4 +200,5 @@ def _colour(colour: int, dimension: int) -> tuple[tuple[int, int], ...]:
 
 
 def _places(part: Part) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    return tuple(np.array(places, np.int64).reshape(-1, 2) for places in (part.coarse, part.fine))  # type: ignore[return-value]
+    coarse, fine = (np.array(places, np.int64).reshape(-1, 2) for places in (part.coarse, part.fine))
+    return coarse, fine

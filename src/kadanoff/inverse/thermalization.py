@@ -21,7 +21,7 @@ from kadanoff.montecarlo.rng import stream_key
 from kadanoff.montecarlo.samplers import GROUP, SAMPLERS, first_configurations
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact import T_C, kaufman
-from kadanoff.spins.statistics import Estimate, mean_estimate
+from kadanoff.spins.statistics import Estimate, independent_mean
 
 OBSERVABLES = ("energy", "squared_magnetization", "quarter_correlation")
 SIGMAS = 3.0  # within as many standard errors of equilibrium
@@ -46,7 +46,7 @@ class Relaxation:
 
     def at(self, observable: int, index: int) -> Estimate:
         """Mean over the chains of one observable at counts[index]."""
-        return mean_estimate(self.values[observable, index][:, None])
+        return independent_mean(self.values[observable, index])
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ def equilibrium(size: int, chains: int, sweeps: int, seed: int, workers: int | N
 
     halves = half("hot"), half("cold")
     hot, cold, both = (
-        [mean_estimate(chain_means[:, None]) for chain_means in values.mean(1)]
+        [independent_mean(chain_means) for chain_means in values.mean(1)]
         for values in (*halves, np.concatenate(halves, axis=2))
     )
     exact = kaufman(size, size, T_C).energy

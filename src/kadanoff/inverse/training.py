@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 from kadanoff.inverse.superresolve import count
 from kadanoff.learning.fit import Fit, fit
 from kadanoff.learning.training import Pair, Settings
-from kadanoff.networks.superres import Blocks
+from kadanoff.networks.superres import Blocks, Pixels
 from kadanoff.spins.blocking import RULES
 from kadanoff.spins.surroundings import Part, rows
 
@@ -33,12 +33,23 @@ def split(fine: Spins) -> tuple[Spins, Spins]:
 
 
 def train_pixels(
-    network: nn.Module, fine: Spins, rule: str, block: int, settings: Settings, energy_weight: float, folder: Folder
+    network: Pixels, fine: Spins, rule: str, block: int, settings: Settings, energy_weight: float, folder: Folder
 ) -> Fit:
     """Train a `Pixels` network in place on fine configurations; returns its history."""
     train, validation = (_pair(part, rule, block) for part in split(fine))
     loss = partial(pixel_loss, energy_weight=energy_weight)
-    return fit(network, train, validation, settings, loss=loss, checkpoint=folder)
+    return fit(_Logits(network), train, validation, settings, loss=loss, checkpoint=folder)
+
+
+class _Logits(nn.Module):
+    """A `Pixels` network before its sigmoid: where that is 0 or 1 to all digits, it passes no gradient on."""
+
+    def __init__(self, network: Pixels) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, spins: Tensor) -> Tensor:
+        return self.network.logits(spins)
 
 
 def _pair(fine: Spins, rule: str, block: int) -> Pair:
@@ -46,12 +57,12 @@ def _pair(fine: Spins, rule: str, block: int) -> Pair:
     return torch.from_numpy(coarse).unsqueeze(1), torch.from_numpy(fine).unsqueeze(1)
 
 
-def pixel_loss(probability: Tensor, spins: Tensor, energy_weight: float) -> Tensor:
+def pixel_loss(logits: Tensor, spins: Tensor, energy_weight: float) -> Tensor:
     """Cross-entropy a site (paper eq. 4), and `energy_weight` times the squared error of the energy a site."""
-    loss = binary_cross_entropy(probability, (spins + 1) / 2)
+    loss = binary_cross_entropy_with_logits(logits, (spins + 1) / 2)
     if not energy_weight:
         return loss
-    difference = torus_energy(2 * probability - 1) - torus_energy(spins)
+    difference = torus_energy(torch.tanh(logits / 2)) - torus_energy(spins)  # of the mean spins
     return loss + energy_weight * (difference**2).mean()
 
 

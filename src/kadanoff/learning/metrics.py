@@ -5,15 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kadanoff.spins.statistics import Estimate
+from kadanoff.spins.statistics import Estimate, independent_mean
 
 Array = NDArray[Any]
-
-
-def independent(values: Array) -> Estimate:
-    """Mean of independent values, one a configuration, with its standard error."""
-    error = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else float("nan")
-    return Estimate(float(values.mean()), float(error), 0.5, len(values))
 
 
 def root(estimate: Estimate) -> Estimate:
@@ -31,21 +25,21 @@ def site_errors(prediction: Array, target: Array) -> dict[str, Estimate]:
     sites = difference[0].size
     squared = (difference**2).mean(axis=(1, 2))
     absolute = np.abs(difference).mean(axis=(1, 2))
-    mse = independent(squared)
+    mse = independent_mean(squared)
     return {
         "mse": mse,
-        "mae": independent(absolute),
+        "mae": independent_mean(absolute),
         "rmse": root(mse),
-        "mse_sum": independent(squared * sites),
-        "mae_sum": independent(absolute * sites),
-        "rmse_sum": root(independent(squared * sites)),
+        "mse_sum": independent_mean(squared * sites),
+        "mae_sum": independent_mean(absolute * sites),
+        "rmse_sum": root(independent_mean(squared * sites)),
     }
 
 
 def magnetization_rmse(prediction: Array, target: Array) -> Estimate:
     """Root mean squared difference of the magnetizations per site."""
     difference = prediction.mean(axis=(1, 2)) - target.mean(axis=(1, 2))
-    return root(independent(difference**2))
+    return root(independent_mean(difference**2))
 
 
 def spatial_correlation(prediction: Array, target: Array) -> Array:
@@ -68,7 +62,7 @@ def correlation_summary(correlation: Array) -> dict[str, float | int]:
         return {"defined": 0, "undefined": len(correlation)}
     return {
         "mean": float(defined.mean()),
-        "error": independent(defined).error,
+        "error": independent_mean(defined).error,
         "sd": float(defined.std()),
         "minimum": float(defined.min()),
         "maximum": float(defined.max()),

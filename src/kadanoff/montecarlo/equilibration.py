@@ -77,7 +77,7 @@ def _measure(
 ) -> NDArray[np.float64]:
     """Series of e, |m|, staggered |m| and, in a field, m; shape (observable, chain, sweeps // stride)."""
     lattice = dataset.lattice
-    signs = 1 - 2 * (np.indices(lattice.shape).sum(axis=0) % 2)
+    signs = (1 - 2 * (np.indices(lattice.shape).sum(axis=0) % 2)).astype(np.int8)
     series = np.empty((4 if dataset.field else 3, len(spins), sweeps // stride))
     for step in range(sweeps // stride):
         advance(spins, lattice, temperature, dataset.field, key, 0, first_sweep + step * stride, stride)

@@ -33,10 +33,17 @@ class Pixels(nn.Module):
         for fan_in, fan_out in pairwise(widths):
             # an even kernel would have no centre; 2 block - 1 reaches the next block from every site
             stack += [convolution(fan_in, fan_out, 2 * block - 1, padding="same", padding_mode="circular"), nn.ReLU()]
-        self.layers = nn.Sequential(*stack[:-1], nn.Sigmoid())
+        self.layers = nn.Sequential(*stack[:-1])
+        with torch.no_grad():  # filters in pairs of opposite sign: without, all may be 0 on lattices of one sign
+            first, half = cast(nn.Conv2d, stack[0]).weight, width // 2
+            first[half : 2 * half] = -first[:half]
 
     def forward(self, spins: Tensor) -> Tensor:
         """Probabilities of +1 on the fine lattice."""
+        return self.logits(spins).sigmoid()
+
+    def logits(self, spins: Tensor) -> Tensor:
+        """ln(p / (1 - p)) of these probabilities."""
         return self.layers(nn.functional.interpolate(spins, scale_factor=self.scale, mode="nearest"))
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import isotonic_regression
 
 from kadanoff.errors import KadanoffError
 
@@ -125,6 +126,19 @@ def invert_collapse(temperatures: ArrayLike, collapsed: Collapse, new: ArrayLike
     return np.interp(np.asarray(new, float), points, means, left=np.nan, right=np.nan)
 
 
+def inversion_error(temperatures: ArrayLike, collapsed: Collapse, new: ArrayLike) -> NDArray[np.float64]:
+    """Standard error of what `invert_collapse` finds, in |J|/k_B: half of what T changes by between T~ +- its error.
+
+    Parameters and shape are those of `invert_collapse`; nan where that is nan. Beyond an end of the map T is its end.
+    """
+    grid, places = np.asarray(temperatures, float), np.asarray(new, float)
+    known, middle = np.isfinite(collapsed.rescaled), invert_collapse(temperatures, collapsed, new)
+    widths = np.interp(middle, grid[known], collapsed.error[known])
+    low, high = (invert_collapse(temperatures, collapsed, places + sign * widths) for sign in (-1, 1))
+    low, high = np.where(np.isnan(low), grid[known].min(), low), np.where(np.isnan(high), grid[known].max(), high)
+    return np.where(np.isnan(middle), np.nan, (high - low) / 2)
+
+
 def _rescaled(temperature: ArrayLike, factor: float) -> NDArray[np.float64]:
     """1/K' with tanh K' = tanh^factor K. The dual coupling, -1/2 ln tanh K, is multiplied by the factor."""
     values = np.asarray(temperature, float)
@@ -188,13 +202,5 @@ def _average(found: NDArray[np.float64], widths: NDArray[np.float64]) -> Collaps
 
 
 def _monotone(values: NDArray[np.float64], errors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Nondecreasing least-squares fit by pooling neighbours: Ayer et al., Ann. Math. Stat. 26, 641 (1955)."""
-    pools: list[tuple[float, float, int]] = []
-    for value, weight in zip(values, 1 / errors**2, strict=True):
-        mean, total, count = value, weight, 1
-        while pools and pools[-1][0] > mean:
-            before, other, size = pools.pop()
-            mean = (before * other + mean * total) / (other + total)
-            total, count = total + other, count + size
-        pools.append((mean, total, count))
-    return np.repeat([mean for mean, _, _ in pools], [count for _, _, count in pools])
+    """Nondecreasing least-squares fit."""
+    return isotonic_regression(values, weights=1 / errors**2).x

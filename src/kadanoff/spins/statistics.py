@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from math import inf, isfinite, sqrt
+from math import inf, isfinite, nan, sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -101,8 +101,6 @@ def autocorrelation_time(series: ArrayLike) -> AutocorrelationTime:
 def mean_estimate(series: ArrayLike) -> Estimate:
     """Mean of [chain, time] or [time], with the error sqrt(2 tau variance / n).
 
-    Independent samples are chains of length 1: ``mean_estimate(samples[:, None])``.
-
     Raises
     ------
     KadanoffError
@@ -114,6 +112,12 @@ def mean_estimate(series: ArrayLike) -> Estimate:
     tau = autocorrelation_time(chains).tau
     error = sqrt(2 * tau * chains.var(ddof=1) / chains.size)
     return Estimate(float(chains.mean()), error, tau, chains.size)
+
+
+def independent_mean(samples: NDArray) -> Estimate:
+    """Mean of independent samples [n], with its standard error: not a number for a single one."""
+    error = samples.std(ddof=1) / sqrt(len(samples)) if len(samples) > 1 else nan
+    return Estimate(float(samples.mean()), float(error), n=len(samples))
 
 
 def jackknife(function: Callable[[NDArray], float], samples: ArrayLike, blocks: int | None = None) -> Estimate:

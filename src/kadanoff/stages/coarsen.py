@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import nn
 
 from kadanoff.lab.files import working_folder
-from kadanoff.lab.params import Name, Section, TrainingParams, section, validated
+from kadanoff.lab.params import Name, Section, TrainingParams
 from kadanoff.lab.records import Recorder, recorded
 from kadanoff.lab.store import open_dataset
 from kadanoff.learning.checkpoints import Recipe, save_model
@@ -19,6 +19,7 @@ from kadanoff.learning.predict import predict
 from kadanoff.learning.randomness import derived_seed, seeded
 from kadanoff.learning.training import Epoch, Settings
 from kadanoff.networks.registry import build
+from kadanoff.stages import variants
 from kadanoff.stages.coarsen_figures import draw_history, draw_predictions
 
 REPORT_TASK = ("threshold", 2)  # rule and block of its published code; the study's champion is the best at this
@@ -34,20 +35,8 @@ class Variant(Section):
 
 
 def read_variant(root: Path, name: str) -> tuple[Variant, TrainingParams]:
-    """The entry `name` of coarsen.variants, and its training parameters.
-
-    Raises
-    ------
-    KadanoffError
-        If the entry is missing or a key breaks a rule.
-    """
-    where, raw = f"coarsen.variants.{name}", section(root, "coarsen", "variants", name)
-    override = {key: value for key, value in raw.items() if key in TrainingParams.model_fields}
-    own = {key: value for key, value in raw.items() if key not in override}
-    training = section(root, "coarsen", "training") | override
-    return validated(Variant, own, where), validated(
-        TrainingParams, training, where if override else "coarsen.training"
-    )
+    """The entry `name` of coarsen.variants, and its training parameters; KadanoffError if a key breaks a rule."""
+    return variants.read_variant(root, "coarsen", name, Variant)
 
 
 def coarsen(root: Path, name: str) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from kadanoff.errors import KadanoffError
 from kadanoff.inverse.calibration import Calibration, calibrate
 from kadanoff.inverse.chains import Doubling, Levels, doubling_by_blocks, doubling_by_pixels, grow
 from kadanoff.inverse.superresolve import Spins, tables
@@ -61,8 +60,8 @@ def repeat(plan: Plan, fine: Spins, small: Spins, folder: Path, number: int) -> 
         )
         for recipe in (plan.blocks, plan.pixels)
     )
-    if not isinstance(blocks, Blocks) or not isinstance(pixels, Pixels):
-        raise KadanoffError("superres.variants.blocks and pixels must be of `network: blocks` and `network: pixels`.")
+    assert isinstance(blocks, Blocks)  # the stage has checked both
+    assert isinstance(pixels, Pixels)
     calibration = calibrate(blocks, small, plan.temperature, seed)
     scheme = tables(blocks, calibration.sharpness.mean)
     doublings: dict[str, Doubling] = {

@@ -1,8 +1,10 @@
 """The figures of the exponents: lattices, scaling plots, and what every size says."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kadanoff.inverse.superresolve import Spins
 from kadanoff.lab.figures import figure, show_spins
@@ -32,6 +34,13 @@ def _lines(summary: Summary) -> dict[str, Line]:
     return summary.chains | {"Monte Carlo": summary.truth}
 
 
+def _look(shift: int, kind: str, line: Line) -> tuple[NDArray[np.float64], dict[str, Any]]:
+    """Where the points of a line stand, beside those of the others, and how they are drawn."""
+    truth = kind == "Monte Carlo"
+    look = {"fmt": "x" if truth else MARKERS[shift], "color": "black" if truth else f"C{shift}", "ms": 5, "label": kind}
+    return np.array(line.sizes) * 1.025 ** (shift - 2), look
+
+
 def draw_scaling(record: Recorder, summary: Summary) -> None:
     """Figure `figure6_scaling`: two-point functions and susceptibility over the size, with exact slopes.
 
@@ -50,13 +59,7 @@ def draw_scaling(record: Recorder, summary: Summary) -> None:
             top.plot(sizes, reference * sizes**power, color="0.6", lw=1, label=f"exact slope {power:g}")
             bottom.axhline(1, color="0.6", lw=1)
             for shift, (kind, line) in enumerate(_lines(summary).items()):
-                look = {
-                    "fmt": "x" if kind == "Monte Carlo" else MARKERS[shift],
-                    "color": "black" if kind == "Monte Carlo" else f"C{shift}",
-                    "ms": 5,
-                    "label": kind,
-                }
-                where = np.array(line.sizes) * 1.025 ** (shift - 2)
+                where, look = _look(shift, kind, line)
                 _points(top, where, getattr(line, name), look)
                 scale = reference * np.array(line.sizes, float) ** power
                 _points(bottom, where, getattr(line, name), look, scale)
@@ -71,13 +74,7 @@ def draw_levels(record: Recorder, summary: Summary) -> None:
     """Figure `levels`: slope of the susceptibility, energy and Binder ratio at every size, against exact values."""
     with figure(1, 3, figsize=(12, 3.6)) as (drawn, (left, middle, right)):
         for shift, (kind, line) in enumerate(_lines(summary).items()):
-            look = {
-                "fmt": "x" if kind == "Monte Carlo" else MARKERS[shift],
-                "color": "black" if kind == "Monte Carlo" else f"C{shift}",
-                "ms": 5,
-                "label": kind,
-            }
-            where = np.array(line.sizes) * 1.025 ** (shift - 2)
+            where, look = _look(shift, kind, line)
             _points(left, np.sqrt(where[1:] * where[:-1]), line.slopes, look)
             _points(middle, where, line.energy, look)
             _points(right, where, line.binder, look)
@@ -85,7 +82,7 @@ def draw_levels(record: Recorder, summary: Summary) -> None:
         middle.axhspan(-0.002, 0.002, color="0.85", label="within 0.002")
         right.axhspan(BINDER * 0.99, BINDER * 1.01, color="0.85", label="exact within 1%")
         left.set(ylabel=r"$\gamma/\nu$ between successive sizes")
-        middle.set(ylabel="energy per site minus exact ($|J|$)", yscale="symlog")
+        middle.set(ylabel="energy per site minus exact ($|J|$)")
         middle.set_yscale("symlog", linthresh=0.005)
         right.set(ylabel="Binder ratio $U_4$")
         for axis in (left, middle, right):

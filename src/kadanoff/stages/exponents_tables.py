@@ -5,15 +5,12 @@ from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from kadanoff.inverse.chains import Levels
 from kadanoff.lab.tables import Cell, table
 from kadanoff.spins.exact import T_C, kaufman
 from kadanoff.spins.observables import binder
 from kadanoff.spins.scaling import combine, exponents, local_slopes
-from kadanoff.spins.statistics import Estimate, mean_estimate
+from kadanoff.spins.statistics import Estimate, independent_mean
 from kadanoff.stages.exponents_chains import Repetition
 from kadanoff.stages.literature import PAPER_EXPONENTS
 from kadanoff.stages.targets import verdict
@@ -111,14 +108,10 @@ def _ensembles(levels: Sequence[Levels]) -> Line:
 
 def _point(size: int, item: Levels, level: int) -> tuple[Estimate, ...]:
     """The fields of a `Line` that belong to one size."""
-    found = _mean(item.energy[level])
+    found = independent_mean(item.energy[level])
     energy = Estimate(found.mean - kaufman(size, size, T_C).energy, found.error, n=found.n)
-    squares = _mean(item.magnetization[level] ** 2 * size**2)
-    return energy, binder(item.magnetization[level]), squares, _mean(item.half[level]), _mean(item.quarter[level])
-
-
-def _mean(values: NDArray[np.float64]) -> Estimate:
-    return mean_estimate(values[:, None])
+    others = item.magnetization[level] ** 2 * size**2, item.half[level], item.quarter[level]
+    return energy, binder(item.magnetization[level]), *map(independent_mean, others)
 
 
 NAMES = {"pixels": "pixels (the paper's network)", "blocks": "blocks, one pass"}
@@ -196,7 +189,7 @@ def _size_table(title: str, lines: dict[str, Line], pick: Callable[[Line], list[
 
 
 def _slope_table(lines: dict[str, Line]) -> str:
-    steps = max((line.sizes for line in lines.values()), key=len)
-    columns = ["", *(f"{small} to {large}" for small, large in pairwise(steps))]
-    rows: Rows = [[name, *line.slopes, *[None] * (len(steps) - 1 - len(line.slopes))] for name, line in lines.items()]
-    return table("gamma/nu between successive sizes", columns, rows)
+    found = {name: dict(zip(pairwise(line.sizes), line.slopes, strict=True)) for name, line in lines.items()}
+    steps = sorted({step for slopes in found.values() for step in slopes})
+    rows: Rows = [[name, *(slopes.get(step) for step in steps)] for name, slopes in found.items()]
+    return table("gamma/nu between successive sizes", ["", *(f"{small} to {large}" for small, large in steps)], rows)

@@ -64,6 +64,8 @@ def draw(record: Any, ensemble: Ensemble, rows: list[dict[str, Any]], dataset: D
 
 def _grid(rows: list[dict[str, Any]]) -> np.ndarray:
     temperatures = [row["temperature"] for row in rows]
+    if len(temperatures) == 1:  # a short piece of the curve, around the point
+        return temperatures[0] * np.linspace(0.95, 1.05, 11)
     return np.linspace(min(temperatures), max(temperatures), 60)
 
 
@@ -81,7 +83,8 @@ def _draw_energy(axis: Any, rows: list[dict[str, Any]], lattice: Lattice, field:
 def _draw_magnetization(axis: Any, rows: list[dict[str, Any]], lattice: Lattice, field: float) -> None:
     temperatures = [row["temperature"] for row in rows]
     if lattice.dimension == 2 and lattice.coupling == 1 and not field:
-        grid = np.linspace(min(temperatures), max(temperatures), 400)
+        first, *_, last = _grid(rows)
+        grid = np.linspace(first, last, 400)
         axis.plot(grid, spontaneous_magnetization(grid), color="0.5", label="exact, infinite lattice (Yang)")
     values, errors = ([row[f"absolute_magnetization{end}"] for row in rows] for end in ("", "_error"))
     axis.errorbar(temperatures, values, errors, fmt="o", ms=4, color="C3", label="simulated")

@@ -15,10 +15,10 @@ from kadanoff.networks.superres import Superresolution
 from kadanoff.spins.exact import chain, chain_correlation
 from kadanoff.spins.observables import two_point
 from kadanoff.spins.rescaling import decimated_temperature, restored_temperature
-from kadanoff.spins.statistics import Estimate
+from kadanoff.spins.statistics import Estimate, independent_mean
 from kadanoff.stages.superres_data import Data
 from kadanoff.stages.superres_figures import TEMPERATURE, less, points
-from kadanoff.stages.superres_measure import Observed, Tested, draw_between, mean
+from kadanoff.stages.superres_measure import Observed, Tested, draw_between
 
 LARGEST = 512  # sites of the last chain of figure 3
 GRID = 200  # points of an exact curve
@@ -147,7 +147,7 @@ def _draw_two_point(record: Recorder, draw: Any, inputs: Sequence[Spins], data: 
     while True:
         sites = len(spins[0][0])
         place = distance(sites)
-        values = [mean(two_point(rows, (True,))[:, place]) for rows in spins]
+        values = [independent_mean(two_point(rows, (True,))[:, place]) for rows in spins]
         found[sites] = temperatures, values, [float(chain_correlation(place, sites, t)) for t in temperatures]
         if sites >= LARGEST:
             break

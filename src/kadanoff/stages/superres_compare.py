@@ -1,12 +1,11 @@
 """Stage `superres_compare`: one draw by trained networks against the best that independent pixels and blocks can do."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from pydantic import Field
 from torch import nn
 
@@ -30,6 +29,7 @@ from kadanoff.stages.superres_compare_tables import (
     ROUNDED,
     SAMPLED,
     SWEPT,
+    TRUTH,
     Outcome,
     metrics,
     outcome,
@@ -79,13 +79,20 @@ def superres_compare(root: Path) -> None:
     ensemble = open_dataset(plan.data)
     _check(plan, ensemble)
     with recorded("superres_compare", parameters=params.model_dump(), inputs=[plan.data]) as record:
-        tasks = [(index,) for index in range(len(ensemble.temperatures))]
-        outcomes: list[Outcome] = in_processes("superres_compare", partial(at_temperature, plan), tasks)
+        outcomes = compare(plan, ensemble)
         record.metrics(metrics(outcomes))
         record.text("tables.md", tables_text(outcomes))
         draw_energies(record, outcomes)
         draw_block_sums(record, outcomes)
         draw_pictures(record, outcomes)
+
+
+def compare(plan: Plan, ensemble: Ensemble) -> list[Outcome]:
+    """All temperatures, in slices of the test configurations that share the cores."""
+    starts, indices = range(plan.start, ensemble.spins.shape[1], STEP), range(len(ensemble.temperatures))
+    tasks = [(index, first) for index in indices for first in starts]
+    slices: list[Slice] = in_processes("superres_compare", partial(draw_slice, plan), tasks)
+    return [whole(plan, ensemble, index, slices[index * len(starts) : (index + 1) * len(starts)]) for index in indices]
 
 
 def _weights(root: Path, name: str) -> Path:
@@ -124,26 +131,34 @@ def _check(plan: Plan, ensemble: Ensemble) -> None:
         )
 
 
-def at_temperature(plan: Plan, index: int) -> Outcome:
-    """One temperature: each way to draw, measured on all test configurations."""
-    torch.set_num_threads(1)  # one process a core; and the rounding of a sum depends on their number
+@dataclass(frozen=True)
+class Slice:
+    """What was measured on some test configurations, on all draws made for them, and the first lattice of each."""
+
+    truth: Measured
+    found: dict[str, Measured]
+    pictures: dict[str, Spins]
+
+
+def draw_slice(plan: Plan, index: int, first: int) -> Slice:
+    """Every way to draw, for the test configurations of one temperature from number `first` on."""
     ensemble = open_dataset(plan.data)
     models = {name: load_model(_weights(plan.root, name)) for name in plan.params.networks}
+    fine = ensemble.read(index, slice(first, first + STEP))
+    coarse = coarsened(fine, plan.rule, plan.block)
+    found, pictures = {}, {"coarse": coarse[0], TRUTH: fine[0]}
+    for name, lattices in _draws(plan, models, coarse, float(ensemble.temperatures[index]), first):
+        found[name], pictures[name] = measure(coarse, lattices, plan.rule), lattices[0].copy()
+    return Slice(measure(coarse, fine, plan.rule), found, pictures)
+
+
+def whole(plan: Plan, ensemble: Ensemble, index: int, parts: Sequence[Slice]) -> Outcome:
+    """One temperature: each way to draw, on all test configurations."""
+    test = joined([part.truth for part in parts])
+    sets = {name: joined([part.found[name] for part in parts]) for name in parts[0].found}
+    sets[AGAIN] = _other(plan, ensemble, index, len(test))
     temperature = float(ensemble.temperatures[index])
-    truth: list[Measured] = []
-    found: dict[str, list[Measured]] = {}
-    pictures: dict[str, Spins] = {}
-    for first in range(plan.start, ensemble.spins.shape[1], STEP):
-        fine = ensemble.read(index, slice(first, first + STEP))
-        coarse = coarsened(fine, plan.rule, plan.block)
-        truth.append(measure(coarse, fine, plan.rule))
-        for name, lattices in _draws(plan, models, coarse, temperature, first):
-            found.setdefault(name, []).append(measure(coarse, lattices, plan.rule))
-            pictures.setdefault(name, lattices[0].copy())
-        pictures = {"coarse": coarse[0], "Monte Carlo": fine[0]} | pictures
-    test = joined(truth)
-    sets = {name: joined(parts) for name, parts in found.items()} | {AGAIN: _other(plan, ensemble, index, len(test))}
-    return outcome(temperature, ensemble.spins.shape[-2:], test, sets, pictures)
+    return outcome(temperature, ensemble.spins.shape[-2:], test, sets, parts[0].pictures)
 
 
 def _draws(

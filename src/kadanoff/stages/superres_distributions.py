@@ -10,7 +10,7 @@ from kadanoff.lab.figures import figure
 from kadanoff.lab.records import Recorder
 from kadanoff.spins.exact import kaufman_energy_distribution
 from kadanoff.spins.observables import block_sums
-from kadanoff.spins.statistics import Estimate
+from kadanoff.spins.statistics import Estimate, independent_mean
 from kadanoff.stages.superres_figures import points
 from kadanoff.stages.superres_measure import Observed, Tested, nearest
 
@@ -40,11 +40,7 @@ def draw_block_sums(record: Recorder, tested: Sequence[Tested]) -> None:
 def _shares(spins: Spins, block: int) -> list[Estimate]:
     """Share of the blocks with 0, 1, .. block^2 spins up."""
     up = (block_sums(spins, block) + block**2) // 2
-    return [_mean((up == number).mean((1, 2))) for number in range(block**2 + 1)]
-
-
-def _mean(values: NDArray[np.float64]) -> Estimate:
-    return Estimate(float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values))), n=len(values))
+    return [independent_mean((up == number).mean((1, 2))) for number in range(block**2 + 1)]
 
 
 def draw_histograms(record: Recorder, name: str, labels: Sequence[str], panels: Sequence[Sequence[Observed]]) -> None:
@@ -81,7 +77,7 @@ def draw_histograms(record: Recorder, name: str, labels: Sequence[str], panels: 
 def spread(values: NDArray[np.float64], step: float, edges: NDArray[np.float64]) -> list[Estimate]:
     """Share of each bin, of values that are multiples of `step` and stand for the interval around them."""
     below = np.clip((edges - values[:, None]) / step + 0.5, 0, 1)
-    return [_mean(column) for column in np.diff(below, axis=1).T]
+    return [independent_mean(column) for column in np.diff(below, axis=1).T]
 
 
 def _side(item: Observed) -> int:

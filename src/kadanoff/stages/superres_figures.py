@@ -8,8 +8,8 @@ import numpy as np
 from kadanoff.lab.figures import figure, show_spins
 from kadanoff.lab.records import Recorder
 from kadanoff.learning.fit import Fit
-from kadanoff.spins.statistics import Estimate
-from kadanoff.stages.superres_measure import Tested, mean, nearest
+from kadanoff.spins.statistics import Estimate, independent_mean
+from kadanoff.stages.superres_measure import Tested, nearest
 
 TEMPERATURE = r"temperature $T$ ($|J|/k_B$)"
 MOST = 3  # temperatures of which configurations are shown
@@ -40,6 +40,7 @@ def draw_losses(
                 left.plot(epochs, values, style, color=f"C{number}", lw=1, label=key.split("_")[0] + part)
         unit = "block" if len(fits) > 1 else "site"
         left.set(xlabel="epoch", ylabel=f"loss per {unit} (nats)", title=f"T = {shown.temperature:.4g}")
+        left.xaxis.get_major_locator().set_params(integer=True)
         left.legend()
         temperatures = [item.temperature for item in tested]
         for key, style in (("train_loss", "-"), ("validation_loss", "--")):
@@ -47,7 +48,11 @@ def draw_losses(
                 temperatures, [loss[key] for loss in best], style, lw=1, label=f"{key.split('_')[0]}, best epoch"
             )
         points(
-            right, temperatures, [mean(item.nats) for item in tested], color="C3", label=r"test, $-\ln P$(fine|coarse)"
+            right,
+            temperatures,
+            [independent_mean(item.nats) for item in tested],
+            color="C3",
+            label=r"test, $-\ln P$(fine|coarse)",
         )
         right.set(xlabel=TEMPERATURE, ylabel="nats per site")
         right.legend()

@@ -1,6 +1,6 @@
 """What the networks make of configurations that trained nothing, as numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,20 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from kadanoff.inverse.superresolve import Spins, count, draw_blocks, probabilities, superresolve, tables, toss
+from kadanoff.inverse.superresolve import Spins, count, draw_blocks, logits, probabilities, superresolve, tables, toss
 from kadanoff.inverse.tables import Table
 from kadanoff.inverse.training import coarsened
 from kadanoff.learning.fit import Fit
 from kadanoff.montecarlo.rng import stream_key
-from kadanoff.networks.superres import Blocks, Superresolution
+from kadanoff.networks.superres import Blocks, Pixels, Superresolution
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact import T_C
 from kadanoff.spins.observables import block_sums, energy, magnetization
-from kadanoff.spins.statistics import Estimate, mean_estimate
+from kadanoff.spins.statistics import Estimate, independent_mean
 from kadanoff.spins.surroundings import Part
 
 GROUPS = 100  # of test configurations, for the error of a likelihood that is counted rather than summed
-LEAST = -100.0  # of a log-probability in single precision, as in PyTorch's cross-entropy
 Values = NDArray[np.float64]
 
 
@@ -45,38 +44,41 @@ class Tested:
 
 @dataclass(frozen=True)
 class Observed:
-    """Energy and magnetization per site of configurations, float64 (n,)."""
+    """Energy and magnetization per site of configurations, float64 (n,), at a temperature with a standard error."""
 
     temperature: float
     sites: int
     energy: Values
     magnetization: Values
+    uncertain: float = 0.0
 
     @classmethod
-    def of(cls, temperature: float, spins: Spins) -> "Observed":
+    def of(cls, temperature: float, spins: Spins, uncertain: float = 0.0) -> "Observed":
         """Measure int8 (n, y, x) or (n, x)."""
-        return cls(float(temperature), spins[0].size, energies(spins), magnetization(spins, spins.ndim - 1))
+        values = energies(spins), magnetization(spins, spins.ndim - 1)
+        return cls(float(temperature), spins[0].size, *values, float(uncertain))
+
+    def less(self, estimate: Estimate, curve: Callable[[float], float]) -> Estimate:
+        """An average less a function of the temperature, whose error is in that of the result."""
+        change = curve(self.temperature + self.uncertain) - curve(self.temperature - self.uncertain)
+        mean = estimate.mean - curve(self.temperature)
+        return Estimate(mean, float(np.hypot(estimate.error, change / 2)), n=estimate.n)
 
     @property
     def order(self) -> Estimate:
         """<|m|>."""
-        return mean(np.abs(self.magnetization))
+        return independent_mean(np.abs(self.magnetization))
 
     @property
     def mean_energy(self) -> Estimate:
         """<e>."""
-        return mean(self.energy)
+        return independent_mean(self.energy)
 
 
 def energies(spins: Spins) -> Values:
     """Energy per site on the torus or ring, of int8 (n, y, x) or (n, x)."""
     size = spins.shape[-1] if spins.ndim == 2 else spins.shape[1:]
     return energy(spins, Lattice.of(size, dimension=spins.ndim - 1))
-
-
-def mean(values: Values) -> Estimate:
-    """Mean of independent samples."""
-    return mean_estimate(values[:, None])
 
 
 def nearest(temperatures: Sequence[float] | Values, wanted: float = T_C) -> int:
@@ -90,7 +92,7 @@ def test(model: Superresolution, index: int, fine: Spins, seed: int) -> Tested:
     coarse = coarsened(fine, model.rule, model.block)
     rounded = None
     if not isinstance(network, Blocks):
-        rounded = np.where(probabilities(network, coarse) > 0.5, np.int8(1), np.int8(-1))
+        rounded = np.where(probabilities(network, coarse) >= 0.5, np.int8(1), np.int8(-1))
     drawn = superresolve(model, coarse, temperature, seed=seed)
     nats = negative_log_likelihood(network, fine, coarse)
     return Tested(temperature, model.block, model.rule, fine, coarse, drawn, rounded, nats)
@@ -102,11 +104,10 @@ def negative_log_likelihood(network: nn.Module, fine: Spins, coarse: Spins) -> V
     Its mean is the entropy of the fine lattices given the coarse ones, which no network changes, and the divergence of
     the network's distribution from the true one: lower is better, whatever the kind of network.
     """
-    if not isinstance(network, Blocks):
-        up = probabilities(network, coarse)
-        chances = np.where(fine > 0, up, 1 - up).astype(np.float64)
-        with np.errstate(divide="ignore"):
-            return -np.maximum(np.log(chances), LEAST).reshape(len(fine), -1).mean(1)
+    if isinstance(network, Pixels):
+        # ln P is -ln(1 + exp(-s x)) for the spin s and the logit x, also where P is 1 to all digits
+        return np.logaddexp(0.0, -fine * logits(network, coarse).astype(np.float64)).reshape(len(fine), -1).mean(1)
+    assert isinstance(network, Blocks)
     groups = np.array_split(np.arange(len(fine)), min(GROUPS, len(fine)))
     total = np.zeros(len(groups))
     for table in tables(network):
@@ -138,7 +139,7 @@ def losses(model: Superresolution, index: int, fits: Sequence[Fit]) -> dict[str,
 
 def metrics(tested: Sequence[Tested], best: Sequence[dict[str, float]]) -> dict[str, Any]:
     """Metrics of the record: of each temperature, and their average likelihood, by which networks compete."""
-    nats = [mean(item.nats) for item in tested]
+    nats = [independent_mean(item.nats) for item in tested]
     error = float(np.sqrt(sum(item.error**2 for item in nats)) / len(nats))
     average = Estimate(float(np.mean([item.mean for item in nats])), error, n=nats[0].n)
     found: dict[str, Any] = {"test": {"nats_per_site": average}}
@@ -159,10 +160,10 @@ def differences(item: Tested, spins: Spins) -> dict[str, Estimate]:
     ties = [(block_sums(values, item.block, dimension) == 0).mean(axes) for values in (spins, item.fine)]
     broken = (coarsened(spins, item.rule, item.block) != item.coarse).mean(axes)
     return {
-        "energy_difference": mean(energies(spins) - energies(item.fine)),
-        "order_difference": mean(made - truth),
-        "tied_blocks_difference": mean(ties[0] - ties[1]),
-        "broken_blocks": mean(broken),
+        "energy_difference": independent_mean(energies(spins) - energies(item.fine)),
+        "order_difference": independent_mean(made - truth),
+        "tied_blocks_difference": independent_mean(ties[0] - ties[1]),
+        "broken_blocks": independent_mean(broken),
     }
 
 

@@ -12,10 +12,11 @@ from kadanoff.lab.figures import figure
 from kadanoff.lab.records import Recorder
 from kadanoff.networks.superres import Superresolution
 from kadanoff.spins.exact import kaufman
-from kadanoff.spins.rescaling import Collapse, collapse, invert_collapse
+from kadanoff.spins.rescaling import Collapse, collapse, inversion_error, invert_collapse
+from kadanoff.spins.statistics import Estimate
 from kadanoff.stages.superres_data import Data
 from kadanoff.stages.superres_distributions import draw_block_sums, draw_histograms
-from kadanoff.stages.superres_figures import TEMPERATURE, less, points
+from kadanoff.stages.superres_figures import TEMPERATURE, points
 from kadanoff.stages.superres_measure import Observed, Tested, draw_between, nearest
 from kadanoff.stages.superres_thermal import Line, draw_thermal
 
@@ -65,7 +66,8 @@ def _extrapolate(record: Recorder, model: Superresolution, data: Data, seed: int
             "no temperature of the dataset can be rescaled: between no two of them do the curves of Monte Carlo and of "
             "decimated lattices collapse. Take more temperatures, above and below T_c."
         )
-    drawn = [Observed.of(restored[i], draw(data.test(i), restored[i])) for i in known]
+    uncertain = inversion_error(data.temperatures, found, data.temperatures)
+    drawn = [Observed.of(restored[i], draw(data.test(i), restored[i]), uncertain[i]) for i in known]
     low, high = (int(np.sqrt(line[0].sites)) for line in (lines["given"], drawn))
     named = {f"MC {high}": lines["large"], f"MC {low}": lines["given"], f"super-resolved {high}": drawn}
     draw_thermal(record, "figure4_extrapolated_square", f"Monte Carlo {low} refined to {high}, trained at {low}", named)
@@ -78,9 +80,9 @@ def _extrapolate(record: Recorder, model: Superresolution, data: Data, seed: int
     record.metrics({"extrapolated": {f"T={item.temperature:.6g}": _deviation(item) for item in drawn}})
 
 
-def _deviation(item: Observed) -> dict:
+def _deviation(item: Observed) -> dict[str, Estimate]:
     side = int(np.sqrt(item.sites))
-    return {"energy_minus_exact": less([item.mean_energy], [kaufman(side, side, item.temperature).energy])[0]}
+    return {"energy_minus_exact": item.less(item.mean_energy, lambda t: kaufman(side, side, t).energy)}
 
 
 def _curves(line: Line) -> Curves:

@@ -1,6 +1,7 @@
 """Thermal averages of square lattices over the temperature: figures 4 and 9 of the paper."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from kadanoff.lab.records import Recorder
 from kadanoff.spins.exact import T_C, kaufman, spontaneous_magnetization
 from kadanoff.spins.observables import absolute_susceptibility, specific_heat
 from kadanoff.spins.statistics import Estimate, jackknife
-from kadanoff.stages.superres_figures import TEMPERATURE, less, points
+from kadanoff.stages.superres_figures import TEMPERATURE, points
 from kadanoff.stages.superres_measure import Observed
 
 Line = list[Observed]
@@ -26,7 +27,8 @@ OBSERVABLES: dict[str, Callable[[Observed], Estimate]] = {
     "energy per site ($|J|$)": lambda item: item.mean_energy,
     "specific heat ($k_B$)": lambda item: specific_heat(item.energy, item.sites, item.temperature),
 }
-EXACT = {2: "energy", 3: "specific_heat"}
+HEAT = 3
+EXACT = {2: "energy", HEAT: "specific_heat"}
 """Observables of a torus that are known exactly (Kaufman), by their place above."""
 
 
@@ -34,7 +36,8 @@ def draw_thermal(record: Recorder, name: str, title: str, lines: dict[str, Line]
     """Order, susceptibility, energy and specific heat over T; the last line is the one that is tested.
 
     The lower panels show it and Monte Carlo of its size less exact values, where there are some, or less Monte Carlo
-    that is reweighted to the same temperature.
+    that is reweighted to the same temperature. The error of a temperature is a horizontal bar above, and is a part of
+    the error of the difference below.
     """
     colours = dict(zip(lines, ("C0", "C1", "C3"), strict=True))
     *_, last = lines.values()
@@ -42,16 +45,12 @@ def draw_thermal(record: Recorder, name: str, title: str, lines: dict[str, Line]
     reference = next(line for line in lines.values() if line[0].sites == sites)
     where = [item.temperature for item in last]
     with figure(2, 4, figsize=(15, 5.8), height_ratios=(2, 1), sharex=True) as (drawn, axes):
-        for column, (label, function) in enumerate(OBSERVABLES.items()):
+        for column, label in enumerate(OBSERVABLES):
             top, bottom = axes[:, column]
             _exact_curves(top, column, side, reference[-1].temperature)
             for kind, line in lines.items():
-                look: dict[str, Any] = {
-                    "color": colours[kind],
-                    "mfc": "white" if line is not last else None,
-                    "label": kind,
-                }
-                points(top, [item.temperature for item in line], [function(item) for item in line], **look)
+                look = {"color": colours[kind], "mfc": "white" if line is not last else None, "label": kind}
+                _draw_line(top, column, line, look)
             if column in EXACT:
                 _draw_less_exact(bottom, column, [(reference, "C0"), (last, "C3")])
                 bottom.set_ylabel(f"minus exact {side}")
@@ -68,11 +67,18 @@ def draw_thermal(record: Recorder, name: str, title: str, lines: dict[str, Line]
         record.figure(name, drawn)
 
 
+def _draw_line(axis, column: int, line: Line, look: dict[str, Any]) -> None:
+    """One observable of a line; the specific heat not below `COLDEST`, where one spin turned over in vain has 1/T^2."""
+    items = [item for item in line if column != HEAT or item.temperature >= COLDEST]
+    values = [list(OBSERVABLES.values())[column](item) for item in items]
+    across = [item.uncertain for item in items]
+    points(axis, [item.temperature for item in items], values, xerr=across if any(across) else None, **look)
+
+
 def _exact_curves(axis, column: int, side: int, hottest: float) -> None:
     grid = np.linspace(COLDEST, hottest, GRID)
     if column in EXACT:
-        exact = [getattr(kaufman(side, side, t), EXACT[column]) for t in grid]
-        axis.plot(grid, exact, color="0.5", lw=1, label=f"exact {side} x {side}")
+        axis.plot(grid, [_exact(side, column, t) for t in grid], color="0.5", lw=1, label=f"exact {side} x {side}")
         if column == 2:
             axis.legend(fontsize=8)
     elif column == 0:
@@ -84,21 +90,26 @@ def _draw_less_exact(axis, column: int, lines: list[tuple[Line, str]]) -> None:
     for line, colour in lines:
         side = int(np.sqrt(line[0].sites))
         warm = [item for item in line if item.temperature >= COLDEST]
-        where = [item.temperature for item in warm]
-        exact = [getattr(kaufman(side, side, t), EXACT[column]) for t in where]
+        differences = [item.less(function(item), partial(_exact, side, column)) for item in warm]
         look: dict[str, Any] = {"color": colour, "mfc": "white" if colour == "C0" else None}
-        points(axis, where, less([function(item) for item in warm], exact), **look)
+        points(axis, [item.temperature for item in warm], differences, **look)
+
+
+def _exact(side: int, column: int, temperature: float) -> float:
+    return getattr(kaufman(side, side, temperature), EXACT[column])
 
 
 def _difference(column: int, item: Observed, reference: Line) -> Estimate:
     """Order or susceptibility less that of Monte Carlo, as if the two were independent."""
     near = min(reference, key=lambda other: abs(other.temperature - item.temperature))
-    mine, other = list(OBSERVABLES.values())[column](item), reweighted(near, item.temperature)[column]
-    return Estimate(mine.mean - other.mean, float(np.hypot(mine.error, other.error)), n=mine.n)
+    mine = list(OBSERVABLES.values())[column](item)
+    other = reweighted(near, item.temperature)[column]
+    found = item.less(mine, lambda temperature: reweighted(near, temperature, blocks=2)[column].mean)
+    return Estimate(found.mean, float(np.hypot(found.error, other.error)), n=mine.n)
 
 
-def reweighted(item: Observed, temperature: float) -> tuple[Estimate, Estimate]:
-    """<|m|> and its susceptibility at another temperature nearby.
+def reweighted(item: Observed, temperature: float, blocks: int | None = None) -> tuple[Estimate, Estimate]:
+    """<|m|> and its susceptibility at another temperature nearby, with errors by a jackknife of so many blocks.
 
     Every configuration weighs exp(-E (1/T' - 1/T)): Ferrenberg and Swendsen, Phys. Rev. Lett. 61, 2635 (1988).
     """
@@ -111,4 +122,4 @@ def reweighted(item: Observed, temperature: float) -> tuple[Estimate, Estimate]:
     def variance(rows: NDArray) -> float:
         return item.sites / temperature * (average(rows, 2) - average(rows) ** 2)
 
-    return jackknife(average, samples), jackknife(variance, samples)
+    return jackknife(average, samples, blocks), jackknife(variance, samples, blocks)

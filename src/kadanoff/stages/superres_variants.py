@@ -7,12 +7,13 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from kadanoff.inverse.training import Spins, train_blocks, train_pixels
-from kadanoff.lab.params import Name, Section, TrainingParams, section, validated
+from kadanoff.lab.params import Name, Section, TrainingParams
 from kadanoff.learning.fit import Fit
 from kadanoff.learning.randomness import seeded
 from kadanoff.learning.training import Settings
 from kadanoff.networks.registry import build
-from kadanoff.networks.superres import Blocks, Superresolution
+from kadanoff.networks.superres import Blocks, Pixels, Superresolution
+from kadanoff.stages import variants
 
 
 class Variant(Section):
@@ -44,20 +45,8 @@ class Variant(Section):
 
 
 def read_variant(root: Path, name: str) -> tuple[Variant, TrainingParams]:
-    """The entry `name` of superres.variants, and its training parameters.
-
-    Raises
-    ------
-    KadanoffError
-        If the entry is missing or a key breaks a rule.
-    """
-    where, raw = f"superres.variants.{name}", section(root, "superres", "variants", name)
-    override = {key: value for key, value in raw.items() if key in TrainingParams.model_fields}
-    own = {key: value for key, value in raw.items() if key not in override}
-    training = section(root, "superres", "training") | override
-    return validated(Variant, own, where), validated(
-        TrainingParams, training, where if override else "superres.training"
-    )
+    """The entry `name` of superres.variants, and its training parameters; KadanoffError if a key breaks a rule."""
+    return variants.read_variant(root, "superres", name, Variant)
 
 
 def built(network: str, arguments: dict[str, Any]) -> Superresolution:
@@ -78,4 +67,5 @@ def train(
     network, task = model.networks[0], (fine, variant.rule, variant.block, settings)
     if isinstance(network, Blocks):
         return model, train_blocks(network, *task, folder)
+    assert isinstance(network, Pixels)
     return model, [train_pixels(network, *task, variant.energy_weight, folder)]
