@@ -34,9 +34,11 @@ class Pixels(nn.Module):
             # an even kernel would have no centre; 2 block - 1 reaches the next block from every site
             stack += [convolution(fan_in, fan_out, 2 * block - 1, padding="same", padding_mode="circular"), nn.ReLU()]
         self.layers = nn.Sequential(*stack[:-1])
-        with torch.no_grad():  # filters in pairs of opposite sign: without, all may be 0 on lattices of one sign
-            first, half = cast(nn.Conv2d, stack[0]).weight, width // 2
-            first[half : 2 * half] = -first[:half]
+        half = width // 2
+        with torch.no_grad():  # filters in pairs of opposite sign: without, a layer may be 0 on lattices of one sign
+            for layer in stack[:-2:2]:
+                filters = cast(nn.Conv2d, layer).weight
+                filters[half : 2 * half] = -filters[:half]
 
     def forward(self, spins: Tensor) -> Tensor:
         """Probabilities of +1 on the fine lattice."""
