@@ -5,7 +5,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import threading
 import time
 
 import mlflow
@@ -108,24 +107,6 @@ def test_a_broken_store_costs_a_line_and_not_the_run(project, capfd, monkeypatch
     [line] = capfd.readouterr().err.splitlines()
     assert line.startswith("MLflow logging stopped (OSError: no store). The record is written all the same")
     assert json.loads((project / "reports/coarsen/cnn/run.json").read_text())["mlflow_run_id"] is None
-
-
-def test_a_run_does_not_wait_for_a_slow_store(project, monkeypatch):
-    opened, reached = threading.Event(), threading.Event()
-
-    def slow(*arguments):
-        assert reached.wait(10)  # the run went on before the store was there
-        opened.set()
-        return open_store(*arguments)
-
-    monkeypatch.setattr(live, "open_store", slow)
-    with recorded("coarsen", "cnn", parameters={}) as run:
-        run.epoch(1, train_loss=2.0)
-        assert not opened.is_set()
-        reached.set()
-    _, [found] = runs(project)
-    assert found.info.status == "FINISHED"
-    assert found.data.metrics == {"history/train_loss": 2}
 
 
 def test_the_store_is_where_the_environment_says(project, monkeypatch, empty_store, tmp_path_factory):

@@ -30,10 +30,10 @@ class LiveRun:
         self._timer.daemon = True
         self._timer.start()
 
-    def metrics(self, values: Mapping[str, float], step: int, when: float) -> None:
-        """Log numbers of a step and a time; they reach the store at a call some seconds later, or at the end."""
-        moment = milliseconds(when)
-        self._waiting += [Metric(clean(name), value, moment, step) for name, value in values.items()]
+    def metrics(self, values: Mapping[str, float], step: int) -> None:
+        """Log numbers at a step; they reach the store at a call some seconds later, or at the end."""
+        now = milliseconds(time.time())
+        self._waiting += [Metric(clean(name), value, now, step) for name, value in values.items()]
         if time.monotonic() - self._flushed > FLUSH_SECONDS:
             self._flush()
 
