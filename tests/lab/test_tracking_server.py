@@ -256,7 +256,6 @@ def test_a_server_that_goes_away_costs_a_line_and_not_the_run(line, server, trac
     stage = next(STAGES)
     with recorded(stage, "cnn", parameters={}, inputs=["data/coarsen16.zarr"]) as run:
         run.epoch(0, loss=1)
-        assert run._view.run_id  # the server has the run
         getattr(line, fault)()
         run.epoch(1, loss=0.5)
         run.metrics({"mse": 1})

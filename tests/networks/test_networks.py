@@ -105,3 +105,13 @@ def test_lattice_must_have_whole_blocks(name: str) -> None:
 def test_perceptron_is_bound_to_its_size() -> None:
     with pytest.raises(KadanoffError, match="32 x 32; this perceptron is bound to 16 x 16"):
         build("mlp", block=2, size=16)(spins(1, 32))
+
+
+@pytest.mark.parametrize("layers", [2, 3])
+def test_hidden_layers_of_pixels_have_filters_in_pairs_of_opposite_sign(layers: int) -> None:
+    network = build("pixels", rule="majority", block=2, dimension=2, temperatures=[2.0], width=8, layers=layers)
+    *hidden, _ = [layer.weight for layer in network.networks[0].layers if isinstance(layer, nn.Conv2d)]
+    assert len(hidden) == layers - 1
+    for filters in hidden:
+        assert filters[:4].abs().min() > 0
+        torch.testing.assert_close(filters[4:], -filters[:4], rtol=0, atol=0)
