@@ -1,5 +1,6 @@
 """The command line: every DVC stage is `kadanoff STAGE [VARIANT]`, and a few commands for a user's own data."""
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -199,6 +200,7 @@ def promote(
 @app.command()
 def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000) -> None:
     """Open MLflow on all recorded runs, on this machine only."""
+    gc.set_threshold(200_000)  # MLflow's objects stay: to search them for cycles is a tenth of the start
     from kadanoff.lab.tracking import serve
 
     serve(_project(), port)

@@ -1,0 +1,43 @@
+"""What `make full-scale` changes is there to be changed, and what comes of it is valid."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from dvc.exceptions import InvalidArgumentError
+from dvc.utils.hydra import apply_overrides
+
+from kadanoff.lab.params import Dataset, validated
+from kadanoff.stages import coarsen, superres_variants
+
+ROOT = Path(__file__).parents[1]
+OVERRIDES = [line for line in (ROOT / "full-scale.params").read_text().splitlines() if line and line[0] != "#"]
+
+
+@pytest.fixture
+def params(tmp_path):
+    return Path(shutil.copy(ROOT / "params.yaml", tmp_path))
+
+
+@pytest.mark.parametrize("override", OVERRIDES)
+def test_every_line_changes_a_parameter(params, override):
+    before = yaml.safe_load(params.read_text())
+    apply_overrides(params, [override])  # as `dvc exp run -S` does; it refuses a key that is not there
+    assert yaml.safe_load(params.read_text()) != before
+
+
+def test_a_misspelt_line_would_be_refused(params):
+    with pytest.raises(InvalidArgumentError):
+        apply_overrides(params, ["superres.variants.pixels.batch_sise=200"])
+
+
+def test_all_of_it_is_valid(params):
+    apply_overrides(params, OVERRIDES)
+    changed = yaml.safe_load(params.read_text())
+    for name, values in changed["datasets"].items():
+        validated(Dataset, values, f"datasets.{name}")
+    for study in (coarsen, superres_variants):
+        section = study.__name__.rpartition(".")[2].removesuffix("_variants")
+        for name in changed[section]["variants"]:
+            study.read_variant(params.parent, name)
