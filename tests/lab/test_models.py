@@ -83,6 +83,15 @@ def test_its_metric_is_tied_to_its_data_and_stands_once_in_the_run(project):
     assert output.model_id == made.model_id
 
 
+def test_a_network_of_data_without_a_version_is_shown(project, capfd):
+    (project / "dvc.lock").unlink()
+    made = train(project)
+    assert capfd.readouterr().err == ""
+    store = open_store(project)
+    [point] = [metric for metric in store.client.get_logged_model(made.model_id).metrics if metric.key == "test/mse"]
+    assert point.dataset_digest == "unversioned"
+
+
 def test_predict_refuses_what_is_no_configuration(project):
     made = train(project, network="mlp", **BOUND)
     mlflow.set_tracking_uri(open_store(project).uri)

@@ -14,7 +14,7 @@ from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus, M
 from kadanoff.errors import KadanoffError
 from kadanoff.lab.records.dvclock import file_md5
 from kadanoff.lab.records.runinfo import ModelInfo, RunInfo
-from kadanoff.lab.tracking.store import Store, clean
+from kadanoff.lab.tracking.store import Store, clean, digest
 
 LOADER = "kadanoff.models"
 WEIGHTS = "kadanoff.weights"  # tag: whether the file is in the artifacts, `here` or `missing`
@@ -136,7 +136,7 @@ def _log_score(store: Store, logged: LoggedModel, info: RunInfo) -> None:
             point.step,
             model_id=logged.model_id,
             dataset_name=PurePosixPath(data.path).stem if data else None,
-            dataset_digest=data.md5 if data else None,
+            dataset_digest=digest(data) if data else None,
             run_id=logged.source_run_id,
         )
         for key in (name, f"{name}_error")

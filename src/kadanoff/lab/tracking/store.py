@@ -262,11 +262,16 @@ def _dataset_name(item: Input) -> str:
     return PurePosixPath(item.path).stem
 
 
+def digest(item: Input) -> str:
+    """Its md5, which dvc.lock does not have yet if the stage was run by hand on new data."""
+    return item.md5 or "unversioned"
+
+
 def _dataset(item: Input) -> DatasetInput:
     source = DvcSource(item.path, item.md5)
     entity = Dataset(
         name=_dataset_name(item),
-        digest=item.md5 or "unversioned",
+        digest=digest(item),
         source_type=source._get_source_type(),
         source=source.to_json(),
         profile=json.dumps({"path": item.path, "md5": item.md5, "fetch": f"dvc pull {item.path}"}),
