@@ -79,14 +79,14 @@ def shrink(params: dict) -> dict:
     variants = params["coarsen"]["variants"]
     params["coarsen"]["variants"] = {name: variants[name] for name in ("drawn", "cnn", "mlp", "exact", "exact_block3")}
     for name, dataset in params["datasets"].items():
-        if name.startswith("superres"):
+        if name.startswith(("superres", "upsample", "grow")):
             continue
         size = {"coarsen12": 12, "coarsen_critical32": 16, "coarsen_critical64": 32}.get(name, 8)
         dataset.update(TINY, size=size)
     params["datasets"]["coarsen_curve"]["samples"] = 40
     params["coarsen"]["training"].update(epochs=2)
     params["coarsen_curve"].update(configurations=[10, 40], steps={"cnn": 20, "mlp": 20})
-    return shrink_superres(params)
+    return shrink_upsample(shrink_superres(params))
 
 
 SIDES = {"critical4": 3, "critical8": 4, "critical12": 6, "critical16": 8}
@@ -111,4 +111,14 @@ def shrink_superres(params: dict) -> dict:
     params["superres_compare"].update(equilibration=10)
     params["exponents"].update(repetitions=2, seeds=200, pixel_seeds=200, levels=1)
     params["thermalize"].update(sizes=[32], chains=16, sweeps=16, cluster_sweeps=32, calibration=2000)
+    return params
+
+
+def shrink_upsample(params: dict) -> dict:
+    """Enlargement from 16 to 48, and of seeds to 384."""
+    params["datasets"]["upsample_critical"].update(size=48, samples=60)
+    params["datasets"]["grow512"].update(size=128, samples=8)
+    params["upsample"]["training"].update(epochs=30)
+    params["upsample"]["variants"]["kernel"].update(train=50, width=16)
+    params["grow"].update(seeds=8, levels=1, sweeps=4, truth={"chains": 8, "sweeps": 40})
     return params

@@ -1,6 +1,7 @@
 """What `make full-scale` changes is there to be changed, and what comes of it is valid."""
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,8 @@ def test_all_of_it_is_valid(params):
     changed = yaml.safe_load(params.read_text())
     for name, values in changed["datasets"].items():
         validated(Dataset, values, f"datasets.{name}")
-    for study in (coarsen, superres_variants):
-        section = study.__name__.rpartition(".")[2].removesuffix("_variants")
-        for name in changed[section]["variants"]:
-            study.read_variant(params.parent, name)
+    readers = {"coarsen": coarsen.read_variant}
+    readers |= {study: partial(superres_variants.read_variant, study=study) for study in ("superres", "upsample")}
+    for study, read in readers.items():
+        for name in changed[study]["variants"]:
+            read(params.parent, name)

@@ -69,6 +69,31 @@ def apply(
     typer.echo(f"wrote {target}")
 
 
+@app.command()
+def grow(
+    target: Annotated[
+        Path | None, typer.Argument(metavar="[OUT.zarr]", help="Without it, the stage of the pipeline runs.")
+    ] = None,
+    size: Annotated[int, typer.Option(help="Side: that of the seed times a power of the model's factor.")] = 13824,
+    model: Annotated[Path, typer.Option(help="What enlarges it.")] = Path("models/upsample/kernel.safetensors"),
+    start: Annotated[Path, typer.Option(help="Dataset of critical lattices to grow from.")] = Path("data/grow512.zarr"),
+    sample: Annotated[int, typer.Option(min=0, help="Which of them.")] = 0,
+    sweeps: Annotated[int, typer.Option(min=0, help="Metropolis sweeps after each enlargement.")] = 35,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed draws another lattice.")] = 0,
+    workers: Annotated[int | None, typer.Option(min=1, help="Threads; all cores without it.")] = None,
+) -> None:
+    """Grow a critical lattice to any size, out of core; a command that was killed goes on where it stopped."""
+    if target is None:
+        from kadanoff.stages.grow import grow as stage
+
+        return stage(stage_root(), workers)
+    from kadanoff.grow import Job
+    from kadanoff.grow import grow as run
+
+    run(Job(model, start, sample, size, sweeps, seed), target, workers)
+    typer.echo(f"wrote {target}")
+
+
 def _repository() -> Path:
     """Root of the DVC project around this folder, with or without a dvc.yaml of its own."""
     here = Path.cwd()

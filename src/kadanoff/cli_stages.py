@@ -16,6 +16,7 @@ STAGES = {
 WITH_VARIANTS = {
     "coarsen": "Train a coarse-graining network into models/coarsen/VARIANT.safetensors.",
     "superres": "Train networks that undo a block rule into models/superres/VARIANT.safetensors.",
+    "upsample": "Train networks that enlarge critical lattices into models/upsample/VARIANT.safetensors.",
     "superres_extrapolate": "Refine lattices beyond the size that networks were trained at.",
 }
 WHERE = {"superres_extrapolate": "superres_extrapolate"}

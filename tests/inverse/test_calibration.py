@@ -7,6 +7,7 @@ import torch
 import kadanoff
 from kadanoff.errors import KadanoffError
 from kadanoff.inverse.calibration import calibrate, excess
+from kadanoff.inverse.superresolve import tables
 from kadanoff.inverse.training import train_blocks
 from kadanoff.learning.randomness import seeded
 from kadanoff.learning.training import Settings
@@ -39,14 +40,14 @@ def test_the_energy_is_exact_at_the_sharpness_and_not_elsewhere(network, seeds):
     assert abs(found.after.mean) < 1e-4
     assert 0.95 < found.sharpness.mean < 1.05
     others = kadanoff.simulate(8, [T_C], 4000, seed=3).spins[0]
-    combined = np.hypot(found.after.error, excess(network, found.sharpness.mean, others, float(T_C), 7).error)
-    assert abs(excess(network, found.sharpness.mean, others, float(T_C), 7).mean) < 4 * combined
+    combined = np.hypot(found.after.error, excess(tables(network, found.sharpness.mean), others, float(T_C), 7).error)
+    assert abs(excess(tables(network, found.sharpness.mean), others, float(T_C), 7).mean) < 4 * combined
     for wrong in (-0.03, 0.03):
-        assert abs(excess(network, found.sharpness.mean + wrong, others, float(T_C), 7).mean) > 4 * combined
+        assert abs(excess(tables(network, found.sharpness.mean + wrong), others, float(T_C), 7).mean) > 4 * combined
 
 
 def test_sharper_is_colder(network, seeds):
-    values = [excess(network, value, seeds[:1000], float(T_C), 0).mean for value in (0.9, 1.0, 1.1)]
+    values = [excess(tables(network, value), seeds[:1000], float(T_C), 0).mean for value in (0.9, 1.0, 1.1)]
     assert values[0] > values[1] > values[2]
 
 

@@ -11,6 +11,7 @@ from kadanoff.spins.exact import (
     T_C,
     chain,
     chain_correlation,
+    critical_energy,
     enumerate_states,
     kaufman,
     kaufman_energy_distribution,
@@ -207,3 +208,10 @@ def test_tall_cylinder_approaches_the_infinite_one():
 def test_refuses_what_it_cannot_solve(call, words):
     with pytest.raises(KadanoffError, match=words):
         call()
+
+
+@pytest.mark.parametrize("side", [16, 32, 64])
+def test_the_critical_energy_is_kaufmans_up_to_a_cube(side):
+    difference = abs(critical_energy(side) - kaufman(side, side, float(T_C)).energy)
+    assert difference < 0.5 / side**3
+    assert abs(critical_energy(2 * side) - kaufman(side, side, float(T_C)).energy) > 0.1 / side

@@ -1,6 +1,7 @@
 """The doctor knows the checkpoints that the stages would go on from: the very folders they ask for."""
 
 import importlib
+import re
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,11 +30,11 @@ def ask(stage, variant, *parts):
 def stages(monkeypatch):
     """All stages that keep checkpoints, stopped where they ask for their folder."""
     sources = (ROOT / "src/kadanoff/stages").glob("*.py")
-    names = [path.stem for path in sources if "working_folder(" in path.read_text()]
+    names = [path.stem for path in sources if re.search(r"(working_folder|train_study)\(", path.read_text())]
     found = {}
     for name in names:
         module = importlib.import_module(f"kadanoff.stages.{name}")
-        monkeypatch.setattr(module, "working_folder", ask)
+        monkeypatch.setattr(module, "working_folder", ask, raising=False)  # `superres` asks for `upsample` too
         if hasattr(module, "coarse_task"):
             monkeypatch.setattr(module, "open_dataset", lambda path: None)
             monkeypatch.setattr(module, "coarse_task", task)

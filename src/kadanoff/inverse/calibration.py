@@ -6,7 +6,7 @@ ordered. The remedy is a single number, the sharpness, fixed by this criterion a
 
     Critical 8 x 8 Monte Carlo lattices, doubled, have on average the exact energy of the critical 16 x 16 torus.
 
-No lattice above 16 x 16 enters, and no exponent.
+No lattice above 16 x 16 enters, and no exponent. Networks that enlarge by three are calibrated alike, from 16 x 16.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,8 @@ import numpy as np
 from scipy.optimize import brentq
 
 from kadanoff.errors import KadanoffError
-from kadanoff.inverse.superresolve import Spins, draw_blocks, tables
+from kadanoff.inverse.superresolve import Spins, draw_blocks, log_probabilities, sharpened
+from kadanoff.inverse.tables import Table
 from kadanoff.montecarlo.rng import stream_key
 from kadanoff.networks.superres import Blocks
 from kadanoff.spins.boundary import Lattice
@@ -36,21 +37,21 @@ class Calibration:
     after: Estimate
 
 
-def excess(network: Blocks, sharpness: float, seeds: Spins, temperature: float, seed: int) -> Estimate:
-    """Energy a site of doubled seeds (n, L, L) less the exact energy of a torus of side 2 L (Kaufman).
+def excess(scheme: list[Table], seeds: Spins, temperature: float, seed: int, block: int = 2) -> Estimate:
+    """Energy a site of seeds (n, L, L) enlarged by these tables less the exact energy of the larger torus (Kaufman).
 
     The seeds' own deviation from the exact energy of side L is regressed out (a control variate): it is known, and
     most of the noise.
     """
     size = seeds.shape[-1]
-    fine = draw_blocks(seeds, tables(network, sharpness), 2, (stream_key(seed, "calibrate"), 0))
-    known, found = energy(seeds, Lattice.of(size)), energy(fine, Lattice.of(2 * size))
+    fine = draw_blocks(seeds, scheme, block, (stream_key(seed, "calibrate"), 0))
+    known, found = energy(seeds, Lattice.of(size)), energy(fine, Lattice.of(block * size))
     slope = np.cov(known, found)[0, 1] / known.var(ddof=1)
     corrected = found - slope * (known - kaufman(size, size, temperature).energy)
-    return independent_mean(corrected - kaufman(2 * size, 2 * size, temperature).energy)
+    return independent_mean(corrected - kaufman(block * size, block * size, temperature).energy)
 
 
-def calibrate(network: Blocks, seeds: Spins, temperature: float, seed: int) -> Calibration:
+def calibrate(network: Blocks, seeds: Spins, temperature: float, seed: int, block: int = 2) -> Calibration:
     """The sharpness at which the excess is 0, with the statistical error of the seeds.
 
     Draws at all trial values use the same random bits, so that the excess is a smooth function of the sharpness.
@@ -60,15 +61,20 @@ def calibrate(network: Blocks, seeds: Spins, temperature: float, seed: int) -> C
     KadanoffError
         If there is no such value between 0.8 and 1.25: the network is not one for these lattices.
     """
-    ends = [excess(network, value, seeds, temperature, seed).mean for value in RANGE]
+    logs = log_probabilities(network)
+
+    def at(sharpness: float) -> Estimate:
+        return excess(sharpened(network, logs, sharpness), seeds, temperature, seed, block)
+
+    ends = [at(value).mean for value in RANGE]
     if not ends[0] > 0 > ends[1]:
         raise KadanoffError(
-            f"doubled {seeds.shape[-1]} x {seeds.shape[-1]} lattices miss the exact energy by {ends[0]:.4f} to "
+            f"enlarged {seeds.shape[-1]} x {seeds.shape[-1]} lattices miss the exact energy by {ends[0]:.4f} to "
             f"{ends[1]:.4f} a site, whatever the sharpness from {RANGE[0]} to {RANGE[1]}; it should change sign. Train "
             "the network on more configurations at this temperature."
         )
-    found = brentq(lambda value: excess(network, value, seeds, temperature, seed).mean, *RANGE, xtol=1e-5)
-    around = [excess(network, found + step, seeds, temperature, seed) for step in (-STEP, 0.0, STEP)]
+    found = brentq(lambda value: at(value).mean, *RANGE, xtol=1e-5)
+    around = [at(found + step) for step in (-STEP, 0.0, STEP)]
     slope = (around[2].mean - around[0].mean) / (2 * STEP)
     sharpness = Estimate(float(found), abs(around[1].error / slope), n=len(seeds))
-    return Calibration(sharpness, excess(network, 1.0, seeds, temperature, seed), around[1])
+    return Calibration(sharpness, at(1.0), around[1])

@@ -72,11 +72,12 @@ def draw(coarse, fine, sublattice, places, shape, thresholds, states, stream):
     """Draw the blocks of one sublattice, in place.
 
     `sublattice` is (first y, step, first x, step), `places` (coarse places, fine places), `thresholds` uint32
-    (row, state), and `stream` (key, draw, number of the first chain).
+    (row, state), and `stream` (key, draw, number of the first chain, number of the first row, rows of the lattice, of
+    which these may be a band).
     """
     (first_y, step_y, first_x, step_x), (height, width) = sublattice, shape
     coarse_places, fine_places = places
-    key, number, first_chain = stream
+    key, number, first_chain, first_row, rows = stream
     words = (coarse.shape[2] + LANES - 1) // LANES
     for chain in range(coarse.shape[0]):
         spins, given = fine[chain], coarse[chain]
@@ -85,7 +86,7 @@ def draw(coarse, fine, sublattice, places, shape, thresholds, states, stream):
             low, high = np.uint64(0), np.uint64(0)
             for x in range(first_x, coarse.shape[2], step_x):
                 if lane == 0:
-                    word = np.uint64(y * words + x // (LANES * step_x))
+                    word = np.uint64((y + first_row) % rows * words + x // (LANES * step_x))
                     column = np.uint64(first_x)  # sublattices that share their rows have numbers of their own
                     low, high = philox(key, word, np.uint64(number), column, np.uint64(first_chain + chain))
                 random = min((low if lane < 2 else high) >> np.uint64(32 * (lane & 1)) & LOW, LARGEST)

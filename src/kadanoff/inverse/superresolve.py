@@ -18,6 +18,10 @@ from kadanoff.spins.surroundings import Part, block_shape, rows, states
 Spins = NDArray[np.int8]
 Stream = tuple[np.uint64, int]
 """Key of the random bits, and the number of the first lattice."""
+Band = tuple[int, int]
+"""Which row of a lattice is the first of these, and how many rows that lattice has."""
+REACH = 4
+"""Coarse rows away from a block that have to do with its state: 2, 1 and 1 in the three parts."""
 BATCH = 1 << 18
 """Fine sites that a convolutional network takes at a time: few enough for its values to stay in the cache."""
 
@@ -111,27 +115,47 @@ def tables(network: Blocks, sharpness: float = 1.0) -> list[Table]:
 
     A sharpness above 1 is a lower temperature: with the exact conditional of a block it multiplies the coupling K.
     """
-    found = []
+    return sharpened(network, log_probabilities(network), sharpness)
+
+
+def log_probabilities(network: Blocks) -> list[NDArray[np.float64]]:
+    """Ln P(state | row) of each part: (2^inputs, 2^sites)."""
     with torch.inference_mode(), _one_thread():
-        for part, conditional in zip(network.scheme, network.parts, strict=True):
-            logits = conditional(torch.from_numpy(rows(part.inputs)).float()).double().numpy()
-            weights = np.exp(sharpness * (logits - logits.max(axis=1, keepdims=True)))
-            probabilities = weights / weights.sum(axis=1, keepdims=True)
-            if network.odd:  # those of own spin -1 from those of +1: rounding would spoil the symmetry
-                own = rows(part.inputs)[:, :1]
-                probabilities = np.where(own > 0, probabilities, probabilities[::-1, ::-1])
-            found.append(Table(part, probabilities))
+        return [
+            conditional(torch.from_numpy(rows(part.inputs)).float()).double().numpy()
+            for part, conditional in zip(network.scheme, network.parts, strict=True)
+        ]
+
+
+def sharpened(network: Blocks, logs: Sequence[NDArray[np.float64]], sharpness: float) -> list[Table]:
+    """Tables of the network's `log_probabilities`."""
+    found = []
+    for part, values in zip(network.scheme, logs, strict=True):
+        weights = np.exp(sharpness * (values - values.max(axis=1, keepdims=True)))
+        probabilities = weights / weights.sum(axis=1, keepdims=True)
+        if network.odd:  # those of own spin -1 from those of +1: rounding would spoil the symmetry
+            own = rows(part.inputs)[:, :1]
+            probabilities = np.where(own > 0, probabilities, probabilities[::-1, ::-1])
+        found.append(Table(part, probabilities))
     return found
 
 
-def draw_blocks(spins: Spins, scheme: Sequence[Table], block: int, stream: Stream, fine: Spins | None = None) -> Spins:
+def draw_blocks(
+    spins: Spins,
+    scheme: Sequence[Table],
+    block: int,
+    stream: Stream,
+    fine: Spins | None = None,
+    band: Band | None = None,
+) -> Spins:
     """Draw all blocks, part by part: int8 (n, y, x) -> (n, block y, block x); chains alike.
 
-    With `fine`, parts that are not in the scheme have its blocks.
+    With `fine`, parts that are not in the scheme have its blocks. The spins may be a `band` of the rows of larger
+    lattices, from an even row on: the blocks of all but the `REACH` rows at either end are then those of the whole.
     """
     lattice = _Blocks(spins, block, fine)
     for number, table in enumerate(scheme):
-        lattice.draw(table.part, table.thresholds, stream, number)
+        lattice.draw(table.part, table.thresholds, stream, number, band)
     return lattice.result()
 
 
@@ -178,14 +202,16 @@ class _Blocks:
         if fine is not None:
             self.fine[:] = fine.reshape(self.fine.shape)
 
-    def draw(self, part: Part, thresholds: NDArray[np.uint32], stream: Stream, number: int) -> None:
+    def draw(
+        self, part: Part, thresholds: NDArray[np.uint32], stream: Stream, number: int, band: Band | None = None
+    ) -> None:
         """Draw the blocks of a part in place; `number` tells draws from the same stream apart."""
         key, first = stream
         step_y = 2 if self.dimension == 2 else 1
         for y, x in part.sublattices:
             kernels.draw(
                 self.coarse, self.fine, (y, step_y, x, 2), _places(part), self.shape, thresholds, self.states,
-                (key, number, first),
+                (key, number, first, *(band or (0, self.coarse.shape[1]))),
             )  # fmt: skip
 
     def result(self) -> Spins:

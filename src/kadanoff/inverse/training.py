@@ -2,6 +2,7 @@
 
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -12,9 +13,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from kadanoff.inverse.superresolve import count
 from kadanoff.learning.fit import Fit, fit
 from kadanoff.learning.training import Pair, Settings
-from kadanoff.networks.superres import Blocks, Pixels
+from kadanoff.networks.superres import Blocks, Conditional, Orbit, Pixels
 from kadanoff.spins.blocking import RULES
-from kadanoff.spins.surroundings import Part, rows
+from kadanoff.spins.surroundings import rows
 
 Spins = NDArray[np.int8]
 Folder = Path | None
@@ -88,19 +89,31 @@ def train_blocks(network: Blocks, fine: Spins, rule: str, block: int, settings: 
 def _train_part(
     network: Blocks, number: int, sets: tuple[Spins, Spins], rule: str, block: int, settings: Settings, folder: Folder
 ) -> Fit:
-    train, validation = (_counted(fine, network.scheme[number], rule, block, network.odd) for fine in sets)
+    train, validation = (_counted(fine, number, rule, block, network) for fine in sets)
     return fit(network.parts[number], train, validation, settings, loss=likelihood_loss, checkpoint=folder)
 
 
-def _counted(fine: Spins, part: Part, rule: str, block: int, odd: bool) -> Pair:
+def _counted(fine: Spins, number: int, rule: str, block: int, network: Blocks) -> Pair:
     """Surroundings that occur (n, inputs), and how often each state did (n, states), scaled to 1 a surrounding."""
+    part = network.scheme[number]
     counts = sum(count(coarsened(moved, rule, block), moved, part) for moved in translated(fine, block))
     counts = np.asarray(counts)
-    if odd:  # the flip of all spins reverses the order of both rows and states: all that is known, seen from +1
+    if network.odd:  # the flip of all spins reverses the order of both rows and states: all that is known, seen from +1
         counts = (counts + counts[::-1, ::-1]) * (np.arange(len(counts)) & 1)[:, None]
+    if (orbit := cast(Conditional, network.parts[number]).orbit) is not None:  # all that is known, seen from one side
+        counts = turned(counts, orbit)
     seen = counts.sum(1) > 0
     weights = counts[seen] * (seen.sum() / counts.sum())
     return torch.from_numpy(rows(part.inputs)[seen]), torch.from_numpy(weights.astype(np.float32))
+
+
+def turned(counts: NDArray[np.int64], orbit: Orbit) -> NDArray[np.int64]:
+    """Counts (row, state) of all positions of what was seen, in the first row of its orbit; the others have none."""
+    total = np.zeros_like(counts)
+    for moved, states in zip(orbit.moved.numpy(), orbit.states.numpy(), strict=True):
+        total[moved[:, None], states] += counts
+    total[orbit.first.numpy() != np.arange(len(total))] = 0
+    return total
 
 
 def translated(fine: Spins, block: int) -> list[Spins]:

@@ -106,6 +106,12 @@ def write_group(path: Path, ensemble: Ensemble) -> None:
     attributes = {"kadanoff_format": FORMAT, "provenance": ensemble.provenance}
     group = zarr.create_group(path, zarr_format=3, attributes=attributes)
     _write_spins(group, ensemble.spins)
+    _write_values(group, ensemble)
+    _consolidate(path)
+
+
+def _write_values(group: zarr.Group, ensemble: Ensemble) -> None:
+    """Coordinates, and what is known of each configuration."""
     _write_array(group, "temperature", ensemble.temperatures, ("temperature",))
     for name in ("energy", "magnetization"):
         _write_array(group, name, getattr(ensemble, name), ("temperature", "sample"))
@@ -113,7 +119,30 @@ def write_group(path: Path, ensemble: Ensemble) -> None:
     axes = ("sample", "y", "x") if ensemble.spins.ndim == 4 else ("sample", "x")
     for axis, length in zip(axes, ensemble.spins.shape[1:], strict=True):
         _write_array(group, axis, np.arange(length), (axis,))
+
+
+def create_lattice(path: Path, side: int) -> zarr.Array:
+    """A new Zarr group with an array `spins` (1, 1, y, x) for one large lattice, to be filled by whole shards.
+
+    A shard holds full rows: about SHARD_BYTES spins, fewer of small lattices, so that all cores have some.
+    """
+    group = zarr.create_group(path, zarr_format=3)
+    rows = _divisor(side, math.isqrt(CHUNK_BYTES) // 2)
+    shard = rows * max(1, min(SHARD_BYTES // (rows * side), side // rows // 8))
+    return _spins_array(group, (1, 1, side, side), (1, 1, rows, rows), (1, 1, shard, side))
+
+
+def finish_lattice(path: Path, ensemble: Ensemble) -> None:
+    """Add everything but the spins to what `create_lattice` made."""
+    group = zarr.open_group(path, mode="r+", zarr_format=3)
+    group.attrs.update({"kadanoff_format": FORMAT, "provenance": ensemble.provenance})
+    _write_values(group, ensemble)
     _consolidate(path)
+
+
+def _divisor(number: int, most: int) -> int:
+    """The largest divisor that is at most so large."""
+    return max(part for part in range(1, most + 1) if number % part == 0)
 
 
 def write_fields(path: Path, shape: tuple[int, ...], temperatures: NDArray, origin: dict[str, Any]) -> zarr.Array:
@@ -156,27 +185,34 @@ def _write_array(group: zarr.Group, name: str, values: NDArray, dimensions: tupl
         compressors=BloscCodec(cname="zstd", typesize=8),
         dimension_names=dimensions,
         attributes=attributes,
+        config={"write_empty_chunks": True},  # all NaN is a value too, and a missing file is damage
     )
     array[...] = values
 
 
 def _write_spins(group: zarr.Group, spins: Any) -> None:
     chunks, shards = _layout(spins.shape)
-    array = group.create_array(
+    array = _spins_array(group, spins.shape, chunks, shards)
+    for temperature in range(0, spins.shape[0], shards[0]):
+        for sample in range(0, spins.shape[1], shards[1]):
+            window = slice(temperature, temperature + shards[0]), slice(sample, sample + shards[1])
+            array[window] = spins[window]
+
+
+def _spins_array(
+    group: zarr.Group, shape: tuple[int, ...], chunks: tuple[int, ...], shards: tuple[int, ...]
+) -> zarr.Array:
+    return group.create_array(
         "spins",
-        shape=spins.shape,
+        shape=shape,
         chunks=chunks,
         shards=shards,
         dtype="int8",
         fill_value=0,
         compressors=BloscCodec(cname="zstd", shuffle="bitshuffle", typesize=1),
-        dimension_names=("temperature", "sample", "y", "x") if spins.ndim == 4 else ("temperature", "sample", "x"),
+        dimension_names=("temperature", "sample", "y", "x") if len(shape) == 4 else ("temperature", "sample", "x"),
         attributes={"long_name": "spin", "valid_values": [-1, 1]},
     )
-    for temperature in range(0, spins.shape[0], shards[0]):
-        for sample in range(0, spins.shape[1], shards[1]):
-            window = slice(temperature, temperature + shards[0]), slice(sample, sample + shards[1])
-            array[window] = spins[window]
 
 
 def _layout(shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:

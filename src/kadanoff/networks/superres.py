@@ -4,16 +4,16 @@
 `Blocks` is ours: whole blocks, over exactly the states that the rule allows, so that the rule cannot be broken.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from kadanoff.errors import KadanoffError
-from kadanoff.spins.surroundings import coarse_spins, is_odd, parts
+from kadanoff.spins.surroundings import Symmetry, coarse_spins, is_odd, parts, rows, symmetries
 
 ROUNDING = 1e-6  # of temperatures
 
@@ -49,18 +49,49 @@ class Pixels(nn.Module):
         return self.layers(nn.functional.interpolate(spins, scale_factor=self.scale, mode="nearest"))
 
 
+class Orbit(NamedTuple):
+    """What a part can see, seen from every side: rows of spins (`kadanoff.spins.surroundings.rows`) by their number."""
+
+    spins: Tensor  # (rows, inputs), float32
+    moved: Tensor  # (symmetry, rows): the number of each row after it
+    states: Tensor  # (symmetry, states): the number of each state after it
+    first: Tensor  # (rows,): the lowest number among those that the symmetries make of a row
+
+    @staticmethod
+    def of(inputs: int, symmetries: Sequence[Symmetry]) -> "Orbit":
+        """That of so many spins under these symmetries."""
+        spins = rows(inputs)
+        weights = 1 << np.arange(inputs)
+        moved = np.stack([(spins[:, places] > 0) @ weights for places, _ in symmetries])
+        states = np.stack([states for _, states in symmetries])
+        parts = spins.astype(np.float32), moved, states, moved.min(0)
+        return Orbit(*(torch.from_numpy(part) for part in parts))
+
+    def apply(self, scores: Callable[[Tensor], Tensor], seen: Tensor) -> Tensor:
+        """Scores (n, states) of what is seen, from those of the first of each orbit: so they have the symmetries."""
+        row = ((seen > 0) << torch.arange(seen.shape[1])).sum(1)
+        first = self.first[row]
+        found = scores(self.spins[first])
+        total, count = torch.zeros_like(found), torch.zeros(len(found), 1)
+        for moved, states in zip(self.moved, self.states, strict=True):
+            hit = (moved[row] == first)[:, None]  # several symmetries hit if the row has some itself
+            total, count = total + hit * found[:, states], count + hit
+        return total / count
+
+
 class Conditional(nn.Module):
     """log P(state of a block | spins that it sees): (n, inputs) of +1 and -1 -> (n, states), -inf where forbidden.
 
     The first input is the block's own coarse spin. For an odd rule the result is symmetric under the flip of all
-    spins by construction.
+    spins by construction; with `symmetries`, also under these.
     """
 
     allowed: Tensor
 
-    def __init__(self, inputs: int, coarse: Tensor, odd: bool, width: int) -> None:
+    def __init__(self, inputs: int, coarse: Tensor, odd: bool, width: int, symmetries: Sequence[Symmetry] = ()) -> None:
         super().__init__()
         self.odd = odd
+        self.orbit: Orbit | None = Orbit.of(inputs, symmetries) if symmetries else None
         # (2, states): those that give a coarse spin -1, and +1; part of the recipe, not of the weights
         self.register_buffer("allowed", torch.stack([coarse == -1, coarse == 1]), persistent=False)
         self.layers = nn.Sequential(
@@ -71,23 +102,38 @@ class Conditional(nn.Module):
         """Log-probabilities of all states."""
         own = seen[:, :1]
         if self.odd:  # as seen by a block whose coarse spin is +1; flipping all spins reverses the order of the states
-            logits = self.layers(seen * own)
+            logits = self._scores(seen * own)
             logits = torch.where(own > 0, logits, logits.flip(1))
         else:
-            logits = self.layers(seen)
+            logits = self._scores(seen)
         forbidden = ~self.allowed[(own[:, 0] > 0).long()]
         return logits.masked_fill(forbidden, -torch.inf).log_softmax(1)
 
+    def sharpen(self, sharpness: float) -> None:
+        """Multiply all log-probabilities, before they are normalised."""
+        last = cast(nn.Linear, self.layers[-1])
+        last.weight.mul_(sharpness)
+        last.bias.mul_(sharpness)
+
+    def _scores(self, seen: Tensor) -> Tensor:
+        return self.layers(seen) if self.orbit is None else self.orbit.apply(self.layers, seen)
+
 
 class Blocks(nn.Module):
-    """One `Conditional` for each part of a draw (`kadanoff.spins.surroundings.parts`)."""
+    """One `Conditional` for each part of a draw (`kadanoff.spins.surroundings.parts`).
 
-    def __init__(self, rule: str, block: int, dimension: int, width: int) -> None:
+    With `symmetric`, for the square and rules that have its symmetries, they have them too by construction.
+    """
+
+    def __init__(self, rule: str, block: int, dimension: int, width: int, symmetric: bool = False) -> None:
         super().__init__()
         coarse = torch.from_numpy(coarse_spins(rule, block, dimension))
         self.scheme = parts(block, dimension)
         self.odd = is_odd(rule, block, dimension)
-        self.parts = nn.ModuleList(Conditional(part.inputs, coarse, self.odd, width) for part in self.scheme)
+        self.parts = nn.ModuleList(
+            Conditional(part.inputs, coarse, self.odd, width, symmetries(part, block) if symmetric else ())
+            for part in self.scheme
+        )
 
     def forward(self, spins: Tensor) -> Tensor:
         """P(state) of every block as if it were drawn first: (B, 1, y, x) -> (B, states, y, x); chains alike."""

@@ -9,6 +9,7 @@ Arrays are [..., y, x]; a chain has height 1. State s has spin +1 at site k of t
 is set. Row r of a table has bit j set where the j-th spin that a part sees is +1, coarse spins before fine ones.
 """
 
+from collections.abc import Sequence
 from itertools import product
 from typing import NamedTuple
 
@@ -65,6 +66,45 @@ def _near(radius: int, dimension: int) -> tuple[Place, ...]:
     reach = range(-radius, radius + 1)
     places = product(reach if dimension == 2 else (0,), reach)
     return tuple(sorted(places, key=lambda place: (abs(place[0]) + abs(place[1]), place)))
+
+
+class Symmetry(NamedTuple):
+    """A symmetry of the square about the centre of a block: what is seen and what is drawn, rearranged by it."""
+
+    inputs: NDArray[np.int64]
+    """(inputs,): which of the spins seen comes to the place of each."""
+    states: NDArray[np.int64]
+    """(2^sites,): state s becomes states[s]."""
+
+
+def symmetries(part: Part, block: int) -> list[Symmetry]:
+    """The eight of the square, the identity first.
+
+    The parts of a draw are symmetric: what they see is the same set of places, seen from any side.
+    """
+    sites = tuple(product(range(block), range(block)))
+    weights = 1 << np.arange(block**2)
+    bits = np.arange(2**block**2)[:, None] >> np.arange(block**2) & 1
+    found = []
+    for flip, turns in product((False, True), range(4)):
+        coarse = _moved(part.coarse, 1, flip, turns)
+        fine = _moved(part.fine, block, flip, turns)
+        inputs = np.concatenate([coarse, len(part.coarse) + fine])
+        found.append(Symmetry(inputs, bits.take(_moved(sites, block, flip, turns), 1) @ weights))
+    return found
+
+
+def _moved(places: Sequence[Place], side: int, flip: bool, turns: int) -> NDArray[np.int64]:
+    """Where each place goes, as its number among `places`; the square of `side` sites is turned about its centre."""
+    numbers = {place: number for number, place in enumerate(places)}
+    moved = []
+    for y, x in places:
+        if flip:
+            y, x = x, y
+        for _ in range(turns):
+            y, x = x, side - 1 - y
+        moved.append(numbers[y, x])
+    return np.array(moved, np.int64)
 
 
 def block_shape(block: int, dimension: int) -> Place:

@@ -1,6 +1,7 @@
 """The checkpoints that the stages would go on from with the present parameters and code."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,9 @@ def resumable(root: Path) -> dict[str, str | None]:
         found |= _folder("simulate", name, lambda name: entry(root, Dataset, "datasets", name).model_dump())
     for name in (content.get("coarsen") or {}).get("variants") or {}:
         found |= _folder("coarsen", name, lambda name: _merged(*read_variant(root, name)))
-    for name in (content.get("superres") or {}).get("variants") or {}:
-        found |= _folder("superres", name, lambda name: _merged(*superres_variants.read_variant(root, name)))
+    for study in ("superres", "upsample"):
+        for name in (content.get(study) or {}).get("variants") or {}:
+            found |= _folder(study, name, partial(_superres, root, study))
     found |= _folder("coarsen_curve", "all", lambda _: _curve(root))
     return found | _folder("exponents", "all", lambda _: _exponents(root))
 
@@ -42,6 +44,10 @@ def _folder(stage: str, variant: str, parameters: Callable[[str], Parameters]) -
 def _exponents(root: Path) -> Parameters:
     recipes = {name: superres_variants.read_variant(root, name) for name in exponents.NETWORKS}
     return exponents.given(entry(root, exponents.Params, "exponents"), recipes)
+
+
+def _superres(root: Path, study: str, name: str) -> Parameters:
+    return _merged(*superres_variants.read_variant(root, name, study))
 
 
 def _merged(*sections: Any) -> Parameters:

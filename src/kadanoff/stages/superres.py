@@ -1,7 +1,7 @@
 """Stage `superres`: networks that undo a block rule, one a temperature; models/superres/VARIANT.safetensors."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,28 +24,40 @@ from kadanoff.stages.superres_figures import draw_configurations, draw_losses
 from kadanoff.stages.superres_measure import losses, metrics, nearest, test
 from kadanoff.stages.superres_variants import Variant, built, read_variant, train
 
-STUDY = ("majority", 2, "superres_three16")
-"""Rule, block and dataset at which networks compete: the study's champion is the best at them."""
+STUDIES = (("majority", 2, "superres_three16"), ("majority", 3, "upsample_critical"))
+"""Rule, block and dataset at which networks compete: the champion of a study is the best at them."""
 
 Weights = dict[str, NDArray[np.float32]]
+Finish = Callable[[Superresolution, Recorder], None]
 
 
 def superres(root: Path, name: str) -> None:
     """Write models/superres/NAME.safetensors and the record reports/superres/NAME."""
-    variant, training = read_variant(root, name)
-    weights = root / "models" / "superres" / f"{name}.safetensors"
+    train_study(root, "superres", name)
+
+
+def train_study(root: Path, study: str, name: str, prepare: Callable[[], Finish] | None = None) -> None:
+    """Train the entry NAME of STUDY.variants: models/STUDY/NAME.safetensors and the record reports/STUDY/NAME.
+
+    What `prepare` returns before the training is done with the trained and tested networks before they are saved.
+    """
+    variant, training = read_variant(root, name, study)
+    weights = root / "models" / study / f"{name}.safetensors"
     parameters = variant.model_dump() | training.model_dump()
-    with working_folder("superres", name, parameters) as folder:
-        data = open_data(root, name, variant.dataset, variant.train)
+    with working_folder(study, name, parameters) as folder:
+        data = open_data(root, f"{study}.variants.{name}", variant.dataset, variant.train)
         arguments = variant.arguments(data.dimension, data.temperatures)
         model = built(variant.network, arguments)  # refuses now what it would refuse later
         data.check(model)
-        with recorded("superres", name, parameters=parameters, inputs=data.paths) as record:
+        finish = prepare() if prepare is not None else None
+        with recorded(study, name, parameters=parameters, inputs=data.paths) as record:
             work = partial(_trained, variant, training, data.paths[0], folder)
-            found = in_processes("superres", work, [(index,) for index in range(len(data.temperatures))])
+            found = in_processes(study, work, [(index,) for index in range(len(data.temperatures))])
             for network, (trained, _) in zip(model.networks, found, strict=True):
                 network.load_state_dict({key: torch.from_numpy(values) for key, values in trained.items()})
             measure(model.eval(), data, [fits for _, fits in found], training.seed, record)
+            if finish is not None:
+                finish(model, record)
             save_model(weights, model, Recipe(variant.network, arguments, parameters))  # last, as their record changes
             record.model(weights, metric="test/nats_per_site", **_competition(variant, data.dimension))
 
@@ -97,7 +109,7 @@ def _competition(variant: Variant, dimension: int) -> dict[str, Any]:
     what = f"{variant.block} x {variant.block} blocks" if dimension == 2 else f"blocks of {variant.block} sites"
     return {
         "task": f"{variant.rule} of {what} inverted, {variant.dataset}",
-        "contender": (variant.rule, variant.block, variant.dataset) == STUDY,
+        "contender": (variant.rule, variant.block, variant.dataset) in STUDIES,
         "takes": [-1, -1 if dimension == 2 else 1, -1],
         "gives": [-1, -1 if dimension == 2 else 1, -1],
     }

@@ -52,8 +52,8 @@ class Data:
         model.check(coarsened(self.fine.read(0, slice(0, 1)), model.rule, model.block).shape)
 
 
-def open_data(root: Path, name: str, dataset: str, train: int) -> Data:
-    """The dataset of superres.variants.NAME, opened lazily.
+def open_data(root: Path, where: str, dataset: str, train: int) -> Data:
+    """The dataset of the entry `where` of params.yaml, opened lazily.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def open_data(root: Path, name: str, dataset: str, train: int) -> Data:
     samples = found.spins.shape[1]
     if samples - train < FEWEST:
         raise KadanoffError(
-            f"superres.variants.{name}.train is {train}, but {dataset} has {samples} configurations of each "
+            f"{where}.train is {train}, but {dataset} has {samples} configurations of each "
             f"temperature; at least {FEWEST} must be left to test on. Train on fewer, or raise "
             f"datasets.{dataset}.samples."
         )

@@ -45,7 +45,7 @@ def superres_extrapolate(root: Path, name: str) -> None:
         )
     model = trained(root, name, variant.model_dump() | training.model_dump())
     data = beside(
-        open_data(root, name, variant.dataset, variant.train),
+        open_data(root, f"superres.variants.{name}", variant.dataset, variant.train),
         root,
         f"superres_extrapolate.{name}",
         params.smaller,

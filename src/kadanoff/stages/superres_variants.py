@@ -44,9 +44,9 @@ class Variant(Section):
         return place | {key: value for key, value in values.items() if value is not None}
 
 
-def read_variant(root: Path, name: str) -> tuple[Variant, TrainingParams]:
-    """The entry `name` of superres.variants, and its training parameters; KadanoffError if a key breaks a rule."""
-    return variants.read_variant(root, "superres", name, Variant)
+def read_variant(root: Path, name: str, study: str = "superres") -> tuple[Variant, TrainingParams]:
+    """The entry `name` of STUDY.variants, and its training parameters; KadanoffError if a key breaks a rule."""
+    return variants.read_variant(root, study, name, Variant)
 
 
 def built(network: str, arguments: dict[str, Any]) -> Superresolution:

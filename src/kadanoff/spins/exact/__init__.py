@@ -7,11 +7,13 @@
 `kaufman`                                  tori of any size (periodic, antiperiodic)
 `torus_density_of_states`,
 `kaufman_energy_distribution`              their exact P(E), up to 4,096 spins
+`critical_energy`                          large square tori at T_c
 `onsager`, `spontaneous_magnetization`     the infinite square lattice
 =========================================  ======================================================
 """
 
 from kadanoff.spins.exact.chain import chain, chain_correlation
+from kadanoff.spins.exact.critical import critical_energy
 from kadanoff.spins.exact.density import kaufman_energy_distribution, torus_density_of_states
 from kadanoff.spins.exact.enumeration import Enumeration, enumerate_states
 from kadanoff.spins.exact.kaufman import kaufman
@@ -26,6 +28,7 @@ __all__ = [
     "Thermal",
     "chain",
     "chain_correlation",
+    "critical_energy",
     "enumerate_states",
     "kaufman",
     "kaufman_energy_distribution",

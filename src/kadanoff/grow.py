@@ -1,0 +1,217 @@
+"""One critical lattice, grown to any size: out of core, on all cores, and resumable."""
+
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from filelock import FileLock, Timeout
+
+from kadanoff.errors import KadanoffError
+from kadanoff.inverse import bands
+from kadanoff.inverse.growth import Band, Enlargement, Read, Rows, around, refined
+from kadanoff.inverse.superresolve import tables
+from kadanoff.lab.files import disk_errors, fingerprint, replace_folder
+from kadanoff.lab.progress import Advance, progress
+from kadanoff.lab.store import Ensemble, create_lattice, finish_lattice, open_dataset
+from kadanoff.learning.checkpoints import load_model, read_recipe
+from kadanoff.networks.superres import Blocks, Superresolution
+from kadanoff.spins.exact import T_C
+
+BITS = 1.0  # on disk, a spin: critical lattices compress to less
+TALLEST = 2048  # rows of a band: their halo costs little then, and some hundred MB hold them
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is grown: from the sample `sample` of the dataset `source` to the side `size`."""
+
+    model: Path
+    source: Path
+    sample: int
+    size: int
+    sweeps: int
+    seed: int
+
+
+def grow(job: Job, target: Path, workers: int | None = None, rows: int = TALLEST) -> None:
+    """Write a dataset with one lattice of side `size` at T_c.
+
+    The spins depend on the job alone: not on the number of workers, on the rows of a band, or on interruptions. A
+    command that was killed goes on from its last shard.
+
+    Raises
+    ------
+    KadanoffError
+        If the target exists, the seed is missing, damaged or not critical, the model does not enlarge lattices at
+        T_c, the size is not that of the seed times a power of the model's factor, or the disk has too little room.
+    """
+    if target.exists():
+        raise KadanoffError(f"{target} exists; nothing is overwritten. Give another name, or remove it first.")
+    way = _way(job)
+    seed = _seed(job)
+    sides = _sides(job, len(seed), way.block)
+    given = vars(job) | {"model": job.model.read_bytes().hex(), "source": ""}
+    work = target.with_name(f".{target.name}.{fingerprint(given)}")
+    with disk_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _require_room(target, sides)
+        work.mkdir(exist_ok=True)
+    try:
+        with disk_errors(target), FileLock(work / "lock", 0):
+            last = _levels(way, seed, sides, work, workers, rows)
+            finish_lattice(last, _measured(job, last, workers))
+            replace_folder(last, target)
+    except Timeout as error:
+        raise KadanoffError(f"another process is growing {target}; wait for it.") from error
+    shutil.rmtree(work)
+
+
+def _way(job: Job) -> Enlargement:
+    """The model's tables, if it is a network of whole blocks for the square lattice at T_c."""
+    model = load_model(job.model)
+    if not isinstance(model, Superresolution) or not isinstance(network := model.at(float(T_C)), Blocks):
+        raise KadanoffError(
+            f"{job.model} is a network {read_recipe(job.model).network!r}; lattices are grown by `blocks`, whole "
+            "blocks of the square lattice. Take models/upsample/kernel.safetensors."
+        )
+    return Enlargement(tables(network), model.block, job.sweeps, job.seed)
+
+
+def _seed(job: Job) -> Rows:
+    ensemble = open_dataset(job.source)
+    shape, temperatures = ensemble.spins.shape, ensemble.temperatures
+    near = np.flatnonzero(np.abs(temperatures - float(T_C)) < 1e-6)
+    if len(shape) != 4 or shape[2] != shape[3] or not len(near):
+        raise KadanoffError(
+            f"{job.source} has lattices {shape[2:]} at T = {temperatures.tolist()}; what grows is a square lattice at "
+            f"the critical temperature, {float(T_C):.15g}. Take another dataset."
+        )
+    if not 0 <= job.sample < shape[1]:
+        raise KadanoffError(f"sample is {job.sample}, but {job.source} has samples 0 to {shape[1] - 1}.")
+    return ensemble.read(int(near[0]), slice(job.sample, job.sample + 1))[0]
+
+
+def _sides(job: Job, seed: int, block: int) -> list[int]:
+    sides = [seed]
+    while sides[-1] < job.size:
+        sides.append(block * sides[-1])
+    if sides[-1] != job.size or len(sides) == 1:
+        larger = ", ".join(str(block**level * seed) for level in range(1, 6))
+        raise KadanoffError(
+            f"size is {job.size}; a seed of {seed} x {seed} grows by {block} at a time, so take one of {larger}, ..."
+        )
+    if seed % 2 or block * seed % bands.MULTIPLE:
+        raise KadanoffError(
+            f"the seed is {seed} x {seed}; the grown lattice is updated in {bands.MULTIPLE // 2} strips of even width, "
+            f"so take a seed whose side is a multiple of {bands.MULTIPLE}."
+        )
+    return sides
+
+
+def _require_room(target: Path, sides: list[int]) -> None:
+    needed = int(sum(side**2 for side in sides) * BITS / 8)
+    free = shutil.disk_usage(target.parent).free
+    if free < needed:
+        raise KadanoffError(
+            f"{target.parent} has {free / 1e9:.2f} GB free, but a lattice of side {sides[-1]} and those that it grows "
+            f"from take about {needed / 1e9:.2f} GB; free some space, or write elsewhere."
+        )
+
+
+def _levels(way: Enlargement, seed: Rows, sides: list[int], work: Path, workers: int | None, rows: int) -> Path:
+    """Grow all levels, each from the store of the one before; the store of the last."""
+    read = around(seed)
+    path = work
+    with progress(f"grow {sides[-1]}", sum(side**2 for side in sides[1:])) as advance:
+        for level, side in enumerate(sides[1:], 1):
+            path = work / f"{side}.zarr"
+            if not (path / "spins" / "zarr.json").exists():
+                create_lattice(path, side)
+            _level(way, read, level, path, workers, rows, advance)
+            read = _reader(zarr.open_array(path / "spins", mode="r"))
+    return path
+
+
+def _level(
+    way: Enlargement, read: Read, level: int, path: Path, workers: int | None, rows: int, advance: Advance
+) -> None:
+    """Fill the store of one level, some shards of rows at a time; those that are there already stay."""
+    array = zarr.open_array(path / "spins", mode="r+")
+    side, shard = array.shape[-1], _shard(array)
+    step = shard * max(1, rows // shard)
+
+    def fill(first: int) -> None:
+        starts = range(first, min(first + step, side), shard)
+        count = min(first + step, side) - first
+        # a shard comes to the disk in one rename
+        if not all((path / f"spins/c/0/0/{start // shard}/0").exists() for start in starts):
+            words = refined(way, read, level, side // way.block, Band(first, count))
+            for start in starts:
+                spins = np.empty((min(shard, side - start), side), np.int8)
+                bands.scatter(words, start - first, first & 1, spins)
+                array[0, 0, start : start + len(spins)] = spins
+        advance(side * count)
+
+    with ThreadPoolExecutor(workers) as pool:
+        for _ in pool.map(fill, range(0, side, step)):
+            pass
+
+
+def _shard(array: zarr.Array) -> int:
+    """Rows of a shard."""
+    assert array.shards is not None  # `create_lattice` gave it some
+    return array.shards[2]
+
+
+def _reader(array: zarr.Array) -> Read:
+    side = array.shape[-1]
+
+    def read(first: int, end: int) -> Rows:
+        parts, row = [], first
+        while row < end:
+            start = row % side
+            count = min(end - row, side - start)
+            parts.append(np.asarray(array[0, 0, start : start + count]))
+            row += count
+        return np.concatenate(parts)
+
+    return read
+
+
+def _measured(job: Job, path: Path, workers: int | None) -> Ensemble:
+    """The grown lattice as a dataset, its energy and magnetization from one pass over it."""
+    array = zarr.open_array(path / "spins", mode="r")
+    side, step = array.shape[-1], _shard(array)
+    read = _reader(array)
+
+    def sums(first: int) -> tuple[int, int]:
+        spins = read(first, min(first + step, side) + 1)
+        own = spins[:-1]
+        bonds = np.einsum("yx,yx->", own, spins[1:], dtype=np.int64) + np.einsum(
+            "yx,yx->", own, np.roll(own, -1, 1), dtype=np.int64
+        )
+        return int(bonds), int(own.sum(dtype=np.int64))
+
+    with ThreadPoolExecutor(workers) as pool, progress(f"measure {side}", side**2) as advance:
+        totals = np.zeros(2)
+        for found in pool.map(sums, range(0, side, step)):
+            totals += found
+            advance(step * side)
+    energy, magnetization = -totals[0] / side**2, totals[1] / side**2
+    provenance: dict[str, Any] = {
+        "parameters": {"size": side, "boundary": "periodic", "coupling": 1.0, "field": 0.0},
+        "grown": {
+            "model": job.model.name,
+            "seed_dataset": job.source.name,
+            "sample": job.sample,
+            "seed": job.seed,
+            "sweeps": job.sweeps,
+        },
+    }
+    return Ensemble(
+        array, np.array([float(T_C)]), np.array([[energy]]), np.array([[magnetization]]), np.array([np.nan]), provenance
+    )

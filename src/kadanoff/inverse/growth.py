@@ -1,0 +1,92 @@
+"""One enlargement of one large torus, in bands of rows: blocks are drawn, then Metropolis sweeps refine them.
+
+The result depends on the seed and the level, never on the bands.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kadanoff.inverse import bands
+from kadanoff.inverse.superresolve import REACH, draw_blocks
+from kadanoff.inverse.tables import Table
+from kadanoff.montecarlo.rng import stream_key
+from kadanoff.spins.exact import T_C
+
+Rows = NDArray[np.int8]
+Read = Callable[[int, int], Rows]
+"""Rows first to end - 1 of the coarse torus, int8 (end - first, x), counted around it."""
+SLAB = 64  # coarse rows that are drawn at a time: their spins as bytes stay small
+
+
+@dataclass(frozen=True)
+class Enlargement:
+    """How a lattice is made larger: tables of a `Blocks` network, and Metropolis sweeps at T_c after the draw."""
+
+    scheme: list[Table]
+    block: int
+    sweeps: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        for table in self.scheme:
+            _ = table.thresholds  # computed once, before threads share it
+
+
+class Band(NamedTuple):
+    """Fine rows of a lattice: the first of them, and how many."""
+
+    first: int
+    rows: int
+
+
+def draw_rows(way: Enlargement, read: Read, level: int, size: int, band: Band) -> Rows:
+    """The rows of a band as drawn, of the lattice that a coarse one of side `size` is enlarged to."""
+    end = band.first + band.rows
+    top = _even(band.first // way.block) - REACH
+    coarse = read(top, -(-end // way.block) + REACH)
+    stream = stream_key(way.seed, "enlarge", level), 0
+    fine = draw_blocks(coarse[None], way.scheme, way.block, stream, band=(top % size, size))[0]
+    return fine[band.first - way.block * top : end - way.block * top]
+
+
+def refined(way: Enlargement, read: Read, level: int, size: int, band: Band) -> bands.Words:
+    """The rows of a band after the sweeps, as words of `kadanoff.inverse.bands`, without a halo."""
+    side, halo = way.block * size, bands.halo(way.sweeps)
+    start, end = band.first - halo, band.first + band.rows + halo
+    top = _even(start // way.block)
+    coarse = read(top - REACH, -(-end // way.block) + REACH)
+    words = bands.words_of(end - start, side)
+    for first in range(start, end, way.block * SLAB):
+        last = min(first + way.block * SLAB, end)
+        drawn = draw_rows(
+            way, lambda a, b: coarse[a - top + REACH : b - top + REACH], level, size, Band(first, last - first)
+        )
+        bands.gather(drawn, words, first - start, start & 1)
+    key = stream_key(way.seed, "refine", level)
+    bands.advance(words, side, start % side, side, key, bands.thresholds(float(T_C)), way.sweeps)
+    return words[:, halo : halo + band.rows]
+
+
+def _even(number: int) -> int:
+    return number - number % 2
+
+
+def enlarge(way: Enlargement, coarse: Rows, level: int, rows: int | None = None) -> Rows:
+    """A whole torus in memory: int8 (y, x) -> (block y, block x), `rows` fine rows at a time."""
+    size = len(coarse)
+    side = way.block * size
+    fine = np.empty((side, side), np.int8)
+    for first in range(0, side, rows or side):
+        part = fine[first : first + (rows or side)]
+        words = refined(way, around(coarse), level, size, Band(first, len(part)))
+        bands.scatter(words, 0, first & 1, part)
+    return fine
+
+
+def around(spins: Rows) -> Read:
+    """Rows of a torus in memory, counted around it."""
+    return lambda first, end: spins[np.arange(first, end) % len(spins)]

@@ -1,0 +1,108 @@
+"""The figures of the stage `grow`."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kadanoff.inverse.growth import Rows
+from kadanoff.inverse.survey import Survey
+from kadanoff.lab.figures import figure, show_spins
+from kadanoff.lab.records import Recorder
+from kadanoff.stages.grow_tables import Grown
+
+AMPLITUDE = 0.70338  # of G(r) = A r^(-1/4) for 1 << r << L
+LOOKS = {"Monte Carlo": ("k", "o"), "raw": ("C1", "s"), "refined": ("C0", "o")}
+WINDOW = 96  # sites a side that the cascade shows of every lattice
+
+
+def _distances(side: int) -> NDArray[np.int64]:
+    return np.unique(np.geomspace(1, side // 4, 40).round().astype(int))
+
+
+def _mean(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    return values.mean(0), values.std(0, ddof=1) / np.sqrt(len(values))
+
+
+def draw_correlations(record: Recorder, found: Grown) -> None:
+    """Figure `correlations`: G(r) at every size, and what is left after that of Monte Carlo."""
+    with figure(2, len(found.truth), figsize=(5.4 * len(found.truth), 6.4), squeeze=False, sharex="col") as (
+        drawn,
+        axes,
+    ):
+        for column, truth in enumerate(found.truth):
+            r = _distances(truth.side)
+            expected = _mean(truth.correlation[:, r])
+            for kind, surveys in found.kinds().items():
+                mean, error = _mean(surveys[column].correlation[:, r])
+                colour, marker = LOOKS[kind]
+                look: dict[str, Any] = {
+                    "color": colour,
+                    "marker": marker,
+                    "ms": 3,
+                    "lw": 0,
+                    "elinewidth": 1,
+                    "label": kind,
+                }
+                axes[0, column].errorbar(r, mean * r**0.25, error * r**0.25, **look)
+                left = 100 * (mean / expected[0] - 1)
+                axes[1, column].errorbar(r, left, 100 * error / expected[0], **look)
+            axes[0, column].axhline(AMPLITUDE, color="0.6", lw=1, ls="--", label=r"0.70338, $1 \ll r \ll L$")
+            axes[1, column].axhline(0, color="0.6", lw=1)
+            axes[0, column].set(xscale="log", title=f"L = {truth.side}", ylabel=r"$G(r)\, r^{1/4}$")
+            axes[1, column].set(xlabel="distance r", ylabel="less Monte Carlo (%)")
+        axes[0, 0].legend()
+        record.figure("correlations", drawn)
+
+
+def draw_structure(record: Recorder, found: Grown) -> None:
+    """Figure `structure`: S(k) k^(7/4) along the axes, which is flat at small k."""
+    with figure(1, len(found.truth), figsize=(5.4 * len(found.truth), 3.8), squeeze=False) as (drawn, axes):
+        for column, (axis, truth) in enumerate(zip(axes[0], found.truth, strict=True)):
+            edges = np.unique(np.geomspace(1, truth.side // 2 + 1, 25).round().astype(int))
+            for kind, surveys in found.kinds().items():
+                k, mean, error = _binned(surveys[column], edges)
+                colour, marker = LOOKS[kind]
+                axis.errorbar(k, mean, error, color=colour, marker=marker, ms=3, lw=0, elinewidth=1, label=kind)
+            axis.set(
+                xscale="log",
+                yscale="log",
+                xlabel="wave number k",
+                ylabel=r"$S(k)\, k^{7/4}$",
+                title=f"L = {truth.side}",
+            )
+        axes[0, 0].legend()
+        record.figure("structure", drawn)
+
+
+def _binned(found: Survey, edges: NDArray[np.int64]) -> tuple[NDArray, NDArray, NDArray]:
+    k = 2 * np.pi * np.arange(found.structure.shape[1]) / found.side
+    scaled = found.structure * k**1.75
+    bins = [slice(first, last) for first, last in pairwise(edges)]
+    values = np.stack([scaled[:, part].mean(1) for part in bins], 1)
+    return np.array([np.exp(np.log(k[part]).mean()) for part in bins]), *_mean(values)
+
+
+def draw_cascade(record: Recorder, lattices: Sequence[Rows], block: int) -> None:
+    """Figure `cascade`: one seed and what it grew into; each picture is the square in the one before it."""
+    with figure(1, len(lattices), figsize=(3.4 * len(lattices), 3.7), squeeze=False) as (drawn, axes):
+        corner = np.zeros(2, int)
+        for number, (axis, spins) in enumerate(zip(axes[0], lattices, strict=True)):
+            y, x = corner
+            show_spins(
+                axis, spins[y : y + WINDOW, x : x + WINDOW], f"{WINDOW} x {WINDOW} of {len(spins)} x {len(spins)}"
+            )
+            if number < len(lattices) - 1:
+                inner = WINDOW // block
+                place = (WINDOW - inner) // 2
+                axis.add_patch(_square(place, inner))
+                corner = block * (corner + place)
+        record.figure("cascade", drawn)
+
+
+def _square(place: int, side: int) -> Any:
+    from matplotlib.patches import Rectangle
+
+    return Rectangle((place - 0.5, place - 0.5), side, side, fill=False, color="k", lw=1.5)

@@ -1,0 +1,72 @@
+"""Enlargement band by band: the rule is obeyed, and bands do not matter."""
+
+import numpy as np
+import pytest
+import torch
+
+from kadanoff.inverse import bands
+from kadanoff.inverse.growth import Band, Enlargement, around, draw_rows, enlarge, refined
+from kadanoff.inverse.superresolve import draw_blocks, tables
+from kadanoff.montecarlo.rng import stream_key
+from kadanoff.networks.superres import Blocks
+from kadanoff.spins.blocking import RULES
+
+
+@pytest.fixture(scope="module")
+def scheme():
+    torch.manual_seed(1)
+    return tables(Blocks("majority", 3, 2, 8, symmetric=True))
+
+
+@pytest.fixture
+def coarse():
+    return 2 * np.random.default_rng(2).integers(0, 2, (128, 128), np.int8) - 1
+
+
+def test_what_is_drawn_obeys_the_rule_and_is_that_of_the_whole_lattice(scheme, coarse):
+    way = Enlargement(scheme, 3, sweeps=0, seed=4)
+    whole = enlarge(way, coarse, 1)
+    np.testing.assert_array_equal(RULES["majority"](whole[None], 3, 2)[0], coarse)
+    key = stream_key(4, "enlarge", 1), 0
+    np.testing.assert_array_equal(whole, draw_blocks(coarse[None], scheme, 3, key)[0])
+
+
+@pytest.mark.parametrize(("first", "rows"), [(0, 5), (7, 64), (380, 10), (-3, 6)])
+def test_rows_that_are_drawn_are_those_of_the_whole(scheme, coarse, first, rows):
+    way = Enlargement(scheme, 3, sweeps=0, seed=4)
+    found = draw_rows(way, around(coarse), 1, len(coarse), Band(first, rows))
+    np.testing.assert_array_equal(found, enlarge(way, coarse, 1)[np.arange(first, first + rows) % 384])
+
+
+@pytest.mark.parametrize("rows", [30, 96, 384])
+def test_bands_do_not_matter(scheme, coarse, rows):
+    way = Enlargement(scheme, 3, sweeps=4, seed=4)
+    np.testing.assert_array_equal(enlarge(way, coarse, 1, rows), enlarge(way, coarse, 1))
+
+
+def test_a_reach_that_is_too_short_would_be_seen(scheme, coarse, monkeypatch):
+    way = Enlargement(scheme, 3, sweeps=0, seed=4)
+    whole = enlarge(way, coarse, 1)
+    monkeypatch.setattr("kadanoff.inverse.growth.REACH", 2)
+    found = draw_rows(way, around(coarse), 1, len(coarse), Band(60, 120))
+    assert (found != whole[60:180]).any()
+
+
+@pytest.mark.parametrize("change", [{"seed": 5}, {"sweeps": 3}])
+def test_another_seed_or_number_of_sweeps_gives_another_lattice(scheme, coarse, change):
+    given = {"sweeps": 4, "seed": 4}
+    first, second = (enlarge(Enlargement(scheme, 3, **settings), coarse, 1) for settings in (given, given | change))
+    assert (first != second).mean() > 0.01
+
+
+def test_levels_have_random_bits_of_their_own(scheme, coarse):
+    way = Enlargement(scheme, 3, sweeps=0, seed=4)
+    assert (enlarge(way, coarse, 1) != enlarge(way, coarse, 2)).mean() > 0.01
+
+
+def test_a_band_may_cross_the_edge(scheme, coarse):
+    way = Enlargement(scheme, 3, sweeps=2, seed=4)
+    words = refined(way, around(coarse), 1, len(coarse), Band(374, 20))
+    found = np.empty((20, 384), np.int8)
+    bands.scatter(words, 0, 374 & 1, found)
+    np.testing.assert_array_equal(found, enlarge(way, coarse, 1)[np.arange(374, 394) % 384])

@@ -1,0 +1,73 @@
+"""Measurements of large lattices against plain sums."""
+
+import numpy as np
+import pytest
+
+from kadanoff.inverse.survey import Survey, decay, paired_ratio, survey, together
+
+
+@pytest.fixture
+def spins():
+    return 2 * np.random.default_rng(3).integers(0, 2, (24, 24), np.int8) - 1
+
+
+def shifted(spins, y, x):
+    return float((spins * np.roll(spins, (y, x), (0, 1))).mean(dtype=float))
+
+
+def test_correlations_are_plain_sums(spins):
+    found = survey(spins)
+    expected = [(shifted(spins, r, 0) + shifted(spins, 0, r)) / 2 for r in range(13)]
+    np.testing.assert_allclose(found.correlation[0], expected, atol=1e-6)
+    assert found.nearest[0] == pytest.approx(expected[1], abs=1e-6)
+    assert found.diagonal[0] == pytest.approx((shifted(spins, 1, 1) + shifted(spins, 1, -1)) / 2)
+
+
+def test_the_structure_factor_is_that_of_plane_waves():
+    x = np.arange(24)
+    wave = np.where(np.cos(2 * np.pi * 3 * (x + 0.5) / 24) > 0, 1, -1).astype(np.int8)
+    along_x = survey(np.tile(wave, (24, 1))).structure[0]
+    expected = np.abs(np.fft.rfft(wave)) ** 2  # all rows alike: (24 |f|)^2 / 24^2
+    expected[1:] /= 2  # nothing along y
+    np.testing.assert_allclose(along_x, expected, atol=1e-4)
+    np.testing.assert_allclose(survey(np.tile(wave[:, None], (1, 24))).structure[0], expected, atol=1e-4)
+
+
+def test_block_sums_count_spins_up(spins):
+    ups = [(spins[y : y + 3, x : x + 3] > 0).sum() for y in range(0, 24, 3) for x in range(0, 24, 3)]
+    np.testing.assert_allclose(survey(spins).sums[0], np.bincount(ups, minlength=10) / 64)
+
+
+def test_sites_that_are_left_over_belong_to_no_block(spins):
+    assert survey(np.ascontiguousarray(spins[:23, :23])).sums.sum() == pytest.approx(1)
+
+
+def power_law(side, lattices, exponent, noise, seed):
+    """Surveys with G(r) = (1 + z) r^-x, z being noise that lattices of one row share."""
+    rng = np.random.default_rng(seed)
+    z = 1 + noise * rng.normal(size=(lattices, 1))
+    correlation = z * np.maximum(np.arange(side // 2 + 1), 1.0) ** -exponent
+    one = np.ones(lattices)
+    return Survey(side, one, one, z[:, 0], np.ones((lattices, 10)), correlation, correlation)
+
+
+def test_pairs_have_small_errors_and_the_right_ratio():
+    small, large = power_law(64, 50, 0.25, 0.3, 1), power_law(192, 50, 0.25, 0.3, 1)
+    [ratio] = paired_ratio(small, large, [8])
+    assert ratio.mean == pytest.approx(3**-0.25)
+    assert ratio.error < 1e-9
+    [other] = paired_ratio(small, power_law(192, 50, 0.25, 0.3, 2), [8])
+    assert other.error > 0.02  # unpaired
+
+
+def test_the_exponent_is_that_of_a_power_law():
+    assert decay(power_law(64, 20, 0.3, 0.2, 1), [1, 2, 4, 8]).mean == pytest.approx(0.3)
+
+
+def test_the_ensemble_of_constant_order_has_a_binder_ratio_of_two_thirds(spins):
+    up = survey(np.ones((24, 24), np.int8))
+    many = together([up, up, up])
+    assert many.binder().mean == pytest.approx(2 / 3)
+    assert len(many) == 3
+    assert many.order().mean == pytest.approx(24**0.125)
+    assert many.square().mean == pytest.approx(24**0.25)

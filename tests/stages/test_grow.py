@@ -1,0 +1,85 @@
+"""The stage `grow` on small lattices: what it records, and what it refuses."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+import kadanoff
+from kadanoff.errors import KadanoffError
+from kadanoff.lab.store import Ensemble
+from kadanoff.learning.checkpoints import Recipe, save_model
+from kadanoff.networks.registry import build
+from kadanoff.spins.exact import T_C
+from kadanoff.stages.grow import grow
+
+PARAMS = {"model": "upsample/kernel", "dataset": "seeds", "seeds": 8, "levels": 1, "sweeps": 8, "seed": 0}
+PARAMS |= {"truth": {"chains": 8, "sweeps": 60}}
+
+
+@pytest.fixture(scope="module")
+def seeds():
+    return kadanoff.simulate(128, [float(T_C)], 8, sampler="swendsen_wang", seed=3)
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch, seeds):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("kadanoff.lab.tracking.live.LiveRun", None)
+    seeds.save(tmp_path / "data/seeds.zarr")
+    arguments = {"rule": "majority", "block": 3, "dimension": 2, "temperatures": [float(T_C)], "width": 4}
+    torch.manual_seed(0)
+    save_model(
+        tmp_path / "models/upsample/kernel.safetensors", build("blocks", **arguments), Recipe("blocks", arguments)
+    )
+    write(tmp_path)
+    return tmp_path
+
+
+def write(project, **changes):
+    (project / "params.yaml").write_text(yaml.safe_dump({"grow": PARAMS | changes}))
+
+
+def test_a_network_that_knows_nothing_is_seen(project):
+    grow(project)
+    found = json.loads((project / "reports/grow/metrics.json").read_text())["L=384"]
+    assert found["raw"]["c10_excess"]["mean"] < -0.1
+    assert abs(found["Monte Carlo"]["c10_excess"]["mean"]) < 4 * found["Monte Carlo"]["c10_excess"]["error"]
+    assert found["raw"]["block_sums_variation"] > 2 * found["refined"]["block_sums_variation"]  # sweeps repair blocks
+    assert abs(found["refined"]["paired_ratio_off"]["mean"]) > 0.2  # and nothing larger
+    assert {path.name for path in (project / "reports/grow").iterdir()} == {
+        "cascade.png", "correlations.png", "structure.png", "metrics.json", "run.json", "tables.md"
+    }  # fmt: skip
+
+
+def test_the_record_does_not_depend_on_the_threads(project):
+    grow(project, workers=1)
+    one = (project / "reports/grow/metrics.json").read_text()
+    grow(project, workers=3)
+    assert (project / "reports/grow/metrics.json").read_text() == one
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seeds": 9}, "grow.seeds is 9, but seeds has 8 configurations"),
+        ({"model": "upsample/none"}, r"dvc repro upsample@none"),
+        ({"dataset": "none"}, "there is no dataset"),
+        ({"levels": 0}, "grow.levels is 0"),
+        ({"sweep": 3}, "did you mean 'sweeps'"),
+    ],
+)
+def test_bad_input_is_a_sentence(project, changes, message):
+    write(project, **changes)
+    with pytest.raises(KadanoffError, match=message):
+        grow(project)
+    assert not (project / "reports").exists()
+
+
+def test_seeds_that_are_not_critical_are_refused(project, seeds):
+    Ensemble(**(vars(seeds) | {"temperatures": np.array([2.5])})).save(project / "data/warm.zarr")
+    write(project, dataset="warm")
+    with pytest.raises(KadanoffError, match="needs square lattices at the critical temperature"):
+        grow(project)

@@ -1,0 +1,96 @@
+"""The stage `upsample`: a network that is trained, tested and calibrated, and its refusals."""
+
+import json
+
+import pytest
+import torch
+import yaml
+
+import kadanoff
+from kadanoff.errors import KadanoffError
+from kadanoff.inverse.calibration import excess
+from kadanoff.inverse.superresolve import tables
+from kadanoff.learning.checkpoints import load_model
+from kadanoff.networks.superres import Blocks
+from kadanoff.spins.exact import T_C
+from kadanoff.spins.surroundings import rows, symmetries
+from kadanoff.stages import superres
+from kadanoff.stages.upsample import upsample
+
+TRAINING = {"epochs": 60, "batch_size": 500, "learning_rate": 0.01, "weight_decay": 0.0, "plateau_patience": 5}
+TRAINING |= {"plateau_factor": 0.5, "early_stopping_patience": 15, "seed": 0}
+KERNEL = {"network": "symmetric_blocks", "rule": "majority", "block": 3, "width": 64, "train": 180}
+KERNEL |= {"dataset": "large"}
+
+
+@pytest.fixture(scope="module")
+def datasets(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("datasets")
+    kadanoff.simulate(48, [float(T_C)], 200, seed=1).save(folder / "large.zarr")
+    kadanoff.simulate(16, [float(T_C)], 1000, seed=2).save(folder / "small.zarr")
+    kadanoff.simulate(16, [3.0], 100, seed=3).save(folder / "hot.zarr")
+    return folder
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch, datasets):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("kadanoff.lab.tracking.live.LiveRun", None)
+    monkeypatch.setattr(superres, "in_processes", lambda what, function, tasks: [function(*task) for task in tasks])
+    (tmp_path / "data").symlink_to(datasets)
+    write(tmp_path)
+    return tmp_path
+
+
+def write(project, calibration="small", **changes):
+    params = {
+        "calibration": {"dataset": calibration, "seed": 0},
+        "training": TRAINING,
+        "variants": {"k": KERNEL | changes},
+    }
+    (project / "params.yaml").write_text(yaml.safe_dump({"upsample": params}))
+
+
+def test_the_network_is_symmetric_and_calibrated(project, datasets):
+    upsample(project, "k")
+    model = load_model(project / "models/upsample/k.safetensors")
+    network = model.at(float(T_C))
+    assert isinstance(network, Blocks)
+    for part, conditional in zip(network.scheme, network.parts, strict=True):
+        seen = torch.from_numpy(rows(part.inputs)).float()
+        with torch.no_grad():
+            first = conditional(seen).exp()
+            for inputs, states in symmetries(part, 3):
+                turned = conditional(seen[:, torch.from_numpy(inputs)])[:, torch.from_numpy(states)].exp()
+                torch.testing.assert_close(turned, first)
+            torch.testing.assert_close(conditional(-seen).flip(1).exp(), first)
+            plain = conditional.layers(seen)
+            assert (plain - conditional.layers(seen.flip(1))).abs().max() > 0.01  # what it is made of is not symmetric
+    found = json.loads((project / "reports/upsample/k/metrics.json").read_text())
+    seeds = kadanoff.open_dataset(datasets / "small.zarr").read(0)
+    after = excess(tables(network), seeds, float(T_C), 0, 3)
+    assert abs(after.mean) < 1e-4
+    assert abs(after.mean - found["calibration"]["after"]["mean"]) < 0.1 * after.error
+    assert abs(found["calibration"]["before"]["mean"]) > 1e-3
+    assert 0 < found["calibration"]["sharpness"]["error"] < 0.02
+    assert found["T=2.26919"]["drawn"]["broken_blocks"]["mean"] == 0
+    off = abs(found["T=2.26919"]["drawn"]["energy_difference"]["mean"])
+    assert off < 0.1 * abs(
+        excess(tables(Blocks("majority", 3, 2, 64)), seeds, float(T_C), 0, 3).mean
+    )  # of an untrained one
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"calibration": "hot"}, "it needs square lattices at the critical temperature"),
+        ({"calibration": "none"}, "there is no dataset"),
+        ({"network": "pixels", "layers": 2}, "k.network is pixels, but lattices grow by whole blocks"),
+        ({"train": 199}, "upsample.variants.k.train is 199, but large has 200 configurations"),
+    ],
+)
+def test_bad_input_is_a_sentence(project, changes, message):
+    write(project, **changes)
+    with pytest.raises(KadanoffError, match=message):
+        upsample(project, "k")
+    assert not (project / "models").exists()
