@@ -14,10 +14,12 @@ from kadanoff.inverse.training import (
     torus_energy,
     train_blocks,
     train_pixels,
+    turned,
 )
 from kadanoff.learning.randomness import seeded
 from kadanoff.learning.training import Settings
 from kadanoff.networks.registry import build
+from kadanoff.networks.superres import Blocks
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.observables import energy
 
@@ -168,3 +170,21 @@ def test_forbidden_states_do_not_enter_the_likelihood():
 def test_the_rule_makes_the_inputs():
     spins = rings(3, 8, TEMPERATURE, 2)
     np.testing.assert_array_equal(coarsened(spins, "decimation", 2), spins[:, ::2])
+
+
+def test_counts_that_are_turned_keep_their_sum_and_forget_the_position():
+    network = Blocks("majority", 3, 2, 4, symmetric=True)
+    for part, conditional in zip(network.scheme, network.parts, strict=True):
+        shape = 2**part.inputs, 2**9
+        rng = np.random.default_rng(1)
+        counts = np.zeros(shape, np.int64)
+        np.add.at(counts, (rng.integers(0, shape[0], 5000), rng.integers(0, shape[1], 5000)), 1)
+        counts[-1] = 7  # all spins up: the row with all symmetries
+        found = turned(counts, conditional.orbit)
+        assert found.sum() == pytest.approx(counts.sum())
+        assert found[-1].sum() == pytest.approx(counts[-1].sum())
+        inputs, states = (item.numpy() for item in (conditional.orbit.moved[3], conditional.orbit.states[3]))
+        other = np.zeros_like(counts)
+        other[inputs[:, None], states] = counts
+        assert (other != counts).any()
+        np.testing.assert_allclose(turned(other, conditional.orbit), found)

@@ -2,7 +2,7 @@
 
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -96,8 +96,8 @@ def _train_part(
 def _counted(fine: Spins, number: int, rule: str, block: int, network: Blocks) -> Pair:
     """Surroundings that occur (n, inputs), and how often each state did (n, states), scaled to 1 a surrounding."""
     part = network.scheme[number]
-    counts = sum(count(coarsened(moved, rule, block), moved, part) for moved in translated(fine, block))
-    counts = np.asarray(counts)
+    found = sum(count(coarsened(moved, rule, block), moved, part) for moved in translated(fine, block))
+    counts: NDArray[Any] = np.asarray(found)
     if network.odd:  # the flip of all spins reverses the order of both rows and states: all that is known, seen from +1
         counts = (counts + counts[::-1, ::-1]) * (np.arange(len(counts)) & 1)[:, None]
     if (orbit := cast(Conditional, network.parts[number]).orbit) is not None:  # all that is known, seen from one side
@@ -107,13 +107,15 @@ def _counted(fine: Spins, number: int, rule: str, block: int, network: Blocks) -
     return torch.from_numpy(rows(part.inputs)[seen]), torch.from_numpy(weights.astype(np.float32))
 
 
-def turned(counts: NDArray[np.int64], orbit: Orbit) -> NDArray[np.int64]:
-    """Counts (row, state) of all positions of what was seen, in the first row of its orbit; the others have none."""
-    total = np.zeros_like(counts)
-    for moved, states in zip(orbit.moved.numpy(), orbit.states.numpy(), strict=True):
-        total[moved[:, None], states] += counts
-    total[orbit.first.numpy() != np.arange(len(total))] = 0
-    return total
+def turned(counts: NDArray[np.int64], orbit: Orbit) -> NDArray[np.float64]:
+    """Counts (row, state) of what was seen in all positions, in the first row of its orbit; their sum is the same."""
+    moved, numbers = orbit.moved.numpy(), np.arange(len(counts))
+    total = np.zeros(counts.shape)
+    for row, states in zip(moved, orbit.states.numpy(), strict=True):
+        total[row[:, None], states] += counts
+    total[orbit.first.numpy() != numbers] = 0
+    own = (moved == numbers).sum(0)  # symmetries that a row has itself: it was added once for each
+    return total / own[:, None]
 
 
 def translated(fine: Spins, block: int) -> list[Spins]:
