@@ -1,5 +1,6 @@
 """One critical lattice, grown to any size: out of core, on all cores, and resumable."""
 
+import hashlib
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -54,8 +55,8 @@ def grow(job: Job, target: Path, workers: int | None = None, rows: int = TALLEST
     way = _way(job)
     seed = _seed(job)
     sides = _sides(job, len(seed), way.block)
-    given = vars(job) | {"model": job.model.read_bytes().hex(), "source": ""}
-    work = target.with_name(f".{target.name}.{fingerprint(given)}")
+    contents = [hashlib.blake2b(data).hexdigest() for data in (job.model.read_bytes(), seed.tobytes())]
+    work = target.with_name(f".{target.name}.{fingerprint(job.size, job.sweeps, job.seed, contents)}")
     with disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         _require_room(target, sides)

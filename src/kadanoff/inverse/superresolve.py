@@ -119,7 +119,7 @@ def tables(network: Blocks, sharpness: float = 1.0) -> list[Table]:
 
 
 def log_probabilities(network: Blocks) -> list[NDArray[np.float64]]:
-    """Ln P(state | row) of each part: (2^inputs, 2^sites)."""
+    """Logarithms of P(state | row), of each part: (2^inputs, 2^sites)."""
     with torch.inference_mode(), _one_thread():
         return [
             conditional(torch.from_numpy(rows(part.inputs)).float()).double().numpy()

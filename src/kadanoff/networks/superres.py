@@ -69,11 +69,12 @@ class Orbit(NamedTuple):
 
     def apply(self, scores: Callable[[Tensor], Tensor], seen: Tensor) -> Tensor:
         """Scores (n, states) of what is seen, from those of the first of each orbit: so they have the symmetries."""
-        row = ((seen > 0) << torch.arange(seen.shape[1])).sum(1)
-        first = self.first[row]
-        found = scores(self.spins[first])
-        total, count = torch.zeros_like(found), torch.zeros(len(found), 1)
-        for moved, states in zip(self.moved, self.states, strict=True):
+        spins, all_moved, all_states, lowest = (part.to(seen.device) for part in self)
+        row = ((seen > 0) << torch.arange(seen.shape[1], device=seen.device)).sum(1)
+        first = lowest[row]
+        found = scores(spins[first])
+        total, count = torch.zeros_like(found), torch.zeros_like(found[:, :1])
+        for moved, states in zip(all_moved, all_states, strict=True):
             hit = (moved[row] == first)[:, None]  # several symmetries hit if the row has some itself
             total, count = total + hit * found[:, states], count + hit
         return total / count
