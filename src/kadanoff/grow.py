@@ -16,8 +16,9 @@ from kadanoff.inverse import bands
 from kadanoff.inverse.growth import Band, Enlargement, Read, Rows, around, refined
 from kadanoff.inverse.superresolve import tables
 from kadanoff.lab.files import disk_errors, fingerprint, replace_folder
+from kadanoff.lab.large import create_lattice, finish_lattice
 from kadanoff.lab.progress import Advance, progress
-from kadanoff.lab.store import Ensemble, create_lattice, finish_lattice, open_dataset
+from kadanoff.lab.store import Ensemble, open_dataset
 from kadanoff.learning.checkpoints import load_model, read_recipe
 from kadanoff.networks.superres import Blocks, Superresolution
 from kadanoff.spins.exact import T_C
@@ -192,9 +193,9 @@ def _measured(job: Job, path: Path, workers: int | None) -> Ensemble:
     def sums(first: int) -> tuple[int, int]:
         spins = read(first, min(first + step, side) + 1)
         own = spins[:-1]
-        bonds = np.einsum("yx,yx->", own, spins[1:], dtype=np.int64) + np.einsum(
-            "yx,yx->", own, np.roll(own, -1, 1), dtype=np.int64
-        )
+        # products in bytes, as einsum would copy all spins into int64
+        bonds = (own * spins[1:]).sum(dtype=np.int64) + (own[:, 1:] * own[:, :-1]).sum(dtype=np.int64)
+        bonds += (own[:, 0] * own[:, -1]).sum(dtype=np.int64)
         return int(bonds), int(own.sum(dtype=np.int64))
 
     with ThreadPoolExecutor(workers) as pool, progress(f"measure {side}", side**2) as advance:

@@ -16,13 +16,13 @@ from numba import njit
 from numpy.typing import NDArray
 
 from kadanoff.errors import KadanoffError
+from kadanoff.montecarlo.checkerboard import MARGIN
+from kadanoff.montecarlo.metropolis import EAGER_PAIRS
 from kadanoff.montecarlo.multispin import ALL, LANES, NONE, ONE, PAIRS, compare_plane
 from kadanoff.montecarlo.rng import THRESHOLD_BITS, philox, threshold
 from kadanoff.montecarlo.simd import WIDTH, any_bit, counting, load, splat, store
 from kadanoff.spins.compiled import compiled
 
-MARGIN = WIDTH
-EAGER_PAIRS = 6  # as in `metropolis`
 MULTIPLE = 2 * LANES
 """The width of a lattice is a multiple of this, so that all lanes have the same checkerboard."""
 

@@ -106,11 +106,11 @@ def write_group(path: Path, ensemble: Ensemble) -> None:
     attributes = {"kadanoff_format": FORMAT, "provenance": ensemble.provenance}
     group = zarr.create_group(path, zarr_format=3, attributes=attributes)
     _write_spins(group, ensemble.spins)
-    _write_values(group, ensemble)
-    _consolidate(path)
+    write_values(group, ensemble)
+    consolidate(path)
 
 
-def _write_values(group: zarr.Group, ensemble: Ensemble) -> None:
+def write_values(group: zarr.Group, ensemble: Ensemble) -> None:
     """Coordinates, and what is known of each configuration."""
     _write_array(group, "temperature", ensemble.temperatures, ("temperature",))
     for name in ("energy", "magnetization"):
@@ -119,30 +119,6 @@ def _write_values(group: zarr.Group, ensemble: Ensemble) -> None:
     axes = ("sample", "y", "x") if ensemble.spins.ndim == 4 else ("sample", "x")
     for axis, length in zip(axes, ensemble.spins.shape[1:], strict=True):
         _write_array(group, axis, np.arange(length), (axis,))
-
-
-def create_lattice(path: Path, side: int) -> zarr.Array:
-    """A new Zarr group with an array `spins` (1, 1, y, x) for one large lattice, to be filled by whole shards.
-
-    A shard holds full rows: about SHARD_BYTES spins, fewer of small lattices, so that all cores have some.
-    """
-    group = zarr.create_group(path, zarr_format=3)
-    rows = _divisor(side, math.isqrt(CHUNK_BYTES) // 2)
-    shard = rows * max(1, min(SHARD_BYTES // (rows * side), side // rows // 8))
-    return _spins_array(group, (1, 1, side, side), (1, 1, rows, rows), (1, 1, shard, side))
-
-
-def finish_lattice(path: Path, ensemble: Ensemble) -> None:
-    """Add everything but the spins to what `create_lattice` made."""
-    group = zarr.open_group(path, mode="r+", zarr_format=3)
-    group.attrs.update({"kadanoff_format": FORMAT, "provenance": ensemble.provenance})
-    _write_values(group, ensemble)
-    _consolidate(path)
-
-
-def _divisor(number: int, most: int) -> int:
-    """The largest divisor that is at most so large."""
-    return max(part for part in range(1, most + 1) if number % part == 0)
 
 
 def write_fields(path: Path, shape: tuple[int, ...], temperatures: NDArray, origin: dict[str, Any]) -> zarr.Array:
@@ -160,11 +136,12 @@ def write_fields(path: Path, shape: tuple[int, ...], temperatures: NDArray, orig
         dimension_names=("temperature", "sample", *("y", "x")[4 - len(shape) :]),
     )
     _write_array(group, "temperature", temperatures, ("temperature",))
-    _consolidate(path)
+    consolidate(path)
     return output
 
 
-def _consolidate(path: Path) -> None:
+def consolidate(path: Path) -> None:
+    """Gather the metadata of a finished group in one file, always in the same order."""
     with warnings.catch_warnings():
         # xarray opens consolidated stores without a warning; zarr warns that v3 has not standardised them yet
         warnings.simplefilter("ignore")
@@ -192,16 +169,17 @@ def _write_array(group: zarr.Group, name: str, values: NDArray, dimensions: tupl
 
 def _write_spins(group: zarr.Group, spins: Any) -> None:
     chunks, shards = _layout(spins.shape)
-    array = _spins_array(group, spins.shape, chunks, shards)
+    array = spins_array(group, spins.shape, chunks, shards)
     for temperature in range(0, spins.shape[0], shards[0]):
         for sample in range(0, spins.shape[1], shards[1]):
             window = slice(temperature, temperature + shards[0]), slice(sample, sample + shards[1])
             array[window] = spins[window]
 
 
-def _spins_array(
+def spins_array(
     group: zarr.Group, shape: tuple[int, ...], chunks: tuple[int, ...], shards: tuple[int, ...]
 ) -> zarr.Array:
+    """The array `spins` of a group, without values."""
     return group.create_array(
         "spins",
         shape=shape,

@@ -89,8 +89,6 @@ def blocks(rule: str, block: int, dimension: int, temperatures: Sequence[float],
 def symmetric_blocks(rule: str, block: int, dimension: int, temperatures: Sequence[float], width: int) -> nn.Module:
     """The same with the symmetries of the square by construction, for rules that have them."""
     if dimension != 2:
-        raise KadanoffError(
-            f"symmetric_blocks has the symmetries of the square, not those of chains; take {blocks.__name__}."
-        )
+        raise KadanoffError("symmetric_blocks has the symmetries of the square, not those of chains; take blocks.")
     networks = [superres.Blocks(rule, block, dimension, width, symmetric=True) for _ in temperatures]
     return superres.Superresolution(rule, block, dimension, temperatures, networks)

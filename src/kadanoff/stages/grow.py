@@ -86,8 +86,8 @@ def _grown(
     ways: list[Enlargement], seed: Rows, number: int, params: Params, advance: Advance
 ) -> tuple[list[Survey], list[Survey]]:
     """What one seed grows into: surveys of the lattices as drawn, and of the refined ones, at every size."""
-    raw, refined = [survey(seed)], [survey(seed)]
-    spins = seed
+    spins, start = seed, survey(seed)
+    raw, refined = [start], [start]
     for level in range(1, params.levels + 1):
         own = level + (params.levels + 1) * number  # random bits of its own for every seed
         raw.append(survey(enlarge(ways[0], spins, own)))

@@ -1,0 +1,32 @@
+"""Stores of one large lattice: filled by whole shards, finished when they are all there."""
+
+import math
+from pathlib import Path
+
+import zarr
+
+from kadanoff.lab.store import CHUNK_BYTES, FORMAT, SHARD_BYTES, Ensemble, consolidate, spins_array, write_values
+
+
+def create_lattice(path: Path, side: int) -> zarr.Array:
+    """A new Zarr group with an array `spins` (1, 1, y, x) for one large lattice, to be filled by whole shards.
+
+    A shard holds full rows: about SHARD_BYTES spins, fewer of small lattices, so that all cores have some.
+    """
+    group = zarr.create_group(path, zarr_format=3)
+    rows = _divisor(side, math.isqrt(CHUNK_BYTES) // 2)
+    shard = rows * max(1, min(SHARD_BYTES // (rows * side), side // rows // 8))
+    return spins_array(group, (1, 1, side, side), (1, 1, rows, rows), (1, 1, shard, side))
+
+
+def finish_lattice(path: Path, ensemble: Ensemble) -> None:
+    """Add everything but the spins to what `create_lattice` made."""
+    group = zarr.open_group(path, mode="r+", zarr_format=3)
+    group.attrs.update({"kadanoff_format": FORMAT, "provenance": ensemble.provenance})
+    write_values(group, ensemble)
+    consolidate(path)
+
+
+def _divisor(number: int, most: int) -> int:
+    """The largest divisor that is at most so large."""
+    return max(part for part in range(1, most + 1) if number % part == 0)
