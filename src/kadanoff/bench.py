@@ -20,7 +20,7 @@ from llvmlite.binding import get_host_cpu_name
 from rich.console import Console
 from rich.table import Table
 
-from kadanoff import bench_sharing
+from kadanoff import bench_growth, bench_growth_figure, bench_sharing
 from kadanoff.errors import KadanoffError
 from kadanoff.lab.files import disk_errors, project_root, write_atomic
 from kadanoff.montecarlo.samplers import GROUP, SAMPLERS
@@ -131,24 +131,32 @@ def show(rows: list[dict[str, Any]]) -> None:
     Console().print(grid)
 
 
-def bench(output: Path | None = None) -> None:
-    """Measure, print a table, and write JSON to `output` if it is given.
+def bench(output: Path | None = None, largest: int = bench_growth.LARGEST) -> None:
+    """Measure, print tables, and write JSON to `output` if it is given, and the figure `bench_growth.png` beside it.
+
+    `largest` is the side of the largest lattice that is grown.
 
     Raises
     ------
     KadanoffError
-        If the peers are not installed, or `output` cannot be written.
+        If the peers are not installed, nothing grows to `largest`, or `output` cannot be written.
     """
     if missing := [name for name in PEERS if find_spec(name) is None]:
         raise KadanoffError(f"{', '.join(missing)} is not installed; `make bench` installs the peers and measures.")
+    sides = bench_growth.sizes(project_root(), largest)
     rows = measure(os.cpu_count() or 1)
     show(rows)
     shared = bench_sharing.sharing(project_root())
     if shared:
         bench_sharing.show(shared)
+    grown = bench_growth.growth(project_root(), sides) if sides else None
+    if grown:
+        bench_growth.show(grown)
     if output is not None:
-        versions = {name: version(name) for name in ("kadanoff", "numba", *PEERS)}
+        versions = {name: version(name) for name in ("kadanoff", "numba", "torch", *PEERS)}
         machine = f"{platform.machine()}, {get_host_cpu_name()}"
-        content = {"machine": machine, "versions": versions, "rows": rows, "sharing": shared}
+        content = {"machine": machine, "versions": versions, "rows": rows, "sharing": shared, "growth": grown}
         with disk_errors(output):
             write_atomic(output, json.dumps(content, indent=2) + "\n")
+        if grown:
+            bench_growth_figure.draw(grown, output.with_name("bench_growth.png"))

@@ -1,4 +1,4 @@
-"""The samplers' speed and the cost of sharing, as `kadanoff bench` wrote it to reports/bench.json."""
+"""The speed of the samplers, the cost of sharing and of growing lattices, as `kadanoff bench` wrote them."""
 
 from pathlib import Path
 
@@ -36,6 +36,35 @@ class Sharing(BaseModel):
     rows: list[Transfer]
 
 
+class Step(BaseModel):
+    """Draw or sweeps of one enlargement to the side `size`: nanoseconds a spin, of sweeps also a sweep."""
+
+    program: str = Field(max_length=100)
+    device: str = Field(max_length=100)
+    step: str = Field(max_length=100)
+    size: int = Field(ge=1, le=10**9)
+    cores: int = Field(ge=1, le=10**6)
+    ns: float = Field(gt=0, allow_inf_nan=False)
+
+
+class Command(BaseModel):
+    """One command that grew a lattice; `shares` are fractions of the processor's time."""
+
+    size: int = Field(ge=1, le=10**9)
+    seconds: float = Field(gt=0, allow_inf_nan=False)
+    ns_per_spin: float = Field(gt=0, allow_inf_nan=False)
+    peak_bytes: int = Field(ge=0)
+    bytes_per_spin: float = Field(gt=0, allow_inf_nan=False)
+    shares: dict[str, float]
+
+
+class Growth(BaseModel):
+    """What growing lattices costs, beside the published method."""
+
+    steps: list[Step]
+    commands: list[Command]
+
+
 class Bench(BaseModel):
     """The content of bench.json."""
 
@@ -43,6 +72,7 @@ class Bench(BaseModel):
     versions: dict[str, str]
     rows: list[Row]
     sharing: Sharing | None = None
+    growth: Growth | None = None
 
 
 def read_bench(root: Path) -> Bench | None:
