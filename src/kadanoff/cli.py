@@ -94,6 +94,45 @@ def grow(
     typer.echo(f"wrote {target}")
 
 
+@app.command()
+def pyramid(
+    source: Annotated[Path, typer.Argument(metavar="LARGE.zarr", help="One lattice, as `kadanoff grow` writes it.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT.zarr")],
+    page: Annotated[
+        Path | None, typer.Option(metavar="PAGE.html", help="Also write a page here that zooms into its middle.")
+    ] = None,
+    workers: Workers = None,
+) -> None:
+    """Write all scales of a large lattice as OME-Zarr, for napari and other viewers of images."""
+    from kadanoff.lab.files import disk_errors, write_atomic
+    from kadanoff.lab.pyramid import write_pyramid
+    from kadanoff.lab.zoom import pyramid_page
+
+    write_pyramid(source, target, workers)
+    typer.echo(f"wrote {target}")
+    if page:
+        with disk_errors(page):
+            write_atomic(page, pyramid_page(target))
+        typer.echo(f"wrote {page}")
+
+
+@app.command()
+def survey(
+    source: Annotated[Path, typer.Argument(metavar="LARGE.zarr", help="A dataset of critical lattices.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Also write all tables and figures into this new folder.")
+    ] = None,
+    sample: Annotated[int | None, typer.Option(min=0, help="Which of them, if there are several.")] = None,
+    workers: Workers = None,
+) -> None:
+    """Measure one large critical lattice, streaming: local order, magnetization, and how correlations decay."""
+    from kadanoff.survey import survey as run
+
+    typer.echo(run(source, out, sample, workers))
+    if out:
+        typer.echo(f"wrote {out}")
+
+
 def _repository() -> Path:
     """Root of the DVC project around this folder, with or without a dvc.yaml of its own."""
     here = Path.cwd()
@@ -265,12 +304,18 @@ def report() -> None:
 
 @app.command()
 def bench(
-    output: Annotated[Path | None, typer.Option(help="Also write the figures as JSON here.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Also write the figures as JSON here, and bench_growth.png beside it.")
+    ] = None,
+    largest: Annotated[
+        int,
+        typer.Option(help="Side of the largest lattice that is grown; 41472 takes a minute more, 124416 ten and 4 GB."),
+    ] = 13824,
 ) -> None:
-    """Measure the samplers' speed beside PyPI's peapods and isingenerator."""
+    """Measure the samplers beside PyPI's peapods and isingenerator, sharing, and the growth of lattices."""
     from kadanoff.bench import bench as run
 
-    run(output)
+    run(output, largest)
 
 
 def main() -> None:
