@@ -1,6 +1,7 @@
 """One critical lattice, grown to any size: out of core, on all cores, and resumable."""
 
 import hashlib
+import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from kadanoff.errors import KadanoffError
 from kadanoff.inverse import bands
+from kadanoff.inverse.dressing import Dressing
 from kadanoff.inverse.growth import Band, Enlargement, Read, Rows, around, refined
 from kadanoff.inverse.superresolve import tables
 from kadanoff.lab.files import disk_errors, fingerprint, replace_folder
@@ -63,7 +65,7 @@ def grow(job: Job, target: Path, workers: int | None = None, rows: int = TALLEST
         _require_room(target, sides)
         work.mkdir(exist_ok=True)
     try:
-        with disk_errors(target), FileLock(work / "lock", 0):
+        with FileLock(work / "lock", 0), disk_errors(target):  # the lock's Timeout is an OSError
             last = _levels(way, seed, sides, work, workers, rows)
             finish_lattice(last, _measured(job, last, workers))
             replace_folder(last, target)
@@ -80,7 +82,7 @@ def _way(job: Job) -> Enlargement:
             f"{job.model} is a network {read_recipe(job.model).network!r}; lattices are grown by `blocks`, whole "
             "blocks of the square lattice. Take models/upsample/kernel.safetensors."
         )
-    return Enlargement(tables(network), model.block, job.sweeps, job.seed)
+    return Enlargement(tables(network), model.block, job.sweeps, job.seed, Dressing.of(network))
 
 
 def _seed(job: Job) -> Rows:
@@ -133,6 +135,8 @@ def _levels(way: Enlargement, seed: Rows, sides: list[int], work: Path, workers:
             path = work / f"{side}.zarr"
             if not (path / "spins" / "zarr.json").exists():
                 create_lattice(path, side)
+            for left in path.rglob("*.partial"):  # of a shard that was being written when the process was killed
+                left.unlink()
             _level(way, read, level, path, workers, rows, advance)
             read = _reader(zarr.open_array(path / "spins", mode="r"))
     return path
@@ -158,7 +162,7 @@ def _level(
                 array[0, 0, start : start + len(spins)] = spins
         advance(side * count)
 
-    with ThreadPoolExecutor(workers) as pool:
+    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         for _ in pool.map(fill, range(0, side, step)):
             pass
 
@@ -198,7 +202,7 @@ def _measured(job: Job, path: Path, workers: int | None) -> Ensemble:
         bonds += (own[:, 0] * own[:, -1]).sum(dtype=np.int64)
         return int(bonds), int(own.sum(dtype=np.int64))
 
-    with ThreadPoolExecutor(workers) as pool, progress(f"measure {side}", side**2) as advance:
+    with ThreadPoolExecutor(workers or os.cpu_count()) as pool, progress(f"measure {side}", side**2) as advance:
         totals = np.zeros(2)
         for found in pool.map(sums, range(0, side, step)):
             totals += found

@@ -18,8 +18,7 @@ from kadanoff.montecarlo.campaign import simulate
 from kadanoff.montecarlo.rng import stream_key
 from kadanoff.networks import registry
 from kadanoff.spins.exact import T_C, kaufman
-from kadanoff.stages.thermalize import thermalize
-from kadanoff.stages.thermalize_tables import RUNS
+from kadanoff.stages.thermalize import RUNS, thermalize
 
 PARAMS = {"model": "superres/blocks", "sizes": [32, 64], "chains": 64, "sweeps": 16, "cluster_sweeps": 32}
 PARAMS |= {"refinement": 2, "calibration": 2000, "seed": 0}

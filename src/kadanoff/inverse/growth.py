@@ -1,4 +1,6 @@
-"""One enlargement of one large torus, in bands of rows: blocks are drawn, then Metropolis sweeps refine them.
+"""One enlargement of one large torus, in bands of rows.
+
+The coarse lattice is dressed (`kadanoff.inverse.dressing`), blocks are drawn, then Metropolis sweeps refine them.
 
 The result depends on the seed and the level, never on the bands.
 """
@@ -11,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kadanoff.inverse import bands
+from kadanoff.inverse.dressing import STEP, Dressing, dress
 from kadanoff.inverse.superresolve import REACH, draw_blocks
 from kadanoff.inverse.tables import Table
 from kadanoff.montecarlo.rng import stream_key
@@ -24,12 +27,13 @@ SLAB = 64  # coarse rows that are drawn at a time: their spins as bytes stay sma
 
 @dataclass(frozen=True)
 class Enlargement:
-    """How a lattice is made larger: tables of a `Blocks` network, and Metropolis sweeps at T_c after the draw."""
+    """How a lattice is made larger: Gibbs sweeps of the coarse one, tables of `Blocks`, Metropolis sweeps at T_c."""
 
     scheme: list[Table]
     block: int
     sweeps: int
     seed: int
+    dressing: Dressing | None = None
 
     def __post_init__(self) -> None:
         for table in self.scheme:
@@ -43,8 +47,24 @@ class Band(NamedTuple):
     rows: int
 
 
+def dressed(way: Enlargement, read: Read, level: int, size: int) -> Read:
+    """The rows of a coarse lattice of side `size` as blocks are drawn from them."""
+    dressing = way.dressing
+    if dressing is None:
+        return read
+    stream, halo = (stream_key(way.seed, "dress", level), 0), dressing.halo
+
+    def rows(first: int, end: int) -> Rows:
+        top = first - first % STEP - halo
+        bottom = end + -end % STEP + halo
+        found = dress(read(top, bottom)[None], dressing, stream, (top % size, size))[0]
+        return found[first - top : end - top]
+
+    return rows
+
+
 def draw_rows(way: Enlargement, read: Read, level: int, size: int, band: Band) -> Rows:
-    """The rows of a band as drawn, of the lattice that a coarse one of side `size` is enlarged to."""
+    """The rows of a band as drawn from a dressed lattice of side `size`."""
     end = band.first + band.rows
     top = _even(band.first // way.block) - REACH
     coarse = read(top, -(-end // way.block) + REACH)
@@ -54,11 +74,14 @@ def draw_rows(way: Enlargement, read: Read, level: int, size: int, band: Band) -
 
 
 def refined(way: Enlargement, read: Read, level: int, size: int, band: Band) -> bands.Words:
-    """The rows of a band after the sweeps, as words of `kadanoff.inverse.bands`, without a halo."""
+    """The rows of a band after the sweeps, as words of `kadanoff.inverse.bands`, without a halo.
+
+    `read` gives the coarse lattice as it is: it is dressed here.
+    """
     side, halo = way.block * size, bands.halo(way.sweeps)
     start, end = band.first - halo, band.first + band.rows + halo
     top = _even(start // way.block)
-    coarse = read(top - REACH, -(-end // way.block) + REACH)
+    coarse = dressed(way, read, level, size)(top - REACH, -(-end // way.block) + REACH)
     words = bands.words_of(end - start, side)
     for first in range(start, end, way.block * SLAB):
         last = min(first + way.block * SLAB, end)
@@ -66,9 +89,24 @@ def refined(way: Enlargement, read: Read, level: int, size: int, band: Band) -> 
             way, lambda a, b: coarse[a - top + REACH : b - top + REACH], level, size, Band(first, last - first)
         )
         bands.gather(drawn, words, first - start, start & 1)
+    return _swept(way, words, level, side, start)[:, halo : halo + band.rows]
+
+
+def refine(way: Enlargement, drawn: Rows, level: int) -> Rows:
+    """A whole torus that was drawn elsewhere, after the sweeps."""
+    side, halo = len(drawn), bands.halo(way.sweeps)
+    words = bands.words_of(side + 2 * halo, side)
+    bands.gather(drawn[np.arange(-halo, side + halo) % side], words, 0, halo & 1)
+    fine = np.empty((side, side), np.int8)
+    bands.scatter(_swept(way, words, level, side, -halo)[:, halo : halo + side], 0, 0, fine)
+    return fine
+
+
+def _swept(way: Enlargement, words: bands.Words, level: int, side: int, first: int) -> bands.Words:
+    """Words after the sweeps, in place; the first row is row `first` of the torus."""
     key = stream_key(way.seed, "refine", level)
-    bands.advance(words, side, start % side, side, key, bands.thresholds(float(T_C)), way.sweeps)
-    return words[:, halo : halo + band.rows]
+    bands.advance(words, side, first % side, side, key, bands.thresholds(float(T_C)), way.sweeps)
+    return words
 
 
 def _even(number: int) -> int:

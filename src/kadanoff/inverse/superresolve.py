@@ -12,7 +12,7 @@ from kadanoff.errors import KadanoffError
 from kadanoff.inverse import kernels
 from kadanoff.inverse.tables import FULL, Table
 from kadanoff.montecarlo.rng import stream_key
-from kadanoff.networks.superres import Blocks, Pixels, Superresolution
+from kadanoff.networks.superres import Blocks, Pixels, SeedKernel, Superresolution
 from kadanoff.spins.surroundings import Part, block_shape, rows, states
 
 Spins = NDArray[np.int8]
@@ -71,11 +71,11 @@ def superresolve(
 
 
 def probabilities(network: nn.Module, spins: Spins) -> NDArray[np.float32]:
-    """P(+1) of every fine spin, by a `Pixels` network: float32 (n, block y, block x), or (n, block x)."""
+    """P(+1) of every fine spin, by a network of independent ones: float32 (n, block y, block x), or (n, block x)."""
     return _in_batches(network, spins)
 
 
-def logits(network: Pixels, spins: Spins) -> NDArray[np.float32]:
+def logits(network: Pixels | SeedKernel, spins: Spins) -> NDArray[np.float32]:
     """ln(P / (1 - P)) of these probabilities P."""
     return _in_batches(network.logits, spins)
 

@@ -53,11 +53,12 @@ class Relaxation:
 class Equilibrium:
     """Equilibrium values in the order of `OBSERVABLES`: the energy is exact, with an error of 0.
 
-    `measured_energy` is that of the reference chains, and `spread` the standard deviation of single lattices.
+    `measured_energy` is that of the reference chains, if there are some, and `spread` the standard deviation of single
+    lattices.
     """
 
     values: tuple[Estimate, ...]
-    measured_energy: Estimate
+    measured_energy: Estimate | None
     spread: tuple[float, ...]
 
     def band(self, observable: int, chains: int) -> float:
@@ -102,6 +103,7 @@ def relax(
     key: np.uint64,
     *,
     spent: float = 0.0,
+    group: int = GROUP,
     workers: int | None = None,
 ) -> Relaxation:
     """Advance chains at T_c from their start, and measure them after each number of sweeps in `counts`, ascending.
@@ -119,6 +121,8 @@ def relax(
         Of the sampler's random bits, from `rng.stream_key`.
     spent
         CPU seconds a lattice before `prepare` is called.
+    group
+        Chains that a thread advances at once: fewer if they are large.
     workers
         Threads, None for one a core. The values do not depend on it. A thread counts its own CPU seconds, after
         calls that compile.
@@ -127,7 +131,7 @@ def relax(
 
     def follow(first: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         began, done = thread_time(), 0
-        spins = prepare(first, min(GROUP, chains - first))
+        spins = prepare(first, min(group, chains - first))
         total = thread_time() - began
         seconds, found = [], []
         for count in counts:
@@ -141,7 +145,7 @@ def relax(
 
     advance(prepare(0, 1), lattice, T_C, 0.0, key, 0, 0, 1)
     with ThreadPoolExecutor(workers) as pool:
-        parts = list(pool.map(follow, range(0, chains, GROUP)))
+        parts = list(pool.map(follow, range(0, chains, group)))
     energy, magnetization, _, quarter = np.concatenate([found for found, _ in parts], axis=2).transpose(1, 0, 2)
     seconds = spent + np.sum([total for _, total in parts], axis=0) / chains
     return Relaxation(tuple(counts), np.stack([energy, magnetization**2, quarter]), seconds)

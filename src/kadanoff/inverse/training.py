@@ -13,12 +13,14 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from kadanoff.inverse.superresolve import count
 from kadanoff.learning.fit import Fit, fit
 from kadanoff.learning.training import Pair, Settings
-from kadanoff.networks.superres import Blocks, Conditional, Orbit, Pixels
+from kadanoff.networks.superres import Blocks, Conditional, Orbit, Pixels, SeedKernel
 from kadanoff.spins.blocking import RULES
 from kadanoff.spins.surroundings import rows
 
 Spins = NDArray[np.int8]
 Folder = Path | None
+NEAREST = 0.7066
+"""c10 that CNN-RG-Fast demands of its enlarged lattices; that of an infinite one is 0.7071."""
 VALIDATION = 0.1  # share of the training configurations, the last ones
 
 
@@ -55,7 +57,11 @@ class _Logits(nn.Module):
 
 def _pair(fine: Spins, rule: str, block: int) -> Pair:
     coarse = coarsened(fine, rule, block)
-    return torch.from_numpy(coarse).unsqueeze(1), torch.from_numpy(fine).unsqueeze(1)
+    return _channel(coarse), _channel(fine)
+
+
+def _channel(spins: Spins) -> Tensor:
+    return torch.from_numpy(spins).unsqueeze(1)
 
 
 def pixel_loss(logits: Tensor, spins: Tensor, energy_weight: float) -> Tensor:
@@ -65,6 +71,27 @@ def pixel_loss(logits: Tensor, spins: Tensor, energy_weight: float) -> Tensor:
         return loss
     difference = torus_energy(torch.tanh(logits / 2)) - torus_energy(spins)  # of the mean spins
     return loss + energy_weight * (difference**2).mean()
+
+
+def train_seed_kernel(
+    network: SeedKernel, fine: Spins, block: int, settings: Settings, energy_weight: float, folder: Folder
+) -> Fit:
+    """Train a `SeedKernel` in place on fine configurations and their block averages, as the work does."""
+    train, validation = (_averages(part, block) for part in split(fine))
+    loss = partial(mean_loss, energy_weight=energy_weight)
+    return fit(network, train, validation, settings, loss=loss, checkpoint=folder)
+
+
+def _averages(fine: Spins, block: int) -> Pair:
+    averages = coarsened(fine, "average", block).astype(np.float32)
+    return torch.from_numpy(averages).unsqueeze(1), _channel(fine)
+
+
+def mean_loss(probabilities: Tensor, spins: Tensor, energy_weight: float) -> Tensor:
+    """Squared error of the mean spins, and `energy_weight` times that of the c10 of independent tosses from 0.7066."""
+    means = 2 * probabilities - 1
+    nearest = -torus_energy(means) / 2
+    return ((means - spins) ** 2).mean() + energy_weight * ((nearest - NEAREST) ** 2).mean()
 
 
 def torus_energy(spins: Tensor) -> Tensor:

@@ -92,3 +92,12 @@ def symmetric_blocks(rule: str, block: int, dimension: int, temperatures: Sequen
         raise KadanoffError("symmetric_blocks has the symmetries of the square, not those of chains; take blocks.")
     networks = [superres.Blocks(rule, block, dimension, width, symmetric=True) for _ in temperatures]
     return superres.Superresolution(rule, block, dimension, temperatures, networks)
+
+
+@register
+def seed_kernel(rule: str, block: int, dimension: int, temperatures: Sequence[float]) -> nn.Module:
+    """The kernel of CNN-RG-Fast, one a temperature."""
+    if dimension != 2:
+        raise KadanoffError("seed_kernel enlarges square lattices, not chains; take pixels or blocks.")
+    networks = [superres.SeedKernel(block) for _ in temperatures]
+    return superres.Superresolution(rule, block, dimension, temperatures, networks)

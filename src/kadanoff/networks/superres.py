@@ -1,7 +1,8 @@
 """Networks that undo a block rule: coarse spins float32 (B, 1, y, x), or (B, 1, x), to probabilities of fine ones.
 
 `Pixels` is that of Efthymiou, Beach and Melko, arXiv:1810.02372 (the paper, section II A): every fine spin on its own.
-`Blocks` is ours: whole blocks, over exactly the states that the rule allows, so that the rule cannot be broken.
+`SeedKernel` is that of CNN-RG-Fast (2026), every fine spin on its own too. `Blocks` is ours: whole blocks, over exactly
+the states that the rule allows, so that the rule cannot be broken.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from kadanoff.errors import KadanoffError
-from kadanoff.spins.surroundings import Symmetry, coarse_spins, is_odd, parts, rows, symmetries
+from kadanoff.spins.surroundings import AROUND, Symmetry, coarse_spins, is_odd, parts, rows, symmetries
 
 ROUNDING = 1e-6  # of temperatures
 
@@ -47,6 +48,39 @@ class Pixels(nn.Module):
     def logits(self, spins: Tensor) -> Tensor:
         """ln(p / (1 - p)) of these probabilities."""
         return self.layers(nn.functional.interpolate(spins, scale_factor=self.scale, mode="nearest"))
+
+
+class SeedKernel(nn.Module):
+    """CNN-RG-Fast: one convolution of 9 x 9 and a pixel shuffle give mean spins, clamped to [-1, 1].
+
+    (B, 1, y, x) -> (B, 1, block y, block x), periodic. The kernel has the symmetries of the square, and no bias, so
+    that flipped spins give flipped ones. The mean of a spin is taken as that of a toss: P(+1) = (1 + mean) / 2.
+    """
+
+    SIDE = 9
+    SURE = 1e-6  # the work's clamp makes spins certain; a likelihood needs some doubt
+
+    def __init__(self, block: int) -> None:
+        super().__init__()
+        self.block = block
+        self.kernel = nn.Parameter(torch.empty(block, block, self.SIDE, self.SIDE))
+        nn.init.uniform_(self.kernel, -1 / self.SIDE, 1 / self.SIDE)
+
+    def forward(self, spins: Tensor) -> Tensor:
+        """Probabilities of +1 on the fine lattice."""
+        around = nn.functional.pad(spins, (self.SIDE // 2,) * 4, mode="circular")
+        kernel = self.symmetric().reshape(self.block**2, 1, self.SIDE, self.SIDE)
+        means = nn.functional.pixel_shuffle(nn.functional.conv2d(around, kernel), self.block)
+        return (1 + means.clamp(-1, 1)) / 2
+
+    def symmetric(self) -> Tensor:
+        """The kernel, averaged over the symmetries of the square: places in a block (2 axes), spins seen (2 axes)."""
+        turned = [self.kernel.rot90(turns, (0, 1)).rot90(turns, (2, 3)) for turns in range(4)]
+        return torch.stack([*turned, *(part.transpose(0, 1).transpose(2, 3) for part in turned)]).mean(0)
+
+    def logits(self, spins: Tensor) -> Tensor:
+        """ln(p / (1 - p)) of these probabilities, none of them closer than `SURE` to 0 or 1."""
+        return self(spins).logit(self.SURE)
 
 
 class Orbit(NamedTuple):
@@ -123,8 +157,11 @@ class Conditional(nn.Module):
 class Blocks(nn.Module):
     """One `Conditional` for each part of a draw (`kadanoff.spins.surroundings.parts`).
 
-    With `symmetric`, for the square and rules that have its symmetries, they have them too by construction.
+    With `symmetric`, for the square and rules that have its symmetries, they have them too by construction; such a
+    network also holds what dresses a lattice before it is enlarged (`kadanoff.inverse.dressing`).
     """
+
+    log_odds: Tensor | None
 
     def __init__(self, rule: str, block: int, dimension: int, width: int, symmetric: bool = False) -> None:
         super().__init__()
@@ -135,6 +172,7 @@ class Blocks(nn.Module):
             Conditional(part.inputs, coarse, self.odd, width, symmetries(part, block) if symmetric else ())
             for part in self.scheme
         )
+        self.register_buffer("log_odds", torch.zeros(1 << len(AROUND)) if symmetric else None)
 
     def forward(self, spins: Tensor) -> Tensor:
         """P(state) of every block as if it were drawn first: (B, 1, y, x) -> (B, states, y, x); chains alike."""
@@ -163,7 +201,7 @@ class Superresolution(nn.Module):
         self.temperatures = tuple(temperatures)
         self.networks = nn.ModuleList(networks)
 
-    def at(self, temperature: float) -> Pixels | Blocks:
+    def at(self, temperature: float) -> Pixels | SeedKernel | Blocks:
         """The network of the nearest trained temperature.
 
         Raises
@@ -184,7 +222,7 @@ class Superresolution(nn.Module):
                 f"nearest, {known[nearest]:g}, serves those within {reach:.3g}. Take one of these, or train at "
                 "another: an entry of `datasets` and of `superres.variants`."
             )
-        return cast(Pixels | Blocks, self.networks[nearest])
+        return cast(Pixels | SeedKernel | Blocks, self.networks[nearest])
 
     def check(self, shape: Sequence[int], rule: str | None = None) -> None:
         """Refuse coarse lattices (n, y, x) or (n, x) that these networks cannot refine.

@@ -22,6 +22,8 @@ from kadanoff.spins.blocking import RULES
 Place = tuple[int, int]
 MOST_SITES = 9
 """Largest block: a table has a column for each of its 2^sites states."""
+AROUND = tuple((y, x) for x in range(-2, 3) for y in range(-2, 3) if 0 < y * y + x * x <= 5)
+"""The 20 places around a spin within 2 along each axis, but for the corners; column by column."""
 SPIN_RULES = tuple(name for name in RULES if name != "average")
 """Rules whose coarse spins are +1 or -1."""
 

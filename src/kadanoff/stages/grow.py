@@ -1,17 +1,21 @@
 """Stage `grow`: are lattices that grew by three, again and again, critical? What the paper, CNN-RG-Fast, leaves open.
 
 Seeds of Monte Carlo are enlarged by a network of `upsample`. At each size the lattices as drawn (`raw`) and after some
-Metropolis sweeps (`refined`), from which the next size grows, are held against the exact energy, against Swendsen-Wang
-lattices of the same size, and against the lattices that they grew from.
+Metropolis sweeps (`refined`), from which the next size grows, are held against exact results, against Swendsen-Wang
+lattices of the same size, and against the lattices that they grew from. The published kernel, and ours without the
+dressing of coarse lattices, are compared on the same seeds, each with several numbers of sweeps.
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from pydantic import Field
 
 from kadanoff.errors import KadanoffError
+from kadanoff.inverse.dressing import Dressing
 from kadanoff.inverse.growth import Enlargement, Rows, enlarge
 from kadanoff.inverse.superresolve import tables
 from kadanoff.inverse.survey import Survey, survey, together
@@ -22,11 +26,16 @@ from kadanoff.lab.store import open_dataset
 from kadanoff.learning.checkpoints import load_model
 from kadanoff.montecarlo import swendsen_wang
 from kadanoff.montecarlo.rng import stream_key
-from kadanoff.networks.superres import Blocks, Superresolution
+from kadanoff.networks.superres import Blocks, SeedKernel, Superresolution
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact import T_C
-from kadanoff.stages.grow_figures import draw_cascade, draw_correlations, draw_structure
+from kadanoff.stages.grow_compare import Compare, compare, compare_metrics, compare_text, growers
+from kadanoff.stages.grow_figures import draw_cascade, draw_correlations, draw_structure, page
 from kadanoff.stages.grow_tables import Grown, metrics, tables_text
+
+Kind = TypeVar("Kind", Blocks, SeedKernel)
+DEFAULTS: dict[type, str] = {Blocks: "kernel", SeedKernel: "seed_kernel"}
+MODEL = r"^[A-Za-z0-9_-]+/[A-Za-z0-9_-]+$"
 
 
 class Truth(Section):
@@ -39,11 +48,13 @@ class Truth(Section):
 class Params(Section):
     """The section `grow`."""
 
-    model: str = Field(pattern=r"^[A-Za-z0-9_-]+/[A-Za-z0-9_-]+$")
+    model: str = Field(pattern=MODEL)
+    published: str = Field(pattern=MODEL)
     dataset: Name
     seeds: int = Field(gt=3)
     levels: int = Field(gt=0)
     sweeps: int = Field(gt=0)
+    compare: Compare
     truth: Truth
     seed: int = Field(ge=0)
 
@@ -57,17 +68,17 @@ def grow(root: Path, workers: int | None = None) -> None:
         If a parameter breaks its rule, or the weights or the seeds are missing or not critical.
     """
     params = entry(root, Params, "grow")
-    paths = root / "models" / f"{params.model}.safetensors", root / "data" / f"{params.dataset}.zarr"
-    scheme, block = _network(paths[0], params.model)
-    seeds = _seeds(paths[1], params)
+    paths = [root / "models" / f"{name}.safetensors" for name in (params.model, params.published)]
+    paths.append(root / "data" / f"{params.dataset}.zarr")
+    network, block = _network(paths[0], params.model, "model", Blocks)
+    published, _ = _network(paths[1], params.published, "published", SeedKernel)
+    seeds = _seeds(paths[2], params)
+    way = Enlargement(tables(network), block, params.sweeps, params.seed, Dressing.of(network))
     sides = [len(seeds[0]) * block**level for level in range(params.levels + 1)]
-    with recorded("grow", parameters=params.model_dump(), inputs=list(paths)) as record:
+    with recorded("grow", parameters=params.model_dump(), inputs=paths) as record:
         sites = (params.seeds + params.truth.chains) * sum(side**2 for side in sides[1:])
         with progress("grow", sites) as advance, ThreadPoolExecutor(workers) as pool:
-            ways = [Enlargement(scheme, block, sweeps, params.seed) for sweeps in (0, params.sweeps)]
-            runs = list(
-                pool.map(lambda number: _grown(ways, seeds[number], number, params, advance), range(params.seeds))
-            )
+            runs = list(pool.map(lambda number: _grown(way, seeds[number], number, params, advance), range(len(seeds))))
             truth = {side: _truth(side, params, pool, advance) for side in sides[1:]}
         found = Grown(
             seeds=together([run[0][0] for run in runs]),
@@ -75,23 +86,26 @@ def grow(root: Path, workers: int | None = None) -> None:
             refined=[together([run[1][level] for run in runs]) for level in range(1, len(sides))],
             truth=[truth[side] for side in sides[1:]],
         )
-        record.metrics(metrics(found))
-        record.text("tables.md", tables_text(found, params.sweeps))
+        compared = compare(growers(way, published), seeds, found.seeds, params.compare, workers)
+        record.metrics(metrics(found) | {"compare": compare_metrics(compared)})
+        record.text("tables.md", tables_text(found, params.sweeps) + "\n" + compare_text(compared))
         draw_correlations(record, found)
         draw_structure(record, found)
-        draw_cascade(record, _last(ways[1], seeds[0], params), block)
+        lattices = _last(way, seeds[0], params)
+        draw_cascade(record, lattices, block)
+        record.text("zoom.html", page(lattices[-1], block))
 
 
 def _grown(
-    ways: list[Enlargement], seed: Rows, number: int, params: Params, advance: Advance
+    way: Enlargement, seed: Rows, number: int, params: Params, advance: Advance
 ) -> tuple[list[Survey], list[Survey]]:
     """What one seed grows into: surveys of the lattices as drawn, and of the refined ones, at every size."""
     spins, start = seed, survey(seed)
     raw, refined = [start], [start]
     for level in range(1, params.levels + 1):
         own = level + (params.levels + 1) * number  # random bits of its own for every seed
-        raw.append(survey(enlarge(ways[0], spins, own)))
-        spins = enlarge(ways[1], spins, own)
+        raw.append(survey(enlarge(replace(way, sweeps=0), spins, own)))
+        spins = enlarge(way, spins, own)
         refined.append(survey(spins))
         advance(spins.size)
     return raw, refined
@@ -119,14 +133,14 @@ def _truth(side: int, params: Params, pool: ThreadPoolExecutor, advance: Advance
     return together(list(pool.map(chain, range(params.truth.chains))))
 
 
-def _network(path: Path, name: str) -> tuple[list, int]:
+def _network(path: Path, name: str, key: str, kind: type[Kind]) -> tuple[Kind, int]:
     if not path.exists():
         stage, _, variant = name.partition("/")
         raise KadanoffError(f"there is no {path}; train it with `dvc repro {stage}@{variant}`, or `dvc pull` it.")
     model = load_model(path)
-    if not isinstance(model, Superresolution) or not isinstance(network := model.at(float(T_C)), Blocks):
-        raise KadanoffError(f"grow.model is {name}, no network of whole blocks; take upsample/kernel.")
-    return tables(network), model.block
+    if not isinstance(model, Superresolution) or not isinstance(network := model.at(float(T_C)), kind):
+        raise KadanoffError(f"grow.{key} is {name}, no {kind.__name__}; take upsample/{DEFAULTS[kind]}.")
+    return network, model.block
 
 
 def _seeds(path: Path, params: Params) -> list[Rows]:

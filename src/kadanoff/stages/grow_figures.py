@@ -11,9 +11,10 @@ from kadanoff.inverse.growth import Rows
 from kadanoff.inverse.survey import Survey
 from kadanoff.lab.figures import figure, show_spins
 from kadanoff.lab.records import Recorder
+from kadanoff.lab.zoom import means_of, nested_pictures, zoom_page
+from kadanoff.spins.exact import AMPLITUDE, critical_correlation
 from kadanoff.stages.grow_tables import Grown
 
-AMPLITUDE = 0.70338  # of G(r) = A r^(-1/4) for 1 << r << L
 LOOKS = {"Monte Carlo": ("k", "o"), "raw": ("C1", "s"), "refined": ("C0", "o")}
 WINDOW = 96  # sites a side that the cascade shows of every lattice
 
@@ -27,33 +28,26 @@ def _mean(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.
 
 
 def draw_correlations(record: Recorder, found: Grown) -> None:
-    """Figure `correlations`: G(r) at every size, and what is left after that of Monte Carlo."""
-    with figure(2, len(found.truth), figsize=(5.4 * len(found.truth), 6.4), squeeze=False, sharex="col") as (
-        drawn,
-        axes,
-    ):
+    """Figure `correlations`: G(r) at every size, and what is left after that of the exact torus."""
+    columns = len(found.truth)
+    with figure(2, columns, figsize=(5.4 * columns, 6.4), squeeze=False, sharex="col") as (drawn, axes):
         for column, truth in enumerate(found.truth):
+            above, below = axes[:, column]
             r = _distances(truth.side)
-            expected = _mean(truth.correlation[:, r])
+            exact = np.array([critical_correlation(0, float(place), truth.side) for place in r])
+            above.plot(r, exact * r**0.25, color="0.5", lw=1, label="exact torus, large r")
+            below.axhline(0, color="0.5", lw=1)
             for kind, surveys in found.kinds().items():
                 mean, error = _mean(surveys[column].correlation[:, r])
                 colour, marker = LOOKS[kind]
-                look: dict[str, Any] = {
-                    "color": colour,
-                    "marker": marker,
-                    "ms": 3,
-                    "lw": 0,
-                    "elinewidth": 1,
-                    "label": kind,
-                }
-                axes[0, column].errorbar(r, mean * r**0.25, error * r**0.25, **look)
-                left = 100 * (mean / expected[0] - 1)
-                axes[1, column].errorbar(r, left, 100 * error / expected[0], **look)
-            axes[0, column].axhline(AMPLITUDE, color="0.6", lw=1, ls="--", label=r"0.70338, $1 \ll r \ll L$")
-            axes[1, column].axhline(0, color="0.6", lw=1)
-            axes[0, column].set(xscale="log", title=f"L = {truth.side}", ylabel=r"$G(r)\, r^{1/4}$")
-            axes[1, column].set(xlabel="distance r", ylabel="less Monte Carlo (%)")
-        axes[0, 0].legend()
+                look: dict[str, Any] = {"color": colour, "marker": marker, "ms": 3, "lw": 0, "elinewidth": 1}
+                above.errorbar(r, mean * r**0.25, error * r**0.25, label=kind, **look)
+                below.errorbar(r, 100 * (mean / exact - 1), 100 * error / exact, **look)
+            above.axhline(AMPLITUDE, color="0.6", lw=1, ls="--", label=r"0.70338, $1 \ll r \ll L$")
+            above.set(xscale="log", title=f"L = {truth.side}", ylabel=r"$G(r)\, r^{1/4}$")
+            below.set(xlabel="distance r", ylabel="less exact (%)")
+        handles, labels = axes[0, 0].get_legend_handles_labels()
+        drawn.legend(handles, labels, loc="outside upper center", ncols=len(labels))
         record.figure("correlations", drawn)
 
 
@@ -106,3 +100,12 @@ def _square(place: int, side: int) -> Any:
     from matplotlib.patches import Rectangle
 
     return Rectangle((place - 0.5, place - 0.5), side, side, fill=False, color="k", lw=1.5)
+
+
+def page(spins: Rows, block: int) -> str:
+    """A page that zooms into one lattice."""
+    return zoom_page(
+        nested_pictures(means_of(spins), len(spins)),
+        block,
+        f"A critical lattice grown to {len(spins):,} × {len(spins):,}",
+    )

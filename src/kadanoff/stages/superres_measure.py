@@ -13,7 +13,7 @@ from kadanoff.inverse.tables import Table
 from kadanoff.inverse.training import coarsened
 from kadanoff.learning.fit import Fit
 from kadanoff.montecarlo.rng import stream_key
-from kadanoff.networks.superres import Blocks, Pixels, Superresolution
+from kadanoff.networks.superres import Blocks, Pixels, SeedKernel, Superresolution
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact import T_C
 from kadanoff.spins.observables import block_sums, energy, magnetization
@@ -104,7 +104,7 @@ def negative_log_likelihood(network: nn.Module, fine: Spins, coarse: Spins) -> V
     Its mean is the entropy of the fine lattices given the coarse ones, which no network changes, and the divergence of
     the network's distribution from the true one: lower is better, whatever the kind of network.
     """
-    if isinstance(network, Pixels):
+    if isinstance(network, Pixels | SeedKernel):
         # ln P is -ln(1 + exp(-s x)) for the spin s and the logit x, also where P is 1 to all digits
         return np.logaddexp(0.0, -fine * logits(network, coarse).astype(np.float64)).reshape(len(fine), -1).mean(1)
     assert isinstance(network, Blocks)

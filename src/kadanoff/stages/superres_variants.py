@@ -6,14 +6,16 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from kadanoff.inverse.training import Spins, train_blocks, train_pixels
+from kadanoff.inverse.training import Spins, train_blocks, train_pixels, train_seed_kernel
 from kadanoff.lab.params import Name, Section, TrainingParams
 from kadanoff.learning.fit import Fit
 from kadanoff.learning.randomness import seeded
 from kadanoff.learning.training import Settings
 from kadanoff.networks.registry import build
-from kadanoff.networks.superres import Blocks, Pixels, Superresolution
+from kadanoff.networks.superres import Blocks, Pixels, SeedKernel, Superresolution
 from kadanoff.stages import variants
+
+PIXELWISE = ("pixels", "seed_kernel")
 
 
 class Variant(Section):
@@ -26,15 +28,17 @@ class Variant(Section):
     dataset: Name
     rule: str
     block: int = Field(gt=1)
-    width: int = Field(gt=0)
+    width: int | None = Field(default=None, gt=0)
     layers: int | None = Field(default=None, gt=1)
     energy_weight: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     train: int = Field(gt=1)
 
     @model_validator(mode="after")
     def _rules(self) -> "Variant":
-        if self.energy_weight and self.network != "pixels":
-            raise ValueError(f"energy_weight is {self.energy_weight:g}; it is a part of the loss of `pixels` only")
+        if self.energy_weight and self.network not in PIXELWISE:
+            raise ValueError(
+                f"energy_weight is {self.energy_weight:g}; it is a part of the loss of {' and '.join(PIXELWISE)} only"
+            )
         return self
 
     def arguments(self, dimension: int, temperatures: Iterable[float]) -> dict[str, Any]:
@@ -67,5 +71,7 @@ def train(
     network, task = model.networks[0], (fine, variant.rule, variant.block, settings)
     if isinstance(network, Blocks):
         return model, train_blocks(network, *task, folder)
+    if isinstance(network, SeedKernel):
+        return model, [train_seed_kernel(network, fine, variant.block, settings, variant.energy_weight, folder)]
     assert isinstance(network, Pixels)
     return model, [train_pixels(network, *task, variant.energy_weight, folder)]

@@ -37,9 +37,10 @@ from kadanoff.montecarlo.rng import stream_key
 from kadanoff.networks.superres import Blocks, Superresolution
 from kadanoff.spins.exact import T_C
 from kadanoff.stages.thermalize_figures import draw_relaxation, draw_times
-from kadanoff.stages.thermalize_tables import RUNS, Study, conclusions, metrics, table_of
+from kadanoff.stages.thermalize_tables import SAMPLER_NAMES, Study, conclusions, metrics, parsed, table_of
 
 SMALLEST = 16
+RUNS = [f"{start}_{sampler}" for sampler in SAMPLER_NAMES for start in ("superres", "hot", "cold")]
 
 
 class Thermalize(Section):
@@ -149,4 +150,4 @@ def _study(
         key = stream_key(params.seed, name, sampler, size)
         return relax(prepare, sampler, size, params.chains, counts, key, spent=spent, workers=workers)
 
-    return Study(size, values, {name: run(name, *parts) for name, parts in RUNS.items()})
+    return Study(size, values, {name: run(name, *parsed(name)) for name in RUNS})

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from kadanoff.lab.figures import figure
 from kadanoff.lab.records import Recorder
-from kadanoff.stages.thermalize_tables import RUNS, Study, deviations, title_of
+from kadanoff.stages.thermalize_tables import Study, deviations, parsed, title_of
 
 LABELS = (r"energy $e$", r"$\langle m^2 \rangle$", r"$G(L/4)$")
-COLOURS = {"superres": "C0", "hot": "C3", "cold": "C2"}
+COLOURS = {"superres": "C0", "grown": "C0", "hot": "C3", "cold": "C2"}
 
 
 def _look(name: str) -> dict[str, Any]:
-    start, sampler = RUNS[name]
+    start, sampler = parsed(name)
     shape = {"marker": "o", "ls": "-"} if sampler == "metropolis" else {"marker": "s", "ls": "--", "mfc": "white"}
     return {"color": COLOURS[start], "ms": 4, "lw": 1, "label": title_of(name), **shape}
 
@@ -53,7 +53,7 @@ def draw_times(record: Recorder, studies: Sequence[Study]) -> None:
     """
     sizes = [study.size for study in studies]
     with figure(1, 2, figsize=(9.5, 4.6)) as (drawn, axes):
-        for number, name in enumerate(RUNS):
+        for number, name in enumerate(studies[0].runs):
             shifted = np.array(sizes) * 1.025 ** (number - 2.5)  # so that equal values do not hide each other
             enough = [study.sweeps(name)[1] for study in studies]
             for axis, values in zip(axes, _reached(studies, name), strict=True):
@@ -61,7 +61,7 @@ def draw_times(record: Recorder, studies: Sequence[Study]) -> None:
                 axis.errorbar(shifted, values[1], [np.where(enough, -lowest, 0), 0 * lowest], **_look(name))
                 for x, y, known in zip(shifted, values[1], enough, strict=True):
                     if not known:
-                        up = {"arrowstyle": "->", "color": COLOURS[RUNS[name][0]]}
+                        up = {"arrowstyle": "->", "color": COLOURS[parsed(name)[0]]}
                         axis.annotate("", (x, 2 * y), (x, y), arrowprops=up)
         labels = "sweeps to equilibrium + 1", "CPU seconds a lattice to equilibrium"
         for axis, label in zip(axes, labels, strict=True):

@@ -11,9 +11,8 @@ from kadanoff.inverse.thermalization import OBSERVABLES, SIGMAS, Equilibrium, Re
 from kadanoff.lab.tables import Cell, table
 from kadanoff.spins.statistics import Estimate
 
-STARTS = {"superres": "super-resolved", "hot": "random spins", "cold": "all spins up"}
+STARTS = {"superres": "super-resolved", "grown": "grown", "hot": "random spins", "cold": "all spins up"}
 SAMPLER_NAMES = {"metropolis": "Metropolis", "swendsen_wang": "Swendsen-Wang"}
-RUNS = {f"{start}_{sampler}": (start, sampler) for sampler in SAMPLER_NAMES for start in STARTS}
 SYMBOLS = ("e", "<m^2>", "G(L/4)")
 NOTE = """Equilibrium is reached at the first measured sweep count (0, 1, 2, 4, ...) from which on, at this and all
 later ones, energy, <m^2> and G(L/4) lie within 3 standard errors: of the chains and of the equilibrium value, combined.
@@ -30,7 +29,7 @@ number of cores. Every measured count ends a call of the sampler.
 
 @dataclass(frozen=True)
 class Study:
-    """One size: equilibrium, and every entry of `RUNS`."""
+    """One size: equilibrium, and every run by its name, START_SAMPLER; the first has the start that is studied."""
 
     size: int
     equilibrium: Equilibrium
@@ -71,9 +70,15 @@ def tolerance(relaxation: Relaxation, index: int, values: Sequence[Estimate]) ->
     ]
 
 
+def parsed(name: str) -> tuple[str, str]:
+    """Start and sampler of a run."""
+    start, _, sampler = name.partition("_")
+    return start, sampler
+
+
 def title_of(name: str) -> str:
     """A run in words."""
-    start, sampler = RUNS[name]
+    start, sampler = parsed(name)
     return f"{STARTS[start]}, {SAMPLER_NAMES[sampler]}"
 
 
@@ -101,7 +106,7 @@ def _numbers(study: Study, name: str) -> dict[str, Any]:
 
 
 def _reference(study: Study) -> list[Any]:
-    return [study.equilibrium.measured_energy, *study.equilibrium.values[1:]]
+    return [study.equilibrium.measured_energy or study.equilibrium.values[0], *study.equilibrium.values[1:]]
 
 
 def table_of(study: Study) -> str:
@@ -119,22 +124,27 @@ def table_of(study: Study) -> str:
         )
     chains, values = study.runs[next(iter(study.runs))].values.shape[2], study.equilibrium
     exact, measured = values.values[0].mean, values.measured_energy
-    below = (
-        f"\nEquilibrium: e = {exact:.6f} (exact; the reference has {measured}, {measured.sigmas(exact):+.1f} standard "
-        f"errors), <m^2> = {values.values[1]}, G(L/4) = {values.values[2]} ({measured.n} reference chains).\n"
-    )
+    below = f"\nEquilibrium: e = {exact:.6f} (exact"
+    if measured is None:
+        below += f"), <m^2> = {values.values[1].mean:.6f}, G(L/4) = {values.values[2].mean:.6f} (the scaling limit).\n"
+    else:
+        below += (
+            f"; the reference has {measured}, {measured.sigmas(exact):+.1f} standard errors), <m^2> = "
+            f"{values.values[1]}, G(L/4) = {values.values[2]} ({measured.n} reference chains).\n"
+        )
     return table(f"L = {study.size}, {chains} chains of each start", columns, rows) + below
 
 
-def conclusions(studies: Sequence[Study]) -> str:
+def conclusions(studies: Sequence[Study], note: str = NOTE) -> str:
     """What is compared, and what came out, in sentences."""
-    return "\n".join(["## In words", "", NOTE, *(f"* {sentence(study)}" for study in studies)]) + "\n"
+    return "\n".join(["## In words", "", note, *(f"* {sentence(study)}" for study in studies)]) + "\n"
 
 
 def sentence(study: Study) -> str:
     """Which start took least time, with any sampler and with Metropolis sweeps only."""
-    mine = study.fastest([name for name in RUNS if name.startswith("superres")])
-    others = study.fastest([name for name in RUNS if not name.startswith("superres")])
+    studied = parsed(next(iter(study.runs)))[0]
+    mine = study.fastest([name for name in study.runs if parsed(name)[0] == studied])
+    others = study.fastest([name for name in study.runs if parsed(name)[0] != studied])
     text = f"L = {study.size}: "
     if mine is None or others is None:
         text += "no start reached equilibrium. " if mine == others else f"only {title_of(str(mine or others))} did. "
@@ -145,9 +155,9 @@ def sentence(study: Study) -> str:
             f"takes {study.seconds(loser) / study.seconds(winner):.2g} times as long. "
         )
     with_metropolis = [
-        f"{STARTS[start]} {'' if study.sweeps(name)[1] else 'more than '}{study.sweeps(name)[0]}"
-        for name, (start, sampler) in RUNS.items()
-        if sampler == "metropolis"
+        f"{STARTS[parsed(name)[0]]} {'' if study.sweeps(name)[1] else 'more than '}{study.sweeps(name)[0]}"
+        for name in study.runs
+        if parsed(name)[1] == "metropolis"
     ]
     return text + f"Metropolis sweeps: {', '.join(with_metropolis)}."
 

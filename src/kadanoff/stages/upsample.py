@@ -1,7 +1,8 @@
 """Stage `upsample`: networks that enlarge critical lattices by three; models/upsample/VARIANT.safetensors.
 
-They are trained as those of `superres` are, and then calibrated: the log-probabilities of block states are multiplied
-by the one number for which enlarged critical lattices have the exact energy of the larger torus.
+They are trained as those of `superres` are. Whole blocks are then calibrated: coarse lattices are to be dressed as the
+rule makes them (`kadanoff.inverse.dressing`), and the log-probabilities of block states are multiplied by the one
+number for which critical lattices that are dressed and enlarged have the exact energy of the larger torus.
 """
 
 from functools import partial
@@ -12,17 +13,17 @@ import torch
 
 from kadanoff.errors import KadanoffError
 from kadanoff.inverse.calibration import calibrate
+from kadanoff.inverse.dressing import Dressing, dress, drift, learned
 from kadanoff.inverse.superresolve import Spins
 from kadanoff.lab.params import Name, Section, section, validated
 from kadanoff.lab.records import Recorder
 from kadanoff.lab.store import open_dataset
+from kadanoff.montecarlo.rng import stream_key
 from kadanoff.networks.superres import Blocks, Conditional, Superresolution
 from kadanoff.spins.exact import T_C
 from kadanoff.stages.superres import Finish, train_study
 from kadanoff.stages.superres_data import check_physics
-from kadanoff.stages.superres_variants import read_variant
-
-NETWORKS = ("blocks", "symmetric_blocks")
+from kadanoff.stages.superres_variants import Variant, read_variant
 
 
 class Calibrating(Section):
@@ -38,18 +39,20 @@ def upsample(root: Path, name: str) -> None:
     Raises
     ------
     KadanoffError
-        If a parameter breaks its rule, or the network does not draw whole blocks at T_c.
+        If a parameter breaks its rule, or the network is none that enlarges critical lattices.
     """
-    network = read_variant(root, name, "upsample")[0].network
-    if network not in NETWORKS:
+    variant = read_variant(root, name, "upsample")[0]
+    if variant.network == "seed_kernel":  # the work calibrates nothing
+        return train_study(root, "upsample", name)
+    if variant.network != "symmetric_blocks":
         raise KadanoffError(
-            f"upsample.variants.{name}.network is {network}, but lattices grow by whole blocks; "
-            f"take {' or '.join(NETWORKS)}."
+            f"upsample.variants.{name}.network is {variant.network}, but lattices grow by whole blocks with the "
+            "symmetries of the square; take symmetric_blocks, or seed_kernel for the published one."
         )
-    train_study(root, "upsample", name, partial(_calibration, root))
+    train_study(root, "upsample", name, partial(_calibration, root, variant))
 
 
-def _calibration(root: Path) -> Finish:
+def _calibration(root: Path, variant: Variant) -> Finish:
     given = validated(Calibrating, section(root, "upsample", "calibration"), "upsample.calibration")
     ensemble = open_dataset(root / "data" / f"{given.dataset}.zarr")
     check_physics(given.dataset, ensemble)
@@ -58,15 +61,23 @@ def _calibration(root: Path) -> Finish:
             f"upsample.calibration.dataset is {given.dataset}, with T = {ensemble.temperatures[0]:g}; it needs square "
             f"lattices at the critical temperature, {float(T_C):.15g}."
         )
-    return partial(_calibrated, ensemble.read(0), given.seed)
+    fine = open_dataset(root / "data" / f"{variant.dataset}.zarr").read(0, slice(0, variant.train))
+    return partial(_calibrated, fine, ensemble.read(0), given.seed)
 
 
-def _calibrated(seeds: Spins, seed: int, model: Superresolution, record: Recorder) -> None:
-    """Multiply the log-probabilities of the network at T_c by the sharpness that the criterion gives."""
+def _calibrated(fine: Spins, seeds: Spins, seed: int, model: Superresolution, record: Recorder) -> None:
+    """Learn how lattices are dressed, and multiply the log-probabilities of block states by the sharpness."""
     network = model.at(float(T_C))
     assert isinstance(network, Blocks)  # the stage has checked it
-    found = calibrate(network, seeds, float(T_C), seed, model.block)
+    assert network.log_odds is not None
+    dressing = Dressing(learned(fine, model.rule, model.block))
+    dressed = dress(seeds, dressing, (stream_key(seed, "dress"), 0))
+    found = calibrate(network, dressed, float(T_C), seed, model.block, undressed=seeds)
     with torch.no_grad():
+        network.log_odds.copy_(torch.from_numpy(dressing.log_odds))
         for part in network.parts:
             cast(Conditional, part).sharpen(found.sharpness.mean)
-    record.metrics({"calibration": {"sharpness": found.sharpness, "before": found.before, "after": found.after}})
+    sharpness = {"sharpness": found.sharpness, "before": found.before, "after": found.after}
+    record.metrics(
+        {"dressing": {"drift": drift(dressing, fine, model.rule, model.block, seed)}, "calibration": sharpness}
+    )

@@ -7,13 +7,13 @@
 `kaufman`                                  tori of any size (periodic, antiperiodic)
 `torus_density_of_states`,
 `kaufman_energy_distribution`              their exact P(E), up to 4,096 spins
-`critical_energy`                          large square tori at T_c
+`critical_energy`, `critical_correlation`  large square tori at T_c
 `onsager`, `spontaneous_magnetization`     the infinite square lattice
 =========================================  ======================================================
 """
 
 from kadanoff.spins.exact.chain import chain, chain_correlation
-from kadanoff.spins.exact.critical import critical_energy
+from kadanoff.spins.exact.critical import AMPLITUDE, SQUARE, critical_correlation, critical_energy
 from kadanoff.spins.exact.density import kaufman_energy_distribution, torus_density_of_states
 from kadanoff.spins.exact.enumeration import Enumeration, enumerate_states
 from kadanoff.spins.exact.kaufman import kaufman
@@ -22,12 +22,15 @@ from kadanoff.spins.exact.thermal import EnergyDistribution, Thermal
 from kadanoff.spins.exact.transfer import transfer_energy_distribution
 
 __all__ = [
+    "AMPLITUDE",
+    "SQUARE",
     "T_C",
     "EnergyDistribution",
     "Enumeration",
     "Thermal",
     "chain",
     "chain_correlation",
+    "critical_correlation",
     "critical_energy",
     "enumerate_states",
     "kaufman",

@@ -1,0 +1,181 @@
+"""Coarse lattices as a block rule makes them: what a network that undoes the rule was trained to be given.
+
+The majority spins of a critical nearest-neighbour lattice are critical too, but their Hamiltonian H' is another, the
+renormalized one: they agree more with their neighbours, and their G(r) is some percent higher at all distances. A
+nearest-neighbour lattice that is enlarged as if it were one of them gives a lattice whose long waves are too weak by
+that factor, and these relax slowly: a wave of length r takes r^2.17 sweeps. So the coarse lattice is first brought
+into local equilibrium with H', by Gibbs sweeps that take each spin from P(spin | 20 spins around it), counted in
+training lattices. That leaves its long waves as they are, and a few sweeps do it.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from kadanoff.errors import KadanoffError
+from kadanoff.inverse import kernels
+from kadanoff.inverse.superresolve import Spins
+from kadanoff.inverse.training import coarsened, translated
+from kadanoff.montecarlo.rng import philox, stream_key
+from kadanoff.networks.superres import Blocks
+from kadanoff.spins.boundary import Lattice
+from kadanoff.spins.compiled import compiled
+from kadanoff.spins.observables import energy
+from kadanoff.spins.statistics import Estimate, independent_mean
+from kadanoff.spins.surroundings import AROUND, Part, rows, symmetries
+
+SWEEPS = 32
+"""Gibbs sweeps that bring a coarse lattice into local equilibrium with H'."""
+STEP = 4
+"""Every fourth row and column is updated at once: no two of these spins see each other."""
+PART = Part(tuple(np.ndindex(STEP, STEP)), (), AROUND)
+_NOWHERE, _AROUND = np.zeros((0, 2), np.int64), np.array(AROUND, np.int64)
+
+LogOdds = NDArray[np.float32]
+"""ln P(up) / P(down) of a spin, for every row of the 20 spins around it: (2^20,)."""
+
+
+@dataclass(frozen=True)
+class Dressing:
+    """Gibbs sweeps with the conditional probability of a spin."""
+
+    log_odds: LogOdds
+    sweeps: int = SWEEPS
+
+    @staticmethod
+    def of(network: Blocks) -> "Dressing | None":
+        """What a trained network holds: None if it has no symmetries, and so no such table."""
+        return None if network.log_odds is None else Dressing(network.log_odds.numpy())
+
+    @property
+    def halo(self) -> int:
+        """Rows that a band needs above and below itself: a sweep carries no further than 5, rounded up to whole steps.
+
+        Within one sweep a spin of the rows 3 mod 4 sees an updated one 2 rows above, that one another 1 row above, and
+        that one an old one 2 rows above.
+        """
+        return -(-5 * self.sweeps // STEP) * STEP
+
+
+def learned(fine: Spins, rule: str, block: int) -> LogOdds:
+    """The conditional of a coarse spin, by its counts in all that the rule makes of fine lattices (n, y, x).
+
+    Surroundings that are alike up to a symmetry of the square, or the flip of all spins, are counted as one. Each
+    kind has half a spin up and half a spin down added, so that none is certain.
+    """
+    counts = np.zeros((1 << len(AROUND), 2), np.int64)
+    for moved in translated(fine, block):
+        coarse = coarsened(moved, rule, block)
+        kernels.count(coarse, coarse, _AROUND, _NOWHERE, (1, 1), counts)
+    weights = 1 << np.arange(len(AROUND))
+    spins = rows(len(AROUND))
+    alike = np.sum([counts[(spins[:, places] > 0) @ weights] for places, _ in symmetries(PART, 1)], axis=0)
+    alike = alike + alike[::-1, ::-1] + 0.5
+    return (np.log(alike[:, 1]) - np.log(alike[:, 0])).astype(np.float32)
+
+
+def dress(spins: Spins, way: Dressing, stream: tuple[np.uint64, int], band: tuple[int, int] | None = None) -> Spins:
+    """Coarse lattices int8 (n, y, x) after the sweeps, as new ones; sides are multiples of 4.
+
+    `stream` is (key, number of the first lattice). The spins may be a `band`, (first row, rows of the lattice), whose
+    first row is a multiple of 4: all but `way.halo` rows at either end are then those of the whole.
+
+    Raises
+    ------
+    KadanoffError
+        If a side is no multiple of 4.
+    """
+    if any(side % STEP for side in spins.shape[1:]):
+        raise KadanoffError(
+            f"the lattice is {spins.shape[1]} x {spins.shape[2]}; every {STEP}th row and column is updated at once, so "
+            f"take sides that are multiples of {STEP}."
+        )
+    dressed = np.ascontiguousarray(spins, np.int8).copy()
+    chances = np.minimum(np.floor(2.0**32 / (1 + np.exp(-way.log_odds.astype(np.float64)))), 2**32 - 1)
+    _gibbs(dressed, chances.astype(np.uint32), *stream, *(band or (0, spins.shape[1])), way.sweeps)
+    return dressed
+
+
+def drift(way: Dressing, fine: Spins, rule: str, block: int, seed: int) -> Estimate:
+    """Change of the energy a spin of what the rule makes of fine lattices (n, y, x), by the sweeps.
+
+    It is 0 if H' has them as its equilibrium, and a spin depends on no others than those around it.
+    """
+    coarse = coarsened(fine, rule, block)
+    lattice = Lattice.of(coarse.shape[-1])
+    return independent_mean(
+        energy(dress(coarse, way, (stream_key(seed, "drift"), 0)), lattice) - energy(coarse, lattice)
+    )
+
+
+@njit(inline="always")
+def _around(place, side):
+    """A place that is at most one side away, counted around the torus."""
+    if place < 0:
+        return place + side
+    return place - side if place >= side else place
+
+
+@njit(inline="always")
+def _columns(own, y, columns):
+    """Write columns[2 + x]: the spins of rows y - 2 to y + 2 of each column as bits."""
+    rows, width = own.shape
+    top, above = _around(y - 2, rows), _around(y - 1, rows)
+    below, bottom = _around(y + 1, rows), _around(y + 2, rows)
+    for x in range(width):
+        columns[2 + x] = (
+            (own[top, x] > 0)
+            | (own[above, x] > 0) << 1
+            | (own[y, x] > 0) << 2
+            | (own[below, x] > 0) << 3
+            | (own[bottom, x] > 0) << 4
+        )
+
+
+@njit(inline="always")
+def _seen(columns, x):
+    """Row of the table for the spin in column x: bits in the order of AROUND."""
+    middle = columns[2 + x]
+    return (
+        (columns[x] >> 1 & 7)
+        | columns[x + 1] << 3
+        | (middle & 3 | middle >> 1 & 12) << 8
+        | columns[x + 3] << 12
+        | (columns[x + 4] >> 1 & 7) << 17
+    )
+
+
+@njit(inline="always")
+def _update_row(own, y, columns, chances, key, word, sweep, chain):
+    """Gibbs updates of a row, every fourth spin at a time; `word` counts the random numbers of the rows before."""
+    width = own.shape[1]
+    _columns(own, y, columns)
+    for column in range(4):
+        columns[0], columns[1] = columns[width], columns[width + 1]
+        columns[width + 2], columns[width + 3] = columns[2], columns[3]
+        lane = 0
+        low, high = np.uint64(0), np.uint64(0)
+        for x in range(column, width, 4):
+            if lane == 0:
+                low, high = philox(key, np.uint64(word + x // 16), sweep, np.uint64(column), chain)
+            random = (low if lane < 2 else high) >> np.uint64(32 * (lane & 1)) & np.uint64(0xFFFFFFFF)
+            lane = (lane + 1) & 3
+            up = random < chances[_seen(columns, x)]
+            own[y, x] = np.int8(1) if up else np.int8(-1)
+            columns[2 + x] = columns[2 + x] & ~4 | up << 2
+
+
+@compiled
+def _gibbs(spins, chances, key, first_chain, first_row, height, sweeps):
+    """Sweeps in place; `chances` of spin up are in units of 2^-32, by rows of AROUND."""
+    rows, width = spins.shape[1:]
+    words = (width + 15) // 16
+    columns = np.empty(width + 4, np.int64)
+    for chain in range(spins.shape[0]):
+        for sweep in range(sweeps):
+            for row_class in range(4):
+                for y in range(row_class, rows, 4):
+                    word, number = (first_row + y) % height * words, np.uint64(first_chain + chain)
+                    _update_row(spins[chain], y, columns, chances, key, word, np.uint64(sweep), number)

@@ -1,0 +1,76 @@
+"""What the stages that grow lattices start from: a trained network, and critical seeds."""
+
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from kadanoff.errors import KadanoffError
+from kadanoff.inverse.growth import Rows
+from kadanoff.lab.store import open_dataset
+from kadanoff.learning.checkpoints import load_model
+from kadanoff.networks.superres import Blocks, SeedKernel, Superresolution
+from kadanoff.spins.exact import T_C
+
+Kind = TypeVar("Kind", Blocks, SeedKernel)
+DEFAULTS: dict[type, str] = {Blocks: "upsample/kernel", SeedKernel: "upsample/seed_kernel"}
+MODEL = r"^[A-Za-z0-9_-]+/[A-Za-z0-9_-]+$"
+
+
+def network_of(path: Path, where: str, name: str, kind: type[Kind]) -> tuple[Kind, int]:
+    """The network at T_c in a weights file, and its factor; `where` is the parameter that names it.
+
+    Raises
+    ------
+    KadanoffError
+        If the file is missing, or the network is of another kind.
+    """
+    if not path.exists():
+        stage, _, variant = name.partition("/")
+        raise KadanoffError(f"there is no {path}; train it with `dvc repro {stage}@{variant}`, or `dvc pull` it.")
+    model = load_model(path)
+    if not isinstance(model, Superresolution) or not isinstance(network := model.at(float(T_C)), kind):
+        raise KadanoffError(f"{where} is {name}, no network of the kind {kind.__name__}; take {DEFAULTS[kind]}.")
+    return network, model.block
+
+
+def critical_seeds(path: Path, section: str, dataset: str, key: str, count: int) -> tuple[list[Rows], int]:
+    """The first lattices of a dataset, and the sweeps that each of them took.
+
+    Raises
+    ------
+    KadanoffError
+        If they are no square lattices at T_c, or fewer than `count`, which is the section's parameter `key`.
+    """
+    ensemble = open_dataset(path)
+    shape, temperatures = ensemble.spins.shape, ensemble.temperatures
+    if len(shape) != 4 or shape[2] != shape[3] or abs(temperatures[0] - float(T_C)) > 1e-6:
+        raise KadanoffError(
+            f"{section}.dataset is {dataset}, {shape[2:]} at T = {temperatures[0]:g}; it needs square lattices at "
+            f"the critical temperature, {float(T_C):.15g}."
+        )
+    if shape[1] < count:
+        raise KadanoffError(
+            f"{section}.{key} is {count}, but {dataset} has {shape[1]} configurations; ask for fewer, or raise "
+            f"datasets.{dataset}.samples."
+        )
+    return list(ensemble.read(0, slice(count))), int(np.max(ensemble.provenance.get("sweeps", 0)))
+
+
+def sides(seed: int, size: int, block: int, where: str) -> list[int]:
+    """Sides from that of the seed to `size`; `where` is the parameter that asks for it.
+
+    Raises
+    ------
+    KadanoffError
+        If the size is not that of the seed times a power of the factor.
+    """
+    found = [seed]
+    while found[-1] < size:
+        found.append(block * found[-1])
+    if found[-1] != size or len(found) == 1:
+        larger = ", ".join(str(block**level * seed) for level in range(1, 6))
+        raise KadanoffError(
+            f"{where} is {size}; a seed of {seed} x {seed} grows by {block} at a time, so take one of {larger}, ..."
+        )
+    return found

@@ -1,0 +1,138 @@
+"""Stage `grow_times`: how long does a large critical lattice take to equilibrium, grown or by Monte Carlo alone?
+
+Lattices that grow from seeds in equilibrium, against random spins with Metropolis and with Swendsen-Wang sweeps, and all
+spins up with Swendsen-Wang sweeps. The criterion is that of the stage `thermalize`, against exact values: the first
+measured sweep count (0, 1, 2, 4, ...) from which on, at all later measured counts, the energy, <m^2> and G(L/4) lie
+within 3 standard errors of equilibrium. What these standard errors are in percent stands in the table beside it.
+"""
+
+from pathlib import Path
+from time import thread_time
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from kadanoff.inverse.dressing import Dressing
+from kadanoff.inverse.growth import Enlargement, Rows, enlarge
+from kadanoff.inverse.superresolve import Spins, tables
+from kadanoff.inverse.thermalization import Equilibrium, Prepare, Relaxation, geometric_counts, relax, uniform
+from kadanoff.lab.params import Name, Section, entry
+from kadanoff.lab.progress import progress
+from kadanoff.lab.records import recorded
+from kadanoff.montecarlo import swendsen_wang
+from kadanoff.montecarlo.rng import stream_key
+from kadanoff.networks.superres import Blocks
+from kadanoff.spins.boundary import Lattice
+from kadanoff.spins.exact import SQUARE, T_C, critical_correlation, critical_energy
+from kadanoff.spins.statistics import Estimate
+from kadanoff.stages.grow_inputs import MODEL, critical_seeds, network_of, sides
+from kadanoff.stages.thermalize_figures import draw_relaxation, draw_times
+from kadanoff.stages.thermalize_tables import Study, conclusions, metrics, parsed, table_of
+
+RUNS = ("grown_metropolis", "hot_metropolis", "hot_swendsen_wang", "cold_swendsen_wang")
+GROUP_SITES = 1 << 28
+"""Sites that a thread advances at once, in bytes of memory."""
+NOTE = """Equilibrium is reached at the first measured sweep count (0, 1, 2, 4, ...) from which on, at this and all
+later ones, energy, <m^2> and G(L/4) lie within 3 standard errors of the chains: of the exact energy of this torus, and of
+<m^2> and G(L/4) of the torus in the scaling limit. Few chains ask for little: `within` says for how much, `at the start`
+how far the chains were before the first sweep. `>`: not reached; the time is then a lower limit too. Metropolis needs of
+the order of L^2.17 sweeps from random spins. Milliseconds are CPU time a lattice on one core, after compilation; `start`
+is the part before the first sweep: a seed, as many Swendsen-Wang sweeps as the dataset of the seeds has, the growth with
+its sweeps, or the random spins. Training the network is not in it, nor are measurements.
+"""
+
+
+class Params(Section):
+    """The section `grow_times`; `chains` are lattices of each start, one number a size."""
+
+    model: str = Field(pattern=MODEL)
+    dataset: Name
+    sizes: list[int] = Field(min_length=1)
+    chains: list[int] = Field(min_length=1)
+    refinement: int = Field(ge=0)
+    sweeps: int = Field(gt=0)
+    cluster_sweeps: int = Field(gt=0)
+    seed: int = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _one_each(self) -> "Params":
+        if len(self.chains) != len(self.sizes) or min(self.chains) < 4:
+            raise ValueError(f"chains is {self.chains}; give one number a size, {self.sizes}, 4 or more")
+        return self
+
+
+def grow_times(root: Path, workers: int | None = None) -> None:
+    """Write the record reports/grow_times.
+
+    Raises
+    ------
+    KadanoffError
+        If a parameter breaks its rule, the weights or the seeds are missing or not critical, or a size is not that of
+        the seeds times a power of the network's factor.
+    """
+    params = entry(root, Params, "grow_times")
+    paths = root / "models" / f"{params.model}.safetensors", root / "data" / f"{params.dataset}.zarr"
+    network, block = network_of(paths[0], "grow_times.model", params.model, Blocks)
+    seeds, burn_in = critical_seeds(paths[1], "grow_times", params.dataset, "chains", max(params.chains))
+    grown = {size: sides(len(seeds[0]), size, block, "grow_times.sizes") for size in params.sizes}
+    way = Enlargement(tables(network), block, params.refinement, params.seed, Dressing.of(network))
+    with (
+        recorded("grow_times", parameters=params.model_dump(), inputs=list(paths)) as record,
+        progress("grow_times", sum(size**2 for size in params.sizes)) as advance,
+    ):
+        seconds = _seed_seconds(len(seeds[0]), burn_in)
+        studies = []
+        for size, chains in zip(params.sizes, params.chains, strict=True):
+            prepare = _growth(way, seeds, len(grown[size]) - 1)
+            studies.append(_study(params, prepare, size, chains, seconds, workers))
+            advance(size**2)
+        record.metrics(metrics(studies))
+        record.text("tables.md", "\n".join([*map(table_of, studies), conclusions(studies, NOTE)]))
+        draw_relaxation(record, studies[-1])
+        draw_times(record, studies)
+
+
+def _growth(way: Enlargement, seeds: list[Rows], levels: int) -> Prepare:
+    def prepare(first: int, count: int) -> Spins:
+        found = []
+        for number in range(first, first + count):
+            spins = seeds[number]
+            for level in range(1, levels + 1):
+                spins = enlarge(way, spins, level + (levels + 1) * number)
+            found.append(spins)
+        return np.stack(found)
+
+    return prepare
+
+
+def _seed_seconds(side: int, sweeps: int) -> float:
+    """CPU seconds of so many Swendsen-Wang sweeps of one seed, after compilation."""
+    lattice, key = Lattice.of(side), stream_key(0, "seconds")
+    spins = np.ones((1, side, side), np.int8)
+    swendsen_wang.advance(spins, lattice, float(T_C), 0.0, key, 0, 0, 1)
+    began = thread_time()
+    swendsen_wang.advance(spins, lattice, float(T_C), 0.0, key, 0, 1, sweeps)
+    return thread_time() - began
+
+
+def exact(size: int, chains: NDArray[np.float64]) -> Equilibrium:
+    """Equilibrium values of a large torus, and the spread of single lattices, float64 (observable, chain)."""
+    values = critical_energy(size), SQUARE * size**-0.25, critical_correlation(0, size / 4, size)
+    return Equilibrium(tuple(Estimate(value, 0.0) for value in values), None, tuple(chains.std(1, ddof=1).tolist()))
+
+
+def _study(params: Params, grown: Prepare, size: int, chains: int, seconds: float, workers: int | None) -> Study:
+    """All starts and samplers at one size."""
+
+    def run(name: str) -> Relaxation:
+        start, sampler = parsed(name)
+        prepare = grown if start == "grown" else uniform(size, start, params.seed, name)
+        counts = geometric_counts(params.sweeps if sampler == "metropolis" else params.cluster_sweeps)
+        return relax(
+            prepare, sampler, size, chains, counts, stream_key(params.seed, name, size),
+            spent=seconds if start == "grown" else 0.0, group=max(1, GROUP_SITES // size**2), workers=workers,
+        )  # fmt: skip
+
+    runs = {name: run(name) for name in RUNS}
+    return Study(size, exact(size, runs["hot_swendsen_wang"].values[:, -1]), runs)

@@ -1,0 +1,100 @@
+"""Lattices dressed as a block rule makes them: the conditional is right, the sweeps leave its ensemble as it is."""
+
+import numpy as np
+import pytest
+
+import kadanoff
+from kadanoff.errors import KadanoffError
+from kadanoff.inverse.dressing import PART, Dressing, dress, drift, learned
+from kadanoff.inverse.training import coarsened
+from kadanoff.montecarlo.rng import stream_key
+from kadanoff.spins.boundary import Lattice
+from kadanoff.spins.exact import T_C
+from kadanoff.spins.observables import energy
+from kadanoff.spins.statistics import independent_mean
+from kadanoff.spins.surroundings import AROUND, symmetries
+
+STREAM = stream_key(5, "test"), 0
+WEIGHTS = 1 << np.arange(len(AROUND))
+
+
+def seen(spins):
+    """Row of the table of every spin of one lattice, the slow way."""
+    return sum((np.roll(spins, (-y, -x), (0, 1)) > 0).astype(int) << bit for bit, (y, x) in enumerate(AROUND))
+
+
+def coupled(coupling):
+    """The conditional of a nearest-neighbour lattice: ln P(up) / P(down) = 2 K (sum of the neighbours)."""
+    rows = np.arange(1 << len(AROUND))
+    near = [bit for bit, (y, x) in enumerate(AROUND) if y * y + x * x == 1]
+    field = sum(2 * (rows >> bit & 1) - 1 for bit in near)
+    return (2 * coupling * field).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def critical():
+    return kadanoff.simulate(96, [float(T_C)], 400, sampler="swendsen_wang", seed=8).spins[0]
+
+
+def test_every_spin_sees_the_spins_around_it():
+    parity = np.where(np.bitwise_count(np.arange(1 << len(AROUND))) % 2, 60, -60).astype(np.float32)
+    spins = 2 * np.random.default_rng(1).integers(0, 2, (1, 32, 48), np.int8) - 1
+    found = dress(spins, Dressing(parity, 1), STREAM)[0]
+    # the first of the 16 sublattices sees the lattice as it was, the last as it is then
+    np.testing.assert_array_equal(found[::4, ::4] > 0, np.bitwise_count(seen(spins[0]))[::4, ::4] % 2 == 1)
+    np.testing.assert_array_equal(found[3::4, 3::4] > 0, np.bitwise_count(seen(found))[3::4, 3::4] % 2 == 1)
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.97])
+def test_gibbs_sweeps_keep_the_ensemble_of_their_conditional(critical, factor):
+    dressed = dress(critical, Dressing(coupled(factor / T_C), 20), STREAM)
+    lattice = Lattice.of(96)
+    off = independent_mean(energy(dressed, lattice) - energy(critical, lattice)).sigmas(0.0)
+    assert abs(off) < 3 if factor == 1.0 else abs(off) > 6
+
+
+def test_the_counted_conditional_is_that_of_a_known_hamiltonian(critical):
+    # decimation by a block of 1 leaves the lattice, so its conditional is known
+    found, exact = learned(critical, "decimation", 1), coupled(1 / T_C)
+    rows, counts = np.unique(np.concatenate([seen(spins).ravel() for spins in critical]), return_counts=True)
+    often = rows[counts > 2000]
+    chance = 1 / (1 + np.exp(-exact[often]))
+    assert len(often) > 10
+    assert np.abs(1 / (1 + np.exp(-found[often])) - chance).max() < 0.01
+    assert np.abs(1 / (1 + np.exp(-coupled(1.1 / T_C)[often])) - chance).max() > 0.01
+
+
+def test_it_has_the_symmetries_of_the_square_and_the_flip(critical):
+    found = learned(critical, "majority", 3)
+    rows = np.arange(1 << len(AROUND))
+    bits = rows[:, None] >> np.arange(len(AROUND)) & 1
+    for places, _ in symmetries(PART, 1):
+        np.testing.assert_allclose(found, found[bits[:, places] @ WEIGHTS], atol=1e-6)
+    np.testing.assert_allclose(found, -found[::-1], atol=1e-6)
+
+
+def test_blocked_lattices_stay_as_they_are_and_others_become_like_them(critical):
+    way = Dressing(learned(critical, "majority", 3))
+    blocked = energy(coarsened(critical, "majority", 3), Lattice.of(32))
+    assert abs(drift(way, critical, "majority", 3, 0).sigmas(0.0)) < 3
+    plain = kadanoff.simulate(32, [float(T_C)], 1000, seed=9).spins[0]
+    before, after = (independent_mean(energy(s, Lattice.of(32))) for s in (plain, dress(plain, way, STREAM)))
+    assert before.sigmas(independent_mean(blocked)) > 3
+    assert abs(after.sigmas(independent_mean(blocked))) < 3
+
+
+@pytest.mark.parametrize("first", [0, 40, 244])
+def test_a_band_is_that_of_the_whole(critical, first):
+    way = Dressing(learned(critical, "majority", 3), 4)
+    spins = np.tile(critical[:1], (1, 3, 1))[:, :256]
+    rows = np.arange(first - way.halo, first + 16 + way.halo) % 256
+    found = dress(spins[:, rows], way, STREAM, (int(rows[0]), 256))[:, way.halo : -way.halo]
+    whole = dress(spins, way, STREAM)
+    np.testing.assert_array_equal(found, whole[:, np.arange(first, first + 16) % 256])
+    short = dress(spins[:, rows], way, STREAM, (int(rows[0]), 256))[:, : way.halo // 5]
+    assert (short != whole[:, rows[: way.halo // 5]]).any()  # rows near the end are spoilt
+
+
+def test_sides_that_do_not_fit_are_refused():
+    with pytest.raises(KadanoffError, match="take sides that are multiples of 4"):
+        dress(np.ones((1, 8, 10), np.int8), Dressing(coupled(0.1)), STREAM)
