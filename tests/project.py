@@ -120,5 +120,8 @@ def shrink_upsample(params: dict) -> dict:
     params["datasets"]["grow512"].update(size=128, samples=8)
     params["upsample"]["training"].update(epochs=30)
     params["upsample"]["variants"]["kernel"].update(train=50, width=16)
-    params["grow"].update(seeds=8, levels=1, sweeps=4, truth={"chains": 8, "sweeps": 40})
+    params["upsample"]["variants"]["seed_kernel"].update(train=50, epochs=2)
+    params["grow"].update(seeds=[8], sweeps=4, truth={"chains": [8], "sweeps": 40})
+    params["grow"]["compare"] = {"levels": 1, "sweeps": [0, 2]}
+    params["grow_times"].update(sizes=[384], chains=[8], sweeps=8, cluster_sweeps=8)
     return params

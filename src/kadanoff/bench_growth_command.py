@@ -79,7 +79,7 @@ def enlargement(job: Job) -> Enlargement:
     KadanoffError
         If the job's network is no network of whole blocks at T_c.
     """
-    return growing._way(job)
+    return growing.enlargement_of(job)
 
 
 def seed_of(job: Job) -> Rows:
@@ -90,7 +90,7 @@ def seed_of(job: Job) -> Rows:
     KadanoffError
         If they are missing, damaged or not critical.
     """
-    return growing._seed(job)
+    return growing.seed_of(job)
 
 
 def peak_bytes() -> int:

@@ -11,6 +11,7 @@ STAGES = {
     "coarsen_compare": "Compare all coarse-graining networks with each other, with fixed rules and with the report.",
     "superres_compare": "Compare super-resolution networks with their exact optima and with block-Gibbs sweeps.",
     "exponents": "Grow 16 x 16 seeds again and again, and fit critical exponents.",
+    "grow_times": "Time large critical lattices to equilibrium: grown, and by Monte Carlo alone.",
     "thermalize": "Count the sweeps that Monte Carlo needs from super-resolved and other starts.",
 }
 WITH_VARIANTS = {

@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 from kadanoff.errors import KadanoffError
 from kadanoff.inverse import bands
 from kadanoff.inverse.dressing import Dressing
-from kadanoff.inverse.growth import Band, Enlargement, Read, Rows, around, refined
+from kadanoff.inverse.growth import Band, Enlargement, Read, Rows, around, refined, sides_to
 from kadanoff.inverse.superresolve import tables
 from kadanoff.lab.files import disk_errors, fingerprint, replace_folder
 from kadanoff.lab.large import create_lattice, finish_lattice
@@ -55,9 +55,9 @@ def grow(job: Job, target: Path, workers: int | None = None, rows: int = TALLEST
     """
     if target.exists():
         raise KadanoffError(f"{target} exists; nothing is overwritten. Give another name, or remove it first.")
-    way = _way(job)
-    seed = _seed(job)
-    sides = _sides(job, len(seed), way.block)
+    way = enlargement_of(job)
+    seed = seed_of(job)
+    sides = sides_to(len(seed), job.size, way.block, "size")
     contents = [hashlib.blake2b(data).hexdigest() for data in (job.model.read_bytes(), seed.tobytes())]
     work = target.with_name(f".{target.name}.{fingerprint(job.size, job.sweeps, job.seed, contents)}")
     with disk_errors(target):
@@ -74,8 +74,8 @@ def grow(job: Job, target: Path, workers: int | None = None, rows: int = TALLEST
     shutil.rmtree(work)
 
 
-def _way(job: Job) -> Enlargement:
-    """The model's tables, if it is a network of whole blocks for the square lattice at T_c."""
+def enlargement_of(job: Job) -> Enlargement:
+    """The model's tables, if it is a network of whole blocks for the square lattice at T_c; else KadanoffError."""
     model = load_model(job.model)
     if not isinstance(model, Superresolution) or not isinstance(network := model.at(float(T_C)), Blocks):
         raise KadanoffError(
@@ -85,7 +85,8 @@ def _way(job: Job) -> Enlargement:
     return Enlargement(tables(network), model.block, job.sweeps, job.seed, Dressing.of(network))
 
 
-def _seed(job: Job) -> Rows:
+def seed_of(job: Job) -> Rows:
+    """The critical lattice that the job starts from, int8 (y, x); KadanoffError if there is none."""
     ensemble = open_dataset(job.source)
     shape, temperatures = ensemble.spins.shape, ensemble.temperatures
     near = np.flatnonzero(np.abs(temperatures - float(T_C)) < 1e-6)
@@ -97,23 +98,6 @@ def _seed(job: Job) -> Rows:
     if not 0 <= job.sample < shape[1]:
         raise KadanoffError(f"sample is {job.sample}, but {job.source} has samples 0 to {shape[1] - 1}.")
     return ensemble.read(int(near[0]), slice(job.sample, job.sample + 1))[0]
-
-
-def _sides(job: Job, seed: int, block: int) -> list[int]:
-    sides = [seed]
-    while sides[-1] < job.size:
-        sides.append(block * sides[-1])
-    if sides[-1] != job.size or len(sides) == 1:
-        larger = ", ".join(str(block**level * seed) for level in range(1, 6))
-        raise KadanoffError(
-            f"size is {job.size}; a seed of {seed} x {seed} grows by {block} at a time, so take one of {larger}, ..."
-        )
-    if seed % 2 or block * seed % bands.MULTIPLE:
-        raise KadanoffError(
-            f"the seed is {seed} x {seed}; the grown lattice is updated in {bands.MULTIPLE // 2} strips of even width, "
-            f"so take a seed whose side is a multiple of {bands.MULTIPLE}."
-        )
-    return sides
 
 
 def _require_room(target: Path, sides: list[int]) -> None:

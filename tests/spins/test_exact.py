@@ -8,9 +8,12 @@ import pytest
 from kadanoff.errors import KadanoffError
 from kadanoff.spins.boundary import BOUNDARIES, Lattice
 from kadanoff.spins.exact import (
+    AMPLITUDE,
+    SQUARE,
     T_C,
     chain,
     chain_correlation,
+    critical_correlation,
     critical_energy,
     enumerate_states,
     kaufman,
@@ -215,3 +218,21 @@ def test_the_critical_energy_is_kaufmans_up_to_a_cube(side):
     difference = abs(critical_energy(side) - kaufman(side, side, float(T_C)).energy)
     assert difference < 0.5 / side**3
     assert abs(critical_energy(2 * side) - kaufman(side, side, float(T_C)).energy) > 0.1 / side
+
+
+def test_the_critical_correlation_is_that_of_the_plane_nearby_and_symmetric_on_the_torus():
+    assert critical_correlation(0, 1, 10**6) == pytest.approx(AMPLITUDE, rel=1e-3)
+    assert critical_correlation(0, 30, 100) == pytest.approx(critical_correlation(30, 0, 100), rel=1e-12)
+    assert critical_correlation(5, 30, 100) == pytest.approx(critical_correlation(-5, 70, 100), rel=1e-12)
+    assert critical_correlation(0, 50, 100) < critical_correlation(0, 40, 100)
+
+
+def test_the_average_of_the_critical_correlation_is_the_square_of_the_magnetization():
+    """By the midpoint rule, whose error at the singularity falls as h^(7/4)."""
+    coarse, fine = (
+        np.mean([critical_correlation(y, x, 1) for y in places for x in places])
+        for places in ((np.arange(count) + 0.5) / count for count in (24, 48))
+    )
+    limit = fine + (fine - coarse) / (2**1.75 - 1)
+    assert limit == pytest.approx(SQUARE, abs=1e-4)
+    assert abs(coarse - SQUARE) > 3 * abs(limit - SQUARE)

@@ -9,14 +9,15 @@ import yaml
 
 import kadanoff
 from kadanoff.errors import KadanoffError
+from kadanoff.inverse.dressing import learned
 from kadanoff.lab.store import Ensemble
 from kadanoff.learning.checkpoints import Recipe, save_model
 from kadanoff.networks.registry import build
 from kadanoff.spins.exact import T_C
 from kadanoff.stages.grow import grow
 
-PARAMS = {"model": "upsample/kernel", "dataset": "seeds", "seeds": 8, "levels": 1, "sweeps": 8, "seed": 0}
-PARAMS |= {"truth": {"chains": 8, "sweeps": 60}}
+PARAMS = {"model": "upsample/kernel", "published": "upsample/seed_kernel", "dataset": "seeds", "seeds": [8]}
+PARAMS |= {"sweeps": 8, "seed": 0, "truth": {"chains": [8], "sweeps": 60}, "compare": {"levels": 1, "sweeps": [0, 4]}}
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +30,14 @@ def project(tmp_path, monkeypatch, seeds):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("kadanoff.lab.tracking.live.LiveRun", None)
     seeds.save(tmp_path / "data/seeds.zarr")
-    arguments = {"rule": "majority", "block": 3, "dimension": 2, "temperatures": [float(T_C)], "width": 4}
+    arguments = {"rule": "majority", "block": 3, "dimension": 2, "temperatures": [float(T_C)]}
     torch.manual_seed(0)
-    save_model(
-        tmp_path / "models/upsample/kernel.safetensors", build("blocks", **arguments), Recipe("blocks", arguments)
-    )
+    for name, network, own in (("kernel", "symmetric_blocks", {"width": 4}), ("seed_kernel", "seed_kernel", {})):
+        model = build(network, **arguments, **own)
+        if name == "kernel":  # dressed as what it is, so that nothing changes
+            odds = learned(np.asarray(seeds.spins[0]), "decimation", 1)
+            model.networks[0].log_odds.copy_(torch.from_numpy(odds))
+        save_model(tmp_path / f"models/upsample/{name}.safetensors", model, Recipe(network, arguments | own))
     write(tmp_path)
     return tmp_path
 
@@ -50,7 +54,7 @@ def test_a_network_that_knows_nothing_is_seen(project):
     assert found["raw"]["block_sums_variation"] > 2 * found["refined"]["block_sums_variation"]  # sweeps repair blocks
     assert abs(found["refined"]["paired_ratio_off"]["mean"]) > 0.2  # and nothing larger
     assert {path.name for path in (project / "reports/grow").iterdir()} == {
-        "cascade.png", "correlations.png", "structure.png", "metrics.json", "run.json", "tables.md"
+        "cascade.png", "correlations.png", "structure.png", "metrics.json", "run.json", "tables.md", "zoom.html"
     }  # fmt: skip
 
 
@@ -64,10 +68,14 @@ def test_the_record_does_not_depend_on_the_threads(project):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"seeds": 9}, "grow.seeds is 9, but seeds has 8 configurations"),
+        ({"seeds": [9]}, "grow.seeds is 9, but seeds has 8 configurations"),
         ({"model": "upsample/none"}, r"dvc repro upsample@none"),
+        ({"model": "upsample/seed_kernel"}, "grow.model is upsample/seed_kernel, no network of the kind Blocks"),
+        ({"published": "upsample/kernel"}, "grow.published is upsample/kernel, no network of the kind SeedKernel"),
         ({"dataset": "none"}, "there is no dataset"),
-        ({"levels": 0}, "grow.levels is 0"),
+        ({"seeds": []}, "grow.seeds"),
+        ({"seeds": [4, 8]}, "the numbers do not rise"),
+        ({"seeds": [8, 4]}, "give one number a size"),
         ({"sweep": 3}, "did you mean 'sweeps'"),
     ],
 )

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from kadanoff.errors import KadanoffError
 from kadanoff.inverse import bands
 from kadanoff.inverse.dressing import STEP, Dressing, dress
 from kadanoff.inverse.superresolve import REACH, draw_blocks
@@ -128,3 +129,27 @@ def enlarge(way: Enlargement, coarse: Rows, level: int, rows: int | None = None)
 def around(spins: Rows) -> Read:
     """Rows of a torus in memory, counted around it."""
     return lambda first, end: spins[np.arange(first, end) % len(spins)]
+
+
+def sides_to(seed: int, size: int, block: int, where: str) -> list[int]:
+    """Sides from that of the seed to `size`; `where` is the parameter that asks for it.
+
+    Raises
+    ------
+    KadanoffError
+        If the size is not that of the seed times a power of the factor, or the seed's no multiple of 128.
+    """
+    found = [seed]
+    while found[-1] < size:
+        found.append(block * found[-1])
+    if found[-1] != size or len(found) == 1:
+        larger = ", ".join(str(block**level * seed) for level in range(1, 6))
+        raise KadanoffError(
+            f"{where} is {size}; a seed of {seed} x {seed} grows by {block} at a time, so take one of {larger}, ..."
+        )
+    if seed % 2 or block * seed % bands.MULTIPLE:
+        raise KadanoffError(
+            f"the seed is {seed} x {seed}; the grown lattice is updated in {bands.MULTIPLE // 2} strips of even width, "
+            f"so take a seed whose side is a multiple of {bands.MULTIPLE}."
+        )
+    return found

@@ -1,7 +1,7 @@
 """What is measured on large critical lattices, one at a time: local order, blocks, G(r) and S(k) along the axes."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.fft
@@ -12,6 +12,7 @@ from kadanoff.spins.observables import block_sums
 from kadanoff.spins.statistics import Estimate, independent_mean, jackknife
 
 Values = NDArray[np.float64]
+ARRAYS = ("nearest", "diagonal", "magnetization", "sums", "correlation", "structure")
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,10 @@ class Survey:
 
     def __len__(self) -> int:
         return len(self.nearest)
+
+    def first(self, count: int) -> "Survey":
+        """The first lattices only."""
+        return replace(self, **{name: getattr(self, name)[:count] for name in ARRAYS})
 
     def order(self) -> Estimate:
         """<|m|> L^(1/8)."""
@@ -79,8 +84,7 @@ def survey(spins: Spins, block: int = 3) -> Survey:
 
 def together(surveys: Sequence[Survey]) -> Survey:
     """Surveys of lattices of one size as one."""
-    names = ("nearest", "diagonal", "magnetization", "sums", "correlation", "structure")
-    return Survey(surveys[0].side, *(np.concatenate([getattr(item, name) for item in surveys]) for name in names))
+    return Survey(surveys[0].side, *(np.concatenate([getattr(item, name) for item in surveys]) for name in ARRAYS))
 
 
 def paired_ratio(small: Survey, large: Survey, distances: Sequence[int]) -> list[Estimate]:

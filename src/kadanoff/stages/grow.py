@@ -6,15 +6,15 @@ lattices of the same size, and against the lattices that they grew from. The pub
 dressing of coarse lattices, are compared on the same seeds, each with several numbers of sweeps.
 """
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from kadanoff.errors import KadanoffError
 from kadanoff.inverse.dressing import Dressing
 from kadanoff.inverse.growth import Enlargement, Rows, enlarge
 from kadanoff.inverse.superresolve import tables
@@ -22,41 +22,46 @@ from kadanoff.inverse.survey import Survey, survey, together
 from kadanoff.lab.params import Name, Section, entry
 from kadanoff.lab.progress import Advance, progress
 from kadanoff.lab.records import recorded
-from kadanoff.lab.store import open_dataset
-from kadanoff.learning.checkpoints import load_model
 from kadanoff.montecarlo import swendsen_wang
 from kadanoff.montecarlo.rng import stream_key
-from kadanoff.networks.superres import Blocks, SeedKernel, Superresolution
+from kadanoff.networks.superres import Blocks, SeedKernel
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact import T_C
 from kadanoff.stages.grow_compare import Compare, compare, compare_metrics, compare_text, growers
 from kadanoff.stages.grow_figures import draw_cascade, draw_correlations, draw_structure, page
+from kadanoff.stages.grow_inputs import MODEL, critical_seeds, network_of
 from kadanoff.stages.grow_tables import Grown, metrics, tables_text
-
-Kind = TypeVar("Kind", Blocks, SeedKernel)
-DEFAULTS: dict[type, str] = {Blocks: "kernel", SeedKernel: "seed_kernel"}
-MODEL = r"^[A-Za-z0-9_-]+/[A-Za-z0-9_-]+$"
 
 
 class Truth(Section):
-    """The key `truth`: Swendsen-Wang chains from random spins, of every size."""
+    """The key `truth`: Swendsen-Wang chains from random spins, so many of each size."""
 
-    chains: int = Field(gt=3)
+    chains: list[Annotated[int, Field(gt=3)]]
     sweeps: int = Field(gt=0)
 
 
 class Params(Section):
-    """The section `grow`."""
+    """The section `grow`; `seeds` are lattices that grow to each size, the smallest first."""
 
     model: str = Field(pattern=MODEL)
     published: str = Field(pattern=MODEL)
     dataset: Name
-    seeds: int = Field(gt=3)
-    levels: int = Field(gt=0)
+    seeds: list[Annotated[int, Field(gt=3)]] = Field(min_length=1)
     sweeps: int = Field(gt=0)
     compare: Compare
     truth: Truth
     seed: int = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _sizes(self) -> "Params":
+        if self.seeds != sorted(self.seeds, reverse=True):
+            raise ValueError(
+                f"seeds is {self.seeds}; a lattice of one size grew from one of the size before, so the "
+                "numbers do not rise"
+            )
+        if len(self.truth.chains) != len(self.seeds):
+            raise ValueError(f"truth.chains is {self.truth.chains}; give one number a size, as many as seeds")
+        return self
 
 
 def grow(root: Path, workers: int | None = None) -> None:
@@ -70,21 +75,22 @@ def grow(root: Path, workers: int | None = None) -> None:
     params = entry(root, Params, "grow")
     paths = [root / "models" / f"{name}.safetensors" for name in (params.model, params.published)]
     paths.append(root / "data" / f"{params.dataset}.zarr")
-    network, block = _network(paths[0], params.model, "model", Blocks)
-    published, _ = _network(paths[1], params.published, "published", SeedKernel)
-    seeds = _seeds(paths[2], params)
+    network, block = network_of(paths[0], "grow.model", params.model, Blocks)
+    published, _ = network_of(paths[1], "grow.published", params.published, SeedKernel)
+    seeds, _ = critical_seeds(paths[2], "grow", params.dataset, "seeds", params.seeds[0])
     way = Enlargement(tables(network), block, params.sweeps, params.seed, Dressing.of(network))
-    sides = [len(seeds[0]) * block**level for level in range(params.levels + 1)]
+    sides = [len(seeds[0]) * block**level for level in range(len(params.seeds) + 1)]
     with recorded("grow", parameters=params.model_dump(), inputs=paths) as record:
-        sites = (params.seeds + params.truth.chains) * sum(side**2 for side in sides[1:])
-        with progress("grow", sites) as advance, ThreadPoolExecutor(workers) as pool:
+        counts = [grown + chains for grown, chains in zip(params.seeds, params.truth.chains, strict=True)]
+        sites = sum(count * side**2 for count, side in zip(counts, sides[1:], strict=True))
+        with progress("grow", sites) as advance, ThreadPoolExecutor(workers or os.cpu_count()) as pool:
             runs = list(pool.map(lambda number: _grown(way, seeds[number], number, params, advance), range(len(seeds))))
-            truth = {side: _truth(side, params, pool, advance) for side in sides[1:]}
+            truth = [_truth(side, level, params, pool, advance) for level, side in enumerate(sides[1:])]
         found = Grown(
-            seeds=together([run[0][0] for run in runs]),
-            raw=[together([run[0][level] for run in runs]) for level in range(1, len(sides))],
-            refined=[together([run[1][level] for run in runs]) for level in range(1, len(sides))],
-            truth=[truth[side] for side in sides[1:]],
+            seeds=together([raw[0] for raw, _ in runs]),
+            raw=[together([raw[level] for raw, _ in runs[:count]]) for level, count in enumerate(params.seeds, 1)],
+            refined=[together([own[level] for _, own in runs[:count]]) for level, count in enumerate(params.seeds, 1)],
+            truth=truth,
         )
         compared = compare(growers(way, published), seeds, found.seeds, params.compare, workers)
         record.metrics(metrics(found) | {"compare": compare_metrics(compared)})
@@ -99,11 +105,11 @@ def grow(root: Path, workers: int | None = None) -> None:
 def _grown(
     way: Enlargement, seed: Rows, number: int, params: Params, advance: Advance
 ) -> tuple[list[Survey], list[Survey]]:
-    """What one seed grows into: surveys of the lattices as drawn, and of the refined ones, at every size."""
+    """What one seed grows into: surveys of the lattices as drawn, and of the refined ones, at all of its sizes."""
     spins, start = seed, survey(seed)
     raw, refined = [start], [start]
-    for level in range(1, params.levels + 1):
-        own = level + (params.levels + 1) * number  # random bits of its own for every seed
+    for level in range(1, sum(number < count for count in params.seeds) + 1):
+        own = level + (len(params.seeds) + 1) * number  # random bits of its own for every seed
         raw.append(survey(enlarge(replace(way, sweeps=0), spins, own)))
         spins = enlarge(way, spins, own)
         refined.append(survey(spins))
@@ -114,12 +120,12 @@ def _grown(
 def _last(way: Enlargement, seed: Rows, params: Params) -> list[Rows]:
     """The lattices of the first seed, at every size."""
     found = [seed]
-    for level in range(1, params.levels + 1):
+    for level in range(1, len(params.seeds) + 1):
         found.append(enlarge(way, found[-1], level))
     return found
 
 
-def _truth(side: int, params: Params, pool: ThreadPoolExecutor, advance: Advance) -> Survey:
+def _truth(side: int, level: int, params: Params, pool: ThreadPoolExecutor, advance: Advance) -> Survey:
     """Monte Carlo at T_c from random spins."""
     lattice, key = Lattice.of(side), stream_key(params.seed, "truth", side)
 
@@ -130,30 +136,4 @@ def _truth(side: int, params: Params, pool: ThreadPoolExecutor, advance: Advance
         advance(spins.size)
         return survey(spins[0])
 
-    return together(list(pool.map(chain, range(params.truth.chains))))
-
-
-def _network(path: Path, name: str, key: str, kind: type[Kind]) -> tuple[Kind, int]:
-    if not path.exists():
-        stage, _, variant = name.partition("/")
-        raise KadanoffError(f"there is no {path}; train it with `dvc repro {stage}@{variant}`, or `dvc pull` it.")
-    model = load_model(path)
-    if not isinstance(model, Superresolution) or not isinstance(network := model.at(float(T_C)), kind):
-        raise KadanoffError(f"grow.{key} is {name}, no {kind.__name__}; take upsample/{DEFAULTS[kind]}.")
-    return network, model.block
-
-
-def _seeds(path: Path, params: Params) -> list[Rows]:
-    ensemble = open_dataset(path)
-    shape, temperatures = ensemble.spins.shape, ensemble.temperatures
-    if len(shape) != 4 or shape[2] != shape[3] or abs(temperatures[0] - float(T_C)) > 1e-6:
-        raise KadanoffError(
-            f"grow.dataset is {params.dataset}, {shape[2:]} at T = {temperatures[0]:g}; it needs square lattices at "
-            f"the critical temperature, {float(T_C):.15g}."
-        )
-    if shape[1] < params.seeds:
-        raise KadanoffError(
-            f"grow.seeds is {params.seeds}, but {params.dataset} has {shape[1]} configurations; ask for fewer, or "
-            f"raise datasets.{params.dataset}.samples."
-        )
-    return list(ensemble.read(0, slice(params.seeds)))
+    return together(list(pool.map(chain, range(params.truth.chains[level]))))

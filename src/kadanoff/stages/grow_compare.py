@@ -1,5 +1,6 @@
 """The published kernel, ours, and ours on coarse lattices that are not dressed: what each makes of the same seeds."""
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -74,7 +75,7 @@ def compare(
         return found
 
     chains, total = [], len(ways) * len(given.sweeps) * len(seeds)
-    with ThreadPoolExecutor(workers) as pool, progress("compare", total) as advance:
+    with ThreadPoolExecutor(workers or os.cpu_count()) as pool, progress("compare", total) as advance:
         for name, grower in ways.items():
             for sweeps in given.sweeps:
                 runs = list(

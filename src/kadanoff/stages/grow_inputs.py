@@ -55,22 +55,3 @@ def critical_seeds(path: Path, section: str, dataset: str, key: str, count: int)
             f"datasets.{dataset}.samples."
         )
     return list(ensemble.read(0, slice(count))), int(np.max(ensemble.provenance.get("sweeps", 0)))
-
-
-def sides(seed: int, size: int, block: int, where: str) -> list[int]:
-    """Sides from that of the seed to `size`; `where` is the parameter that asks for it.
-
-    Raises
-    ------
-    KadanoffError
-        If the size is not that of the seed times a power of the factor.
-    """
-    found = [seed]
-    while found[-1] < size:
-        found.append(block * found[-1])
-    if found[-1] != size or len(found) == 1:
-        larger = ", ".join(str(block**level * seed) for level in range(1, 6))
-        raise KadanoffError(
-            f"{where} is {size}; a seed of {seed} x {seed} grows by {block} at a time, so take one of {larger}, ..."
-        )
-    return found

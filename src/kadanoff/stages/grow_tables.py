@@ -24,12 +24,16 @@ since G is higher there at large r. Errors are standard errors over the seeds.
 """
 BINDER = 0.61069  # U4 of the torus, Salas and Sokal, J. Stat. Phys. 98, 551 (2000)
 TARGETS: dict[str, float] = {"sigmas": 3.0, "c10": 3e-4, "raw": 5e-3, "ratio": 0.01, "error": 0.01}
+ENOUGH = 8  # lattices for a regression
 LARGE = 4608  # from this size on c10 has a target of its own
 
 
 @dataclass(frozen=True)
 class Grown:
-    """Surveys: of the seeds, and at every larger size of lattices as drawn, refined, and of Monte Carlo."""
+    """Surveys: of the seeds, and at every larger size of lattices as drawn, refined, and of Monte Carlo.
+
+    The larger the size, the fewer may have grown so far: they are the first of those before.
+    """
 
     seeds: Survey
     raw: list[Survey]
@@ -42,18 +46,20 @@ class Grown:
 
     def source(self, level: int) -> Survey:
         """The lattices that those of a level (0 is the first enlargement) grew from."""
-        return self.refined[level - 1] if level else self.seeds
+        found = self.refined[level - 1] if level else self.seeds
+        return found.first(len(self.refined[level]))
 
 
 def excess(found: Survey, seeds: Survey | None = None) -> Estimate:
     """c10 less that of the exact energy.
 
-    The deviation of the `seeds`, which row by row the lattices grew from, is regressed out: its mean is known to be 0.
+    The deviation of the `seeds`, the first of which the lattices grew from, is regressed out: its mean is known to be
+    0. Few lattices do not tell the slope.
     """
     off = _off(found)
-    if seeds is None:
+    if seeds is None or len(off) < ENOUGH:
         return independent_mean(off)
-    known = _off(seeds)
+    known = _off(seeds.first(len(off)))
     return independent_mean(off - np.cov(known, off)[0, 1] / known.var(ddof=1) * known)
 
 

@@ -1,7 +1,7 @@
 """Stage `grow_times`: how long does a large critical lattice take to equilibrium, grown or by Monte Carlo alone?
 
-Lattices that grow from seeds in equilibrium, against random spins with Metropolis and with Swendsen-Wang sweeps, and all
-spins up with Swendsen-Wang sweeps. The criterion is that of the stage `thermalize`, against exact values: the first
+Lattices that grow from seeds in equilibrium, against random spins with Metropolis and with Swendsen-Wang sweeps, and
+all spins up with Swendsen-Wang sweeps. The criterion is that of the stage `thermalize`, against exact values: the first
 measured sweep count (0, 1, 2, 4, ...) from which on, at all later measured counts, the energy, <m^2> and G(L/4) lie
 within 3 standard errors of equilibrium. What these standard errors are in percent stands in the table beside it.
 """
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from kadanoff.inverse.dressing import Dressing
-from kadanoff.inverse.growth import Enlargement, Rows, enlarge
+from kadanoff.inverse.growth import Enlargement, Rows, enlarge, sides_to
 from kadanoff.inverse.superresolve import Spins, tables
 from kadanoff.inverse.thermalization import Equilibrium, Prepare, Relaxation, geometric_counts, relax, uniform
 from kadanoff.lab.params import Name, Section, entry
@@ -22,24 +22,26 @@ from kadanoff.lab.progress import progress
 from kadanoff.lab.records import recorded
 from kadanoff.montecarlo import swendsen_wang
 from kadanoff.montecarlo.rng import stream_key
+from kadanoff.montecarlo.samplers import GROUP
 from kadanoff.networks.superres import Blocks
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact import SQUARE, T_C, critical_correlation, critical_energy
 from kadanoff.spins.statistics import Estimate
-from kadanoff.stages.grow_inputs import MODEL, critical_seeds, network_of, sides
+from kadanoff.stages.grow_inputs import MODEL, critical_seeds, network_of
 from kadanoff.stages.thermalize_figures import draw_relaxation, draw_times
 from kadanoff.stages.thermalize_tables import Study, conclusions, metrics, parsed, table_of
 
 RUNS = ("grown_metropolis", "hot_metropolis", "hot_swendsen_wang", "cold_swendsen_wang")
-GROUP_SITES = 1 << 28
-"""Sites that a thread advances at once, in bytes of memory."""
+GROUP_SITES = 1 << 25
+"""Sites that a thread advances at once: few, so that all cores have some."""
 NOTE = """Equilibrium is reached at the first measured sweep count (0, 1, 2, 4, ...) from which on, at this and all
-later ones, energy, <m^2> and G(L/4) lie within 3 standard errors of the chains: of the exact energy of this torus, and of
-<m^2> and G(L/4) of the torus in the scaling limit. Few chains ask for little: `within` says for how much, `at the start`
-how far the chains were before the first sweep. `>`: not reached; the time is then a lower limit too. Metropolis needs of
-the order of L^2.17 sweeps from random spins. Milliseconds are CPU time a lattice on one core, after compilation; `start`
-is the part before the first sweep: a seed, as many Swendsen-Wang sweeps as the dataset of the seeds has, the growth with
-its sweeps, or the random spins. Training the network is not in it, nor are measurements.
+later ones, energy, <m^2> and G(L/4) lie within 3 standard errors of the exact energy of this torus, and of <m^2> and
+G(L/4) of the torus in the scaling limit. These errors are the chains' own, combined with those that so many lattices in
+equilibrium have. Few chains ask for little: `within` says for how much, `at the start` how far the chains were before
+the first sweep. `>`: not reached; the time is then a lower limit too. Metropolis needs of the order of L^2.17 sweeps
+from random spins. Milliseconds are CPU time a lattice on one core, after compilation; `start` is the part before the
+first sweep: a seed, by as many Swendsen-Wang sweeps as each of the dataset took, the growth with its sweeps, or the
+random spins. Training the network is not in it, nor are measurements.
 """
 
 
@@ -75,7 +77,7 @@ def grow_times(root: Path, workers: int | None = None) -> None:
     paths = root / "models" / f"{params.model}.safetensors", root / "data" / f"{params.dataset}.zarr"
     network, block = network_of(paths[0], "grow_times.model", params.model, Blocks)
     seeds, burn_in = critical_seeds(paths[1], "grow_times", params.dataset, "chains", max(params.chains))
-    grown = {size: sides(len(seeds[0]), size, block, "grow_times.sizes") for size in params.sizes}
+    grown = {size: sides_to(len(seeds[0]), size, block, "grow_times.sizes") for size in params.sizes}
     way = Enlargement(tables(network), block, params.refinement, params.seed, Dressing.of(network))
     with (
         recorded("grow_times", parameters=params.model_dump(), inputs=list(paths)) as record,
@@ -116,10 +118,16 @@ def _seed_seconds(side: int, sweeps: int) -> float:
     return thread_time() - began
 
 
-def exact(size: int, chains: NDArray[np.float64]) -> Equilibrium:
-    """Equilibrium values of a large torus, and the spread of single lattices, float64 (observable, chain)."""
+def exact(size: int, chains: int, lattices: NDArray[np.float64]) -> Equilibrium:
+    """Equilibrium values of a large torus, with the errors that so many lattices in equilibrium have.
+
+    Their spread is that of `lattices`, float64 (observable, lattice). The chains' own would be too small where few of
+    them happen to lie low.
+    """
     values = critical_energy(size), SQUARE * size**-0.25, critical_correlation(0, size / 4, size)
-    return Equilibrium(tuple(Estimate(value, 0.0) for value in values), None, tuple(chains.std(1, ddof=1).tolist()))
+    spread = lattices.std(1, ddof=1)
+    estimates = (Estimate(value, float(one / np.sqrt(chains))) for value, one in zip(values, spread, strict=True))
+    return Equilibrium(tuple(estimates), None, tuple(spread.tolist()))
 
 
 def _study(params: Params, grown: Prepare, size: int, chains: int, seconds: float, workers: int | None) -> Study:
@@ -129,10 +137,12 @@ def _study(params: Params, grown: Prepare, size: int, chains: int, seconds: floa
         start, sampler = parsed(name)
         prepare = grown if start == "grown" else uniform(size, start, params.seed, name)
         counts = geometric_counts(params.sweeps if sampler == "metropolis" else params.cluster_sweeps)
+        group = min(GROUP, max(1, GROUP_SITES // size**2))
         return relax(
             prepare, sampler, size, chains, counts, stream_key(params.seed, name, size),
-            spent=seconds if start == "grown" else 0.0, group=max(1, GROUP_SITES // size**2), workers=workers,
+            spent=seconds if start == "grown" else 0.0, group=group, workers=workers,
         )  # fmt: skip
 
     runs = {name: run(name) for name in RUNS}
-    return Study(size, exact(size, runs["hot_swendsen_wang"].values[:, -1]), runs)
+    clusters = [runs[name].values[:, -1] for name in RUNS if parsed(name)[1] == "swendsen_wang"]
+    return Study(size, exact(size, chains, np.concatenate(clusters, axis=1)), runs)
