@@ -37,31 +37,21 @@ class Calibration:
     after: Estimate
 
 
-def excess(
-    scheme: list[Table],
-    seeds: Spins,
-    temperature: float,
-    seed: int,
-    block: int = 2,
-    undressed: Spins | None = None,
-) -> Estimate:
+def excess(scheme: list[Table], seeds: Spins, temperature: float, seed: int, block: int = 2) -> Estimate:
     """Energy a site of seeds (n, L, L) enlarged by these tables less the exact energy of the larger torus (Kaufman).
 
     The seeds' own deviation from the exact energy of side L is regressed out (a control variate): it is known, and
-    most of the noise. If they were dressed, it is that of the `undressed` ones.
+    most of the noise.
     """
     size = seeds.shape[-1]
     fine = draw_blocks(seeds, scheme, block, (stream_key(seed, "calibrate"), 0))
-    own = seeds if undressed is None else undressed
-    known, found = energy(own, Lattice.of(size)), energy(fine, Lattice.of(block * size))
+    known, found = energy(seeds, Lattice.of(size)), energy(fine, Lattice.of(block * size))
     slope = np.cov(known, found)[0, 1] / known.var(ddof=1)
     corrected = found - slope * (known - kaufman(size, size, temperature).energy)
     return independent_mean(corrected - kaufman(block * size, block * size, temperature).energy)
 
 
-def calibrate(
-    network: Blocks, seeds: Spins, temperature: float, seed: int, block: int = 2, undressed: Spins | None = None
-) -> Calibration:
+def calibrate(network: Blocks, seeds: Spins, temperature: float, seed: int, block: int = 2) -> Calibration:
     """The sharpness at which the excess is 0, with the statistical error of the seeds.
 
     Draws at all trial values use the same random bits, so that the excess is a smooth function of the sharpness.
@@ -74,7 +64,7 @@ def calibrate(
     logs = log_probabilities(network)
 
     def at(sharpness: float) -> Estimate:
-        return excess(sharpened(network, logs, sharpness), seeds, temperature, seed, block, undressed)
+        return excess(sharpened(network, logs, sharpness), seeds, temperature, seed, block)
 
     ends = [at(value).mean for value in RANGE]
     if not ends[0] > 0 > ends[1]:

@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from kadanoff.inverse.dressing import Dressing
-from kadanoff.inverse.growth import Enlargement, Rows, enlarge
+from kadanoff.inverse.growth import Enlargement, Rows, enlarge, refine
 from kadanoff.inverse.superresolve import tables
 from kadanoff.inverse.survey import Survey, survey, together
 from kadanoff.lab.params import Name, Section, entry
@@ -27,7 +27,7 @@ from kadanoff.montecarlo.rng import stream_key
 from kadanoff.networks.superres import Blocks, SeedKernel
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact import T_C
-from kadanoff.stages.grow_compare import Compare, compare, compare_metrics, compare_text, growers
+from kadanoff.stages.grow_compare import Compare, compare, compare_metrics, compare_text
 from kadanoff.stages.grow_figures import draw_cascade, draw_correlations, draw_structure, page
 from kadanoff.stages.grow_inputs import MODEL, critical_seeds, network_of
 from kadanoff.stages.grow_tables import Grown, metrics, tables_text
@@ -92,7 +92,7 @@ def grow(root: Path, workers: int | None = None) -> None:
             refined=[together([own[level] for _, own in runs[:count]]) for level, count in enumerate(params.seeds, 1)],
             truth=truth,
         )
-        compared = compare(growers(way, published), seeds, found.seeds, params.compare, workers)
+        compared = compare(way, published, seeds, found.seeds, params.compare, workers)
         record.metrics(metrics(found) | {"compare": compare_metrics(compared)})
         record.text("tables.md", tables_text(found, params.sweeps) + "\n" + compare_text(compared))
         draw_correlations(record, found)
@@ -110,8 +110,9 @@ def _grown(
     raw, refined = [start], [start]
     for level in range(1, sum(number < count for count in params.seeds) + 1):
         own = level + (len(params.seeds) + 1) * number  # random bits of its own for every seed
-        raw.append(survey(enlarge(replace(way, sweeps=0), spins, own)))
-        spins = enlarge(way, spins, own)
+        drawn = enlarge(replace(way, sweeps=0), spins, own)
+        raw.append(survey(drawn))
+        spins = refine(way, drawn, own)
         refined.append(survey(spins))
         advance(spins.size)
     return raw, refined

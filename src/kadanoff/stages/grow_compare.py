@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from threading import Lock
 from typing import Any
 
@@ -19,8 +20,8 @@ from kadanoff.montecarlo.rng import stream_key
 from kadanoff.networks.superres import SeedKernel
 from kadanoff.stages.grow_tables import excess, missed, percent, row, worst
 
-Grower = Callable[[int, Rows, int], Rows]
-"""(Metropolis sweeps, a coarse lattice, number of its random bits) -> the lattice that it grows into."""
+Draw = Callable[[Rows, int], Rows]
+"""(a coarse lattice, number of its random bits) -> the lattice that is drawn from it, before any sweep."""
 LOCK = Lock()  # PyTorch's number of threads, on which its rounding depends, is one for the process
 NOTE = """What other ways make of the same seeds, by the number of Metropolis sweeps after each enlargement. `missed`
 lists the targets that are missed: c10 within 3 standard errors of exact, and within 0.0003 from L = 4608 on (0.005
@@ -45,43 +46,48 @@ class Chain:
     sizes: list[Survey]
 
 
-def growers(way: Enlargement, published: SeedKernel) -> dict[str, Grower]:
+def draws(way: Enlargement, published: SeedKernel) -> dict[str, Draw]:
     """The ways by their names."""
 
-    def work(sweeps: int, coarse: Rows, number: int) -> Rows:
+    def work(coarse: Rows, number: int) -> Rows:
         with LOCK:
-            drawn = toss(probabilities(published, coarse[None]), (stream_key(way.seed, "enlarge", number), 0))[0]
-        return refine(replace(way, sweeps=sweeps), drawn, number)
+            chances = probabilities(published, coarse[None])
+        return toss(chances, (stream_key(way.seed, "enlarge", number), 0))[0]
 
-    plain = replace(way, dressing=None)
+    raw = replace(way, sweeps=0)
     return {
         "seed_kernel (published)": work,
-        "kernel, not dressed": lambda sweeps, coarse, number: enlarge(replace(plain, sweeps=sweeps), coarse, number),
-        "kernel": lambda sweeps, coarse, number: enlarge(replace(way, sweeps=sweeps), coarse, number),
+        "kernel, not dressed": partial(enlarge, replace(raw, dressing=None)),
+        "kernel": partial(enlarge, raw),
     }
 
 
 def compare(
-    ways: dict[str, Grower], seeds: Sequence[Rows], start: Survey, given: Compare, workers: int | None
+    way: Enlargement, published: SeedKernel, seeds: Sequence[Rows], start: Survey, given: Compare, workers: int | None
 ) -> list[Chain]:
     """All ways and numbers of sweeps; `start` is the survey of the seeds."""
 
-    def grown(grower: Grower, sweeps: int, number: int) -> list[Survey]:
-        spins, found = seeds[number], []
-        for level in range(1, given.levels + 1):
-            spins = grower(sweeps, spins, level + (given.levels + 1) * number)
-            found.append(survey(spins))
+    def grown(draw: Draw, number: int) -> list[list[Survey]]:
+        first = 1 + (given.levels + 1) * number
+        drawn = draw(seeds[number], first)  # once for all numbers of sweeps
+        found = []
+        for sweeps in given.sweeps:
+            own = replace(way, sweeps=sweeps)
+            spins = refine(own, drawn, first)
+            sizes = [survey(spins)]
+            for level in range(first + 1, first + given.levels):
+                spins = refine(own, draw(spins, level), level)
+                sizes.append(survey(spins))
+            found.append(sizes)
         advance(1)
         return found
 
-    chains, total = [], len(ways) * len(given.sweeps) * len(seeds)
-    with ThreadPoolExecutor(workers or os.cpu_count()) as pool, progress("compare", total) as advance:
-        for name, grower in ways.items():
-            for sweeps in given.sweeps:
-                runs = list(
-                    pool.map(lambda number, way=grower, count=sweeps: grown(way, count, number), range(len(seeds)))
-                )
-                sizes = [together([run[level] for run in runs]) for level in range(given.levels)]
+    chains, ways = [], draws(way, published)
+    with ThreadPoolExecutor(workers or os.cpu_count()) as pool, progress("compare", len(ways) * len(seeds)) as advance:
+        for name, draw in ways.items():
+            runs = list(pool.map(partial(grown, draw), range(len(seeds))))
+            for place, sweeps in enumerate(given.sweeps):
+                sizes = [together([run[place][level] for run in runs]) for level in range(given.levels)]
                 chains.append(Chain(name, sweeps, [start, *sizes]))
     return chains
 

@@ -25,7 +25,7 @@ from kadanoff.montecarlo.rng import stream_key
 from kadanoff.montecarlo.samplers import GROUP
 from kadanoff.networks.superres import Blocks
 from kadanoff.spins.boundary import Lattice
-from kadanoff.spins.exact import SQUARE, T_C, critical_correlation, critical_energy
+from kadanoff.spins.exact import T_C, critical_correlation, critical_energy, critical_square
 from kadanoff.spins.statistics import Estimate
 from kadanoff.stages.grow_inputs import MODEL, critical_seeds, network_of
 from kadanoff.stages.thermalize_figures import draw_relaxation, draw_times
@@ -124,7 +124,7 @@ def exact(size: int, chains: int, lattices: NDArray[np.float64]) -> Equilibrium:
     Their spread is that of `lattices`, float64 (observable, lattice). The chains' own would be too small where few of
     them happen to lie low.
     """
-    values = critical_energy(size), SQUARE * size**-0.25, critical_correlation(0, size / 4, size)
+    values = critical_energy(size), critical_square(size), critical_correlation(0, size / 4, size)
     spread = lattices.std(1, ddof=1)
     estimates = (Estimate(value, float(one / np.sqrt(chains))) for value, one in zip(values, spread, strict=True))
     return Equilibrium(tuple(estimates), None, tuple(spread.tolist()))

@@ -1,24 +1,24 @@
 """Stage `upsample`: networks that enlarge critical lattices by three; models/upsample/VARIANT.safetensors.
 
-They are trained as those of `superres` are. Whole blocks are then calibrated: coarse lattices are to be dressed as the
-rule makes them (`kadanoff.inverse.dressing`), and the log-probabilities of block states are multiplied by the one
-number for which critical lattices that are dressed and enlarged have the exact energy of the larger torus.
+They are trained as those of `superres` are. Whole blocks also learn to dress coarse lattices as the rule makes them
+(`kadanoff.inverse.dressing`), and both are calibrated: two numbers for which critical lattices that are dressed and
+enlarged have the exact energy and <m^2> of the larger torus (`kadanoff.inverse.dressed_calibration`).
 """
 
 from functools import partial
 from pathlib import Path
 from typing import cast
 
+import numpy as np
 import torch
 
 from kadanoff.errors import KadanoffError
-from kadanoff.inverse.calibration import calibrate
-from kadanoff.inverse.dressing import Dressing, dress, drift, learned
+from kadanoff.inverse.dressed_calibration import calibrate_dressed
+from kadanoff.inverse.dressing import Dressing, drift, learned
 from kadanoff.inverse.superresolve import Spins
 from kadanoff.lab.params import Name, Section, section, validated
 from kadanoff.lab.records import Recorder
 from kadanoff.lab.store import open_dataset
-from kadanoff.montecarlo.rng import stream_key
 from kadanoff.networks.superres import Blocks, Conditional, Superresolution
 from kadanoff.spins.exact import T_C
 from kadanoff.stages.superres import Finish, train_study
@@ -66,18 +66,19 @@ def _calibration(root: Path, variant: Variant) -> Finish:
 
 
 def _calibrated(fine: Spins, seeds: Spins, seed: int, model: Superresolution, record: Recorder) -> None:
-    """Learn how lattices are dressed, and multiply the log-probabilities of block states by the sharpness."""
+    """Learn how lattices are dressed, and multiply the log-odds and log-probabilities by what the criterion gives."""
     network = model.at(float(T_C))
     assert isinstance(network, Blocks)  # the stage has checked it
     assert network.log_odds is not None
-    dressing = Dressing(learned(fine, model.rule, model.block))
-    dressed = dress(seeds, dressing, (stream_key(seed, "dress"), 0))
-    found = calibrate(network, dressed, float(T_C), seed, model.block, undressed=seeds)
+    odds = learned(fine, model.rule, model.block)
+    found = calibrate_dressed(network, odds, seeds, float(T_C), seed, model.block)
+    dressing = Dressing((found.factor.mean * odds).astype(np.float32))
     with torch.no_grad():
         network.log_odds.copy_(torch.from_numpy(dressing.log_odds))
         for part in network.parts:
             cast(Conditional, part).sharpen(found.sharpness.mean)
-    sharpness = {"sharpness": found.sharpness, "before": found.before, "after": found.after}
-    record.metrics(
-        {"dressing": {"drift": drift(dressing, fine, model.rule, model.block, seed)}, "calibration": sharpness}
-    )
+    numbers = {"factor": found.factor, "sharpness": found.sharpness}
+    for when, (excess, square) in (("before", found.before), ("after", found.after)):
+        numbers |= {f"energy_{when}": excess, f"square_{when}": square}
+    numbers["drift"] = drift(dressing, fine, model.rule, model.block, seed)
+    record.metrics({"calibration": numbers})

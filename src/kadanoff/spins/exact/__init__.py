@@ -7,13 +7,14 @@
 `kaufman`                                  tori of any size (periodic, antiperiodic)
 `torus_density_of_states`,
 `kaufman_energy_distribution`              their exact P(E), up to 4,096 spins
-`critical_energy`, `critical_correlation`  large square tori at T_c
+`critical_energy`, `critical_square`,
+`critical_correlation`                     large square tori at T_c
 `onsager`, `spontaneous_magnetization`     the infinite square lattice
 =========================================  ======================================================
 """
 
 from kadanoff.spins.exact.chain import chain, chain_correlation
-from kadanoff.spins.exact.critical import AMPLITUDE, SQUARE, critical_correlation, critical_energy
+from kadanoff.spins.exact.critical import AMPLITUDE, SQUARE, critical_correlation, critical_energy, critical_square
 from kadanoff.spins.exact.density import kaufman_energy_distribution, torus_density_of_states
 from kadanoff.spins.exact.enumeration import Enumeration, enumerate_states
 from kadanoff.spins.exact.kaufman import kaufman
@@ -32,6 +33,7 @@ __all__ = [
     "chain_correlation",
     "critical_correlation",
     "critical_energy",
+    "critical_square",
     "enumerate_states",
     "kaufman",
     "kaufman_energy_distribution",

@@ -33,3 +33,10 @@ def critical_correlation(y: float, x: float, side: int) -> float:
 
 SQUARE = 1.09195
 """<m^2> L^(1/4) of the periodic square at T_c for L -> infinity: the average of `critical_correlation`."""
+BACKGROUND = -0.104133
+"""Regular part of the susceptibility at T_c; Orrick, Nickel, Guttmann and Perk, J. Stat. Phys. 102, 795 (2001)."""
+
+
+def critical_square(side: int) -> float:
+    """<m^2> a site of a periodic square of side L at T_c: its scaling limit, and the regular part."""
+    return SQUARE * side**-0.25 + BACKGROUND / side**2

@@ -1,0 +1,121 @@
+"""Two numbers of a network that enlarges dressed lattices, fixed by two exact results of a small torus.
+
+What is counted and learned has statistical errors. Two directions matter, as the others are irrelevant: how strongly
+the dressing orders a coarse lattice, and how sharp the distributions of block states are. A factor of the log-odds and
+a sharpness of the block states are fixed by this criterion and by nothing else:
+
+    Critical 16 x 16 Monte Carlo lattices, dressed and enlarged to 48 x 48, have the exact energy and <m^2> there.
+
+No lattice above 48 x 48 enters.
+"""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kadanoff.errors import KadanoffError
+from kadanoff.inverse.dressing import Dressing, LogOdds, dress
+from kadanoff.inverse.superresolve import Spins, draw_blocks, log_probabilities, sharpened
+from kadanoff.montecarlo.rng import stream_key
+from kadanoff.networks.superres import Blocks
+from kadanoff.spins.boundary import Lattice
+from kadanoff.spins.exact import critical_square, kaufman
+from kadanoff.spins.observables import energy
+from kadanoff.spins.statistics import Estimate, independent_mean
+
+STEP = 0.004  # of both numbers, for the slopes
+PRECISION = 0.1  # of the numbers, in their statistical errors
+MOST = 12  # of Newton's steps
+RANGE = (0.8, 1.25)
+SLICE = 2500  # lattices that a thread takes at once
+
+Values = NDArray[np.float64]
+Excess = Callable[[float, float], Values]
+
+
+@dataclass(frozen=True)
+class DressedCalibration:
+    """The two numbers, and excess energy and relative excess of <m^2> without and with them."""
+
+    factor: Estimate
+    sharpness: Estimate
+    before: tuple[Estimate, Estimate]
+    after: tuple[Estimate, Estimate]
+
+
+def calibrate_dressed(
+    network: Blocks, odds: LogOdds, seeds: Spins, temperature: float, seed: int, block: int
+) -> DressedCalibration:
+    """Both numbers by Newton's method, with the statistical errors of the seeds (n, L, L).
+
+    Draws at all trial values use the same random bits, so that the excess is a smooth function of them.
+
+    Raises
+    ------
+    KadanoffError
+        If there are no such numbers between 0.8 and 1.25: the network is not one for these lattices.
+    """
+    excess = _excess(network, odds, seeds, temperature, seed, block)
+    start = excess(1.0, 1.0)
+    slopes = np.stack([excess(1 + STEP, 1.0), excess(1.0, 1 + STEP)], 1).mean(2) - start.mean(1)[:, None]
+    inverse = np.linalg.inv(slopes / STEP)
+    numbers, off = np.ones(2), start
+    for _ in range(MOST):
+        numbers -= inverse @ off.mean(1)
+        if not all(RANGE[0] < number < RANGE[1] for number in numbers):
+            break
+        off = excess(*numbers)
+        errors = np.sqrt(np.diag(inverse @ np.cov(off) @ inverse.T) / len(seeds))
+        if (np.abs(inverse @ off.mean(1)) < PRECISION * errors).all():
+            factor, sharpness = (
+                Estimate(float(number), float(error), n=len(seeds))
+                for number, error in zip(numbers, errors, strict=True)
+            )
+            return DressedCalibration(factor, sharpness, _means(start), _means(off))
+    raise KadanoffError(
+        f"dressed and enlarged {seeds.shape[-1]} x {seeds.shape[-1]} lattices miss the exact energy by "
+        f"{off[0].mean():.4f} a site and <m^2> by {100 * off[1].mean():.1f}%, and no factor and sharpness from "
+        f"{RANGE[0]} to {RANGE[1]} mend that. Train the network on more configurations at this temperature."
+    )
+
+
+def _means(off: Values) -> tuple[Estimate, Estimate]:
+    return independent_mean(off[0]), independent_mean(off[1])
+
+
+def _excess(network: Blocks, odds: LogOdds, seeds: Spins, temperature: float, seed: int, block: int) -> Excess:
+    """Excess (2, n) of energy, and of <m^2> as a share, by factor and sharpness.
+
+    The seeds' own deviations from exact values are regressed out: they are known, and much of the noise.
+    """
+    small, large, logs = seeds.shape[-1], block * seeds.shape[-1], log_probabilities(network)
+    keys = [stream_key(seed, name) for name in ("dress", "calibrate")]
+    exact = [(kaufman(side, side, temperature).energy, critical_square(side)) for side in (small, large)]
+    known = _measured(seeds) - np.array(exact[0])[:, None]
+
+    def excess(factor: float, sharpness: float) -> Values:
+        scheme, way = sharpened(network, logs, sharpness), Dressing((factor * odds).astype(np.float32))
+        for table in scheme:
+            _ = table.thresholds  # computed once, before threads share it
+
+        def part(first: int) -> Values:
+            dressed = dress(seeds[first : first + SLICE], way, (keys[0], first))
+            return _measured(draw_blocks(dressed, scheme, block, (keys[1], first)))
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            found = np.concatenate(list(pool.map(part, range(0, len(seeds), SLICE))), axis=1)
+        found = found - np.array(exact[1])[:, None]
+        both = np.cov(np.concatenate([known, found]))
+        found -= np.linalg.solve(both[:2, :2], both[:2, 2:]).T @ known
+        return found / np.array([1.0, exact[1][1]])[:, None]
+
+    return excess
+
+
+def _measured(spins: Spins) -> Values:
+    """Energy and m^2 a site of lattices (n, L, L): (2, n)."""
+    return np.stack([energy(spins, Lattice.of(spins.shape[-1])), spins.mean((1, 2), dtype=np.float64) ** 2])
