@@ -10,13 +10,14 @@ from typer.testing import CliRunner
 import kadanoff
 from kadanoff.cli import app
 from kadanoff.errors import KadanoffError
+from kadanoff.inverse.survey import powers
 from kadanoff.inverse.survey import survey as in_memory
 from kadanoff.lab.large import create_lattice, finish_lattice
 from kadanoff.lab.store import Ensemble
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact import T_C, critical_energy, kaufman
 from kadanoff.spins.observables import energy
-from kadanoff.survey import fluctuation, powers, survey
+from kadanoff.survey import fluctuation, survey
 
 
 @pytest.fixture(scope="module")

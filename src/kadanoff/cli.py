@@ -78,7 +78,7 @@ def grow(
     model: Annotated[Path, typer.Option(help="What enlarges it.")] = Path("models/upsample/kernel.safetensors"),
     start: Annotated[Path, typer.Option(help="Dataset of critical lattices to grow from.")] = Path("data/grow512.zarr"),
     sample: Annotated[int, typer.Option(min=0, help="Which of them.")] = 0,
-    sweeps: Annotated[int, typer.Option(min=0, help="Metropolis sweeps after each enlargement.")] = 35,
+    sweeps: Annotated[int, typer.Option(min=0, help="Metropolis sweeps after each enlargement.")] = 8,
     seed: Annotated[int, typer.Option(min=0, help="Another seed draws another lattice.")] = 0,
     workers: Annotated[int | None, typer.Option(min=1, help="Threads; all cores without it.")] = None,
 ) -> None:

@@ -6,22 +6,22 @@ import tempfile
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kadanoff.errors import KadanoffError
 from kadanoff.inverse.streaming import Rows, Streamed, stream
+from kadanoff.inverse.survey import powers
 from kadanoff.lab.figures import figure
 from kadanoff.lab.files import disk_errors, replace_folder
 from kadanoff.lab.store import Ensemble, open_dataset
 from kadanoff.lab.tables import Cell, table
-from kadanoff.spins.exact import T_C, critical_energy
+from kadanoff.spins.exact import AMPLITUDE, T_C, critical_correlation, critical_energy
 from kadanoff.spins.statistics import Estimate
 
-AMPLITUDE = 0.70338  # of G(r) = A r^(-1/4) for 1 << r << L
 STRUCTURE = AMPLITUDE * 2**1.75 * math.pi * math.gamma(7 / 8) / math.gamma(1 / 8)  # of S(k) = B k^(-7/4): its transform
-FARTHEST = 500  # of the fit of G(r), as in the stage `grow`
 ROWS = 256  # of a band at least
 TILE = 16384  # columns that are decoded at a time
 ROUNDING = 1e-9
@@ -76,11 +76,6 @@ def fluctuation(side: int) -> float:
     return float(T_C) * math.sqrt(0.494538 * math.log(side) + 0.187903) / (2 * side)
 
 
-def powers(side: int) -> list[int]:
-    """Distances 1, 2, 4, ... of the fit of G(r), up to 500 and L/8."""
-    return [1 << power for power in range(FARTHEST.bit_length()) if 1 << power <= min(FARTHEST, side // 8)]
-
-
 def summary(found: Streamed) -> str:
     """The numbers of a lattice that have an exact value, or a common one, as a table in Markdown."""
     excess = Estimate(found.nearest.mean + critical_energy(found.side) / 2, found.nearest.error, n=found.nearest.n)
@@ -100,21 +95,23 @@ def tables_text(found: Streamed) -> str:
     note = NOTE.format(fluctuation=fluctuation(side), lines=found.lines, side=side, farthest=powers(side)[-1])
     distances = [1 << power for power in range((side // 4).bit_length())]
     values = [found.at(r) for r in distances]
-    decay: list[Sequence[Cell]] = [[str(r), value, _off(value, r)] for r, value in zip(distances, values, strict=True)]
+    decay: list[Sequence[Cell]] = [
+        [str(r), value, _off(value, r, side)] for r, value in zip(distances, values, strict=True)
+    ]
     ups: list[Sequence[Cell]] = [[str(number), share] for number, share in enumerate(found.sums.tolist())]
     return "\n".join(
         [
             note,
             summary(found),
-            table("G(r)", ["r", "G", "off 0.70338 r^(-1/4), %"], decay),
+            table("G(r)", ["r", "G", "off the exact torus, %"], decay),
             table("Blocks of 3 x 3", ["spins up", "share"], ups),
         ]
     )
 
 
-def _off(value: Estimate, distance: int) -> Estimate:
-    """How far G(r) is from its asymptote, in percent."""
-    scale = 100 * distance**0.25 / AMPLITUDE
+def _off(value: Estimate, distance: int, side: int) -> Estimate:
+    """How far G(r) is from that of the torus at large distances, in percent."""
+    scale = 100 / critical_correlation(0, distance, side)
     return Estimate(scale * value.mean - 100, scale * value.error, n=value.n)
 
 
@@ -183,19 +180,21 @@ def _write(found: Streamed, folder: Path) -> None:
 def _draw_correlations(found: Streamed, path: Path) -> None:
     r = np.unique(np.geomspace(1, found.side // 4, 40).round().astype(int))
     values = [found.at(distance) for distance in r.tolist()]
-    scaled = np.array([value.mean for value in values]) * r**0.25
-    error = np.array([value.error for value in values]) * r**0.25
-    look = {"color": "C0", "marker": "o", "ms": 3, "lw": 0, "elinewidth": 1}
+    off = [_off(value, distance, found.side) for value, distance in zip(values, r.tolist(), strict=True)]
+    exact = np.array([critical_correlation(0, distance, found.side) for distance in r.tolist()])
+    look: dict[str, Any] = {"color": "C0", "marker": "o", "ms": 3, "lw": 0, "elinewidth": 1}
     with figure(2, 1, figsize=(6, 6), sharex=True, height_ratios=(3, 2)) as (drawn, (above, below)):
-        above.errorbar(r, scaled, error, label="this lattice", **look)
+        scaled = np.array([(value.mean, value.error) for value in values]) * r[:, None] ** 0.25
+        above.errorbar(r, scaled[:, 0], scaled[:, 1], label="this lattice", **look)
+        above.plot(r, exact * r**0.25, color="0.5", lw=1, label="exact torus, large r")
         above.axhline(AMPLITUDE, color="0.6", lw=1, ls="--", label=r"0.70338, $1 \ll r \ll L$")
         above.set(xscale="log", title=f"L = {found.side}", ylabel=r"$G(r)\, r^{1/4}$")
         above.legend(loc="upper left")
-        below.errorbar(r, 100 * (scaled / AMPLITUDE - 1), 100 * error / AMPLITUDE, **look)
-        below.axhline(0, color="0.6", lw=1, ls="--")
+        below.errorbar(r, [item.mean for item in off], [item.error for item in off], **look)
+        below.axhline(0, color="0.5", lw=1)
         below.set_yscale("symlog", linthresh=1, linscale=1)  # tenths of a percent at small r, tens at large
         below.set_yticks([-10, -1, 0, 1, 10], ["-10", "-1", "0", "1", "10"])
-        below.set(xlabel="distance r", ylabel="off 0.70338 (%)")
+        below.set(xlabel="distance r", ylabel="less exact (%)")
         drawn.savefig(path, metadata={"Software": None})
 
 

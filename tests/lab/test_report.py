@@ -130,6 +130,13 @@ def test_a_run_stands_with_its_numbers_its_inputs_and_its_command(project, png):
     assert (image["width"], image["height"]) == ("100", "40")
 
 
+def test_a_page_with_scripts_is_named_and_not_run(project):
+    write_record(project, "compare", files={"zoom.html": f"<html>{EVIL}</html>"})
+    page = page_of(project)
+    assert "to be opened in a browser: reports/compare/zoom.html" in page.text
+    assert not page.all("script", "iframe")
+
+
 def test_stages_and_variants_come_as_in_the_pipeline_and_unknown_ones_after(project):
     for stage, variant in (
         ("zeta", "new"), ("compare", None), ("coarsen", "cnn"), ("coarsen", "mlp"), ("coarsen", "added"),

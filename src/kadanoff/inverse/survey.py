@@ -12,6 +12,7 @@ from kadanoff.spins.observables import block_sums
 from kadanoff.spins.statistics import Estimate, independent_mean, jackknife
 
 Values = NDArray[np.float64]
+FARTHEST = 500  # of the fit of G(r)
 ARRAYS = ("nearest", "diagonal", "magnetization", "sums", "correlation", "structure")
 
 
@@ -98,6 +99,11 @@ def paired_ratio(small: Survey, large: Survey, distances: Sequence[int]) -> list
         pairs = np.stack([small.correlation[:, distance], large.correlation[:, factor * distance]], 1)
         found.append(_of_means(lambda mean: mean[1] / mean[0], pairs))
     return found
+
+
+def powers(side: int) -> list[int]:
+    """Distances 1, 2, 4, ... of the fit of G(r), up to 500, as in CNN-RG-Fast, and L/8."""
+    return [1 << power for power in range(FARTHEST.bit_length()) if 1 << power <= min(FARTHEST, side // 8)]
 
 
 def decay(found: Survey, distances: Sequence[int]) -> Estimate:

@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kadanoff.inverse.survey import Survey, decay, paired_ratio
+from kadanoff.inverse.survey import Survey, decay, paired_ratio, powers
 from kadanoff.lab.tables import Cell, table
 from kadanoff.spins.exact import SQUARE, critical_energy
 from kadanoff.spins.statistics import Estimate, independent_mean
 
 RATIO = 3**-0.25
 NEAREST = 16  # the smallest r of the paired ratio: corrections fall as 1/r^2
-FARTHEST = 500  # of the fit of G(r), as in the paper
 NOTE = """c10 is held against the exact one of a torus of this size (Ferdinand and Fisher), the seeds' own deviation
 regressed out; all else against Swendsen-Wang lattices of the same size, and <m^2>, U4 and G also against the exact
 torus of infinite size. G is compared in pairs, every lattice with the one that it grew from: <G_3L(3r)> / <G_L(r)> is
@@ -81,11 +80,6 @@ def missed(found: Mapping[str, Any], side: int, sweeps: int) -> str:
 def percent(found: Estimate) -> Estimate:
     """A share in percent."""
     return Estimate(100 * found.mean, 100 * found.error, n=found.n)
-
-
-def powers(side: int) -> list[int]:
-    """Distances 1, 2, 4, ... of the fit of G(r)."""
-    return [1 << power for power in range(12) if 1 << power <= min(FARTHEST, side // 8)]
 
 
 def ratios(small: Survey, large: Survey) -> tuple[list[int], list[Estimate]]:

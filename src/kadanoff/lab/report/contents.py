@@ -33,6 +33,11 @@ class Run:
         return self.record.info.variant or self.record.info.stage
 
     @property
+    def pages(self) -> list[str]:
+        """Paths of its HTML pages: they have scripts, which this page does not run."""
+        return [f"{self.record.path}/{file.name}" for file in self.record.artifacts if file.suffix == ".html"]
+
+    @property
     def started(self) -> str:
         """When the run began, UTC."""
         return self.record.info.started.astimezone(UTC).strftime("%Y-%m-%d %H:%M")

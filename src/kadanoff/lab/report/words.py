@@ -11,8 +11,10 @@ from kadanoff.spins.statistics import Estimate
 LONGEST_TEXT = 400  # characters of one value
 FIGURES = {
     "block_sums": "How often blocks of {run} have each number of up spins, by Monte Carlo, controls and networks",
+    "cascade": "One lattice of {run} and what it grew into, each picture the square in the one before",
     "collapse": "Curves of Monte Carlo and of decimated lattices in {run}, and the temperatures that join them",
     "configurations": "One configuration of {run} at each temperature",
+    "correlations": "Two-point functions of {run} at every size, and what is left after the exact one",
     "criticality": "What {run} finds at and near T_c, over lattice size and distance",
     "energies": "Distribution of the energy in {run}: exact, Monte Carlo, controls and networks",
     "figure1_lattices": "One critical seed of {run}, doubled again and again by the paper's network and by blocks",
@@ -36,6 +38,7 @@ FIGURES = {
     "pictures": "A coarse lattice of {run}, the one it came from, and what networks draw",
     "predictions": "Spins, targets, predictions and their errors in {run}, for a few configurations",
     "relaxation": "How energy, magnetization and correlation of {run} come to equilibrium from each start",
+    "structure": "Structure factors of {run} at every size, by Monte Carlo, as drawn and refined",
     "times": "Sweeps and seconds to equilibrium in {run} over lattice size, for each start",
 }
 
