@@ -26,16 +26,13 @@ class Run:
     numbers: dict[str, str]
     figures: list[files.Figure]
     tables: list[Markup]
+    pages: list[str]
+    """Paths of its HTML pages: they have scripts, which this page does not run."""
 
     @property
     def name(self) -> str:
         """The variant, or the stage if it has no variants."""
         return self.record.info.variant or self.record.info.stage
-
-    @property
-    def pages(self) -> list[str]:
-        """Paths of its HTML pages: they have scripts, which this page does not run."""
-        return [f"{self.record.path}/{file.name}" for file in self.record.artifacts if file.suffix == ".html"]
 
     @property
     def started(self) -> str:
@@ -131,11 +128,17 @@ def read_contents(root: Path) -> Contents:
     if not records and not contents.problems:
         raise KadanoffError(f"there is no record in {root / 'reports'}; run `dvc repro`, or `git checkout reports`.")
     for record in sorted(records, key=lambda record: _place(record, pipeline)):
-        _add(contents, record, pipeline)
+        _add(contents, record, pipeline, _pages(root, record))
     return contents
 
 
-def _add(contents: Contents, record: Published, pipeline: dict[str, dict[str, Any]]) -> None:
+def _pages(root: Path, record: Published) -> list[str]:
+    if record.publication:  # only the project's own
+        return []
+    return sorted(f"{record.path}/{file.name}" for file in (root / record.path).glob("*.html"))
+
+
+def _add(contents: Contents, record: Published, pipeline: dict[str, dict[str, Any]], pages: list[str]) -> None:
     collection, stage = record.publication or "", record.info.stage
     stages = contents.collections.setdefault(collection, [])
     if not stages or stages[-1].name != stage:
@@ -156,6 +159,7 @@ def _add(contents: Contents, record: Published, pipeline: dict[str, dict[str, An
             numbers=words.numbers(record.metrics),
             figures=figures,
             tables=[markdown.render(text, level=4 if variant else 3) for text in texts],
+            pages=pages,
         )
     )
 
