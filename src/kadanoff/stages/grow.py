@@ -10,7 +10,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -86,10 +86,11 @@ def grow(root: Path, workers: int | None = None) -> None:
         with progress("grow", sites) as advance, ThreadPoolExecutor(workers or os.cpu_count()) as pool:
             runs = list(pool.map(lambda number: _grown(way, seeds[number], number, params, advance), range(len(seeds))))
             truth = [_truth(side, level, params, pool, advance) for level, side in enumerate(sides[1:])]
+        sizes = list(enumerate(params.seeds, 1))
         found = Grown(
-            seeds=together([raw[0] for raw, _ in runs]),
-            raw=[together([raw[level] for raw, _ in runs[:count]]) for level, count in enumerate(params.seeds, 1)],
-            refined=[together([own[level] for _, own in runs[:count]]) for level, count in enumerate(params.seeds, 1)],
+            seeds=together([run.raw[0] for run in runs]),
+            raw=[together([run.raw[level] for run in runs[:count]]) for level, count in sizes],
+            refined=[together([run.refined[level] for run in runs[:count]]) for level, count in sizes],
             truth=truth,
         )
         compared = compare(way, published, seeds, found.seeds, params.compare, workers)
@@ -97,15 +98,19 @@ def grow(root: Path, workers: int | None = None) -> None:
         record.text("tables.md", tables_text(found, params.sweeps) + "\n" + compare_text(compared))
         draw_correlations(record, found)
         draw_structure(record, found)
-        lattices = _last(way, seeds[0], params)
-        draw_cascade(record, lattices, block)
-        record.text("zoom.html", page(lattices[-1], block))
+        draw_cascade(record, runs[0].largest)
+        record.text("zoom.html", page(runs[0].largest))
 
 
-def _grown(
-    way: Enlargement, seed: Rows, number: int, params: Params, advance: Advance
-) -> tuple[list[Survey], list[Survey]]:
-    """What one seed grows into: surveys of the lattices as drawn, and of the refined ones, at all of its sizes."""
+class Run(NamedTuple):
+    """What one seed grew into: surveys of the lattices as drawn and refined, the seed first, and the largest one."""
+
+    raw: list[Survey]
+    refined: list[Survey]
+    largest: Rows
+
+
+def _grown(way: Enlargement, seed: Rows, number: int, params: Params, advance: Advance) -> Run:
     spins, start = seed, survey(seed)
     raw, refined = [start], [start]
     for level in range(1, sum(number < count for count in params.seeds) + 1):
@@ -115,15 +120,7 @@ def _grown(
         spins = refine(way, drawn, own)
         refined.append(survey(spins))
         advance(spins.size)
-    return raw, refined
-
-
-def _last(way: Enlargement, seed: Rows, params: Params) -> list[Rows]:
-    """The lattices of the first seed, at every size."""
-    found = [seed]
-    for level in range(1, len(params.seeds) + 1):
-        found.append(enlarge(way, found[-1], level))
-    return found
+    return Run(raw, refined, spins if number == 0 else seed)  # one picture is enough
 
 
 def _truth(side: int, level: int, params: Params, pool: ThreadPoolExecutor, advance: Advance) -> Survey:

@@ -1,6 +1,5 @@
 """The figures of the stage `grow`."""
 
-from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from kadanoff.inverse.growth import Rows
 from kadanoff.inverse.survey import Survey
 from kadanoff.lab.figures import figure, show_spins
+from kadanoff.lab.pyramid import FACTOR
 from kadanoff.lab.records import Recorder
 from kadanoff.lab.zoom import means_of, nested_pictures, zoom_page
 from kadanoff.spins.exact import AMPLITUDE, critical_correlation
@@ -17,7 +17,7 @@ from kadanoff.stages.grow_tables import Grown
 
 LOOKS = {"Monte Carlo": ("k", "o"), "raw": ("C1", "s"), "refined": ("C0", "o")}
 SHIFTS = {"Monte Carlo": 1.03, "raw": 1.0, "refined": 0.97}  # so that error bars do not hide each other
-WINDOW = 96  # sites a side that the cascade shows of every lattice
+SCALES = 5
 
 
 def _distances(side: int) -> NDArray[np.int64]:
@@ -81,33 +81,36 @@ def _binned(found: Survey, edges: NDArray[np.int64]) -> tuple[NDArray, NDArray, 
     return np.array([np.exp(np.log(k[part]).mean()) for part in bins]), *_mean(values)
 
 
-def draw_cascade(record: Recorder, lattices: Sequence[Rows], block: int) -> None:
-    """Figure `cascade`: one seed and what it grew into; each picture is the square in the one before it."""
-    with figure(1, len(lattices), figsize=(3.4 * len(lattices), 3.7), squeeze=False) as (drawn, axes):
-        corner = np.zeros(2, int)
-        for number, (axis, spins) in enumerate(zip(axes[0], lattices, strict=True)):
-            y, x = corner
-            show_spins(
-                axis, spins[y : y + WINDOW, x : x + WINDOW], f"{WINDOW} x {WINDOW} of {len(spins)} x {len(spins)}"
-            )
-            if number < len(lattices) - 1:
-                inner = WINDOW // block
-                place = (WINDOW - inner) // 2
-                axis.add_patch(_square(place, inner))
-                corner = block * (corner + place)
+def draw_cascade(record: Recorder, spins: Rows) -> None:
+    """Figure `cascade`: one lattice over five scales; each picture is the square in the one before it."""
+    pictures = nested_pictures(means_of(spins), len(spins))
+    blocks = [FACTOR**level for level in reversed(range(len(pictures)))]
+    while len(pictures) < SCALES:
+        inner = len(pictures[-1]) // FACTOR
+        first = (len(pictures[-1]) - inner) // 2
+        pictures.append(pictures[-1][first : first + inner, first : first + inner])
+        blocks.append(1)
+    with figure(1, SCALES, figsize=(3.4 * SCALES, 3.7), squeeze=False) as (drawn, axes):
+        for number, (axis, means, block) in enumerate(zip(axes[0], pictures, blocks, strict=True)):
+            side = block * len(means)
+            # means of critical spins shrink as b^(-1/8)
+            show_spins(axis, np.clip(means * block**0.125, -1, 1), f"{side} x {side} of {len(spins)} x {len(spins)}")
+            if number < SCALES - 1:
+                width = len(means) / FACTOR
+                axis.add_patch(_square((len(means) - width) / 2, width))
         record.figure("cascade", drawn)
 
 
-def _square(place: int, side: int) -> Any:
+def _square(place: float, side: float) -> Any:
     from matplotlib.patches import Rectangle
 
-    return Rectangle((place - 0.5, place - 0.5), side, side, fill=False, color="k", lw=1.5)
+    return Rectangle((place - 0.5, place - 0.5), side, side, fill=False, color="#ffd400", lw=2)
 
 
-def page(spins: Rows, block: int) -> str:
+def page(spins: Rows) -> str:
     """A page that zooms into one lattice."""
     return zoom_page(
         nested_pictures(means_of(spins), len(spins)),
-        block,
+        FACTOR,
         f"A critical lattice grown to {len(spins):,} × {len(spins):,}",
     )

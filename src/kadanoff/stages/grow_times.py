@@ -92,7 +92,8 @@ def grow_times(root: Path, workers: int | None = None) -> None:
         record.metrics(metrics(studies))
         record.text("tables.md", "\n".join([*map(table_of, studies), conclusions(studies, NOTE)]))
         draw_relaxation(record, studies[-1])
-        draw_times(record, studies)
+        if len(studies) > 1:
+            draw_times(record, studies)
 
 
 def _growth(way: Enlargement, seeds: list[Rows], levels: int) -> Prepare:
