@@ -2,6 +2,8 @@
 
 import filecmp
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -130,3 +132,31 @@ def test_nothing_is_overwritten(job, tmp_path):
     Path(tmp_path / "out.zarr").mkdir()
     with pytest.raises(KadanoffError, match="exists; nothing is overwritten"):
         grow(job, tmp_path / "out.zarr")
+
+
+PEAK = """
+import json, sys
+from pathlib import Path
+from kadanoff.grow import Job, grow
+model, source, target, size, rows = sys.argv[1:]
+grow(Job(Path(model), Path(source), 1, int(size), 8, 7), Path(target), 2, int(rows))
+print([line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")][0])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from Linux's /proc")
+def test_memory_is_bounded(tmp_path):
+    network = save_network(tmp_path / "net.safetensors", "symmetric_blocks")
+    seed = save_lattices(tmp_path / "seed.zarr")
+
+    def peak(size, rows):
+        """GB at the most."""
+        target = tmp_path / f"{size}-{rows}.zarr"
+        command = [sys.executable, "-c", PEAK, network, seed, target, size, rows]
+        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True)
+        return int(done.stdout.split()[-1]) / 1e6
+
+    small, large = peak(1152, 1024), peak(10368, 1024)
+    assert large < small + 0.1  # 81 times as many spins; a byte for each would be 0.107 GB
+    assert large < 2
