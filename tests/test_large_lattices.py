@@ -27,7 +27,10 @@ from kadanoff.spins.observables import energy
 def save_network(path, name="blocks", **changed):
     arguments = {"rule": "majority", "block": 3, "dimension": 2, "temperatures": [float(T_C)], "width": 8} | changed
     torch.manual_seed(0)
-    save_model(path, build(name, **arguments), Recipe(name, arguments))
+    model = build(name, **arguments)
+    if name == "symmetric_blocks":
+        model.networks[0].log_odds.normal_()
+    save_model(path, model, Recipe(name, arguments))
     return path
 
 

@@ -181,7 +181,14 @@ def show(growth: dict[str, Any]) -> None:
         grid.add_row(*names, f"{ns:.3g}", ratio)
     Console().print(grid)
     grid = Table(
-        "L", "s", "s to start", "ns x cores a spin", "processor", "peak GB", "bits a spin", title="kadanoff grow"
+        "L",
+        "s",
+        "s to start",
+        "ns x cores a spin",
+        "processor",
+        "peak GB",
+        "bits a spin",
+        title=f"kadanoff grow, {SWEEPS} sweeps a stage",
     )
     for row in growth["commands"]:
         numbers = (row[name] for name in ("seconds", "start_seconds", "ns_per_spin", "processor_ns_per_spin"))

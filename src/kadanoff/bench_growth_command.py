@@ -67,7 +67,7 @@ def command(job: Job, target: Path, below: Path | None, started: float) -> dict[
     processor = time.process_time()
     way = enlargement(job)
     found["setup_seconds"] = time.process_time() - processor
-    read = around(seed) if below is None else _reader(open_dataset(below).spins)
+    read = around(seed) if below is None else growing.reader(open_dataset(below).spins)
     return found | {"parts": parts_of(way, read, job.size, target.with_name("parts.zarr"))}
 
 
@@ -125,7 +125,7 @@ def parts_of(way: Enlargement, read: Read, side: int, scratch: Path) -> dict[str
     assert array.shards is not None  # `create_lattice` gave it some
     shard = array.shards[2]
     step = shard * max(1, TALLEST // shard)
-    # not those at the edges: the one is lower, and the other reads across
+    # not those at the edges: the last may be lower
     firsts = range(0, side, step)[1:-1] or range(1)
     clock, spins = _Clock(), 0
     for number in range(BANDS):
@@ -159,18 +159,6 @@ def _one_band(way: Enlargement, read: Read, side: int, band: Band, array: zarr.A
         for start in range(0, band.rows, shard):
             rows = spins[start : start + shard]
             array[0, 0, band.first + start : band.first + start + len(rows)] = rows
-
-
-def _reader(array: zarr.Array) -> Read:
-    """Rows of a stored torus; one that is a single band is read as a whole, as its rows go around it."""
-    side = array.shape[-1]
-
-    def read(first: int, end: int) -> Rows:
-        if first >= 0 and end <= side:
-            return np.asarray(array[0, 0, first:end])
-        return around(np.asarray(array[0, 0]))(first, end)
-
-    return read
 
 
 class _Clock:

@@ -122,7 +122,7 @@ def _levels(way: Enlargement, seed: Rows, sides: list[int], work: Path, workers:
             for left in path.rglob("*.partial"):  # of a shard that was being written when the process was killed
                 left.unlink()
             _level(way, read, level, path, workers, rows, advance)
-            read = _reader(zarr.open_array(path / "spins", mode="r"))
+            read = reader(zarr.open_array(path / "spins", mode="r"))
     return path
 
 
@@ -157,7 +157,8 @@ def _shard(array: zarr.Array) -> int:
     return array.shards[2]
 
 
-def _reader(array: zarr.Array) -> Read:
+def reader(array: zarr.Array) -> Read:
+    """Rows of a stored torus, counted around it."""
     side = array.shape[-1]
 
     def read(first: int, end: int) -> Rows:
@@ -176,7 +177,7 @@ def _measured(job: Job, path: Path, workers: int | None) -> Ensemble:
     """The grown lattice as a dataset, its energy and magnetization from one pass over it."""
     array = zarr.open_array(path / "spins", mode="r")
     side, step = array.shape[-1], _shard(array)
-    read = _reader(array)
+    read = reader(array)
 
     def sums(first: int) -> tuple[int, int]:
         spins = read(first, min(first + step, side) + 1)

@@ -77,6 +77,7 @@ def test_the_record_does_not_depend_on_the_threads(project):
         ({"seeds": [4, 8]}, "the numbers do not rise"),
         ({"seeds": [8, 4]}, "give one number a size"),
         ({"sweep": 3}, "did you mean 'sweeps'"),
+        ({"compare": {"levels": 1, "sweeps": [-1]}}, "grow.compare.sweeps"),
     ],
 )
 def test_bad_input_is_a_sentence(project, changes, message):

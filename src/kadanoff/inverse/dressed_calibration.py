@@ -101,6 +101,7 @@ def _excess(network: Blocks, odds: LogOdds, seeds: Spins, temperature: float, se
         scheme, way = sharpened(network, logs, sharpness), Dressing((factor * odds).astype(np.float32))
         for table in scheme:
             _ = table.thresholds  # computed once, before threads share it
+        _ = way.chances
 
         def part(first: int) -> Values:
             dressed = dress(seeds[first : first + SLICE], way, (keys[0], first))

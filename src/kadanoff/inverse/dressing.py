@@ -3,12 +3,13 @@
 The majority spins of a critical nearest-neighbour lattice are critical too, but their Hamiltonian H' is another, the
 renormalized one: they agree more with their neighbours, and their G(r) is some percent higher at all distances. A
 nearest-neighbour lattice that is enlarged as if it were one of them gives a lattice whose long waves are too weak by
-that factor, and these relax slowly: a wave of length r takes r^2.17 sweeps. So the coarse lattice is first brought
-into local equilibrium with H', by Gibbs sweeps that take each spin from P(spin | 20 spins around it), counted in
-training lattices. That leaves its long waves as they are, and a few sweeps do it.
+that factor, which Metropolis sweeps make up for but slowly, and over short distances only. So the coarse lattice is
+first brought into local equilibrium with H', by Gibbs sweeps that take each spin from P(spin | 20 spins around it),
+counted in training lattices. That leaves its long waves as they are.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numba import njit
@@ -48,8 +49,15 @@ class Dressing:
 
     @staticmethod
     def of(network: Blocks) -> "Dressing | None":
-        """What a trained network holds: None if it has no symmetries, and so no such table."""
-        return None if network.log_odds is None else Dressing(network.log_odds.numpy())
+        """What a trained network holds: None if it has no such table, or none was learned (`upsample` does)."""
+        odds = network.log_odds
+        return None if odds is None or not odds.any() else Dressing(odds.numpy())
+
+    @cached_property
+    def chances(self) -> NDArray[np.uint32]:
+        """P(up) for every row of the table, in units of 2^-32."""
+        up = 1 / (1 + np.exp(-self.log_odds.astype(np.float64)))
+        return np.minimum(np.floor(2.0**32 * up), 2**32 - 1).astype(np.uint32)
 
     @property
     def halo(self) -> int:
@@ -101,8 +109,7 @@ def dress(spins: Spins, way: Dressing, stream: tuple[np.uint64, int], band: tupl
             f"take sides that are multiples of {STEP}."
         )
     dressed = np.ascontiguousarray(spins, np.int8).copy()
-    chances = np.minimum(np.floor(2.0**32 / (1 + np.exp(-way.log_odds.astype(np.float64)))), 2**32 - 1)
-    _gibbs(dressed, chances.astype(np.uint32), *stream, *(band or (0, spins.shape[1])), way.sweeps)
+    _gibbs(dressed, way.chances, *stream, *(band or (0, spins.shape[1])), way.sweeps)
     return dressed
 
 

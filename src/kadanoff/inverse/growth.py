@@ -39,6 +39,8 @@ class Enlargement:
     def __post_init__(self) -> None:
         for table in self.scheme:
             _ = table.thresholds  # computed once, before threads share it
+        if self.dressing is not None:
+            _ = self.dressing.chances
 
 
 class Band(NamedTuple):

@@ -36,7 +36,8 @@ def superresolve(
     model
         Of `kadanoff.load_model`.
     spins
-        Coarse lattices: int8 (n, y, x), or (n, x) for chains, with even sides.
+        Coarse lattices: int8 (n, y, x), or (n, x) for chains, with even sides. A network of `upsample` takes them as
+        its rule makes them; `kadanoff grow` dresses others first.
     temperature
         Of the fine lattices that the network to be used was trained on, in units of |J|/k_B.
     seed, first

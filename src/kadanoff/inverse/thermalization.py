@@ -51,7 +51,7 @@ class Relaxation:
 
 @dataclass(frozen=True)
 class Equilibrium:
-    """Equilibrium values in the order of `OBSERVABLES`: the energy is exact, with an error of 0.
+    """Equilibrium values in the order of `OBSERVABLES`: that of the energy is exact.
 
     `measured_energy` is that of the reference chains, if there are some, and `spread` the standard deviation of single
     lattices.

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from threading import Lock
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -24,9 +24,9 @@ Draw = Callable[[Rows, int], Rows]
 """(a coarse lattice, number of its random bits) -> the lattice that is drawn from it, before any sweep."""
 LOCK = Lock()  # PyTorch's number of threads, on which its rounding depends, is one for the process
 NOTE = """What other ways make of the same seeds, by the number of Metropolis sweeps after each enlargement. `missed`
-lists the targets that are missed: c10 within 3 standard errors of exact, and within 0.0003 from L = 4608 on (0.005
-without sweeps); the paired ratio within 1% of 3^(-1/4); the exponent of G within 3 standard errors of 1/4, and these at
-most 0.01.
+lists the targets that are missed: c10 within 3 standard errors of exact, and within 0.0003 from L = 4608 on; the paired
+ratio within 1% of 3^(-1/4); the exponent of G within 3 standard errors of 1/4, and these at most 0.01. Without sweeps
+the only target is c10 within 0.005.
 """
 
 
@@ -34,7 +34,7 @@ class Compare(Section):
     """The key `compare`: enlargements, and the numbers of sweeps after each."""
 
     levels: int = Field(gt=0)
-    sweeps: list[int] = Field(min_length=1)
+    sweeps: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
 
 
 @dataclass(frozen=True)

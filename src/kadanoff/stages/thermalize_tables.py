@@ -117,7 +117,7 @@ def table_of(study: Study) -> str:
     for name in study.runs:
         found = _numbers(study, name)
         limit = "" if found["sweeps"] is not None else "> "
-        times = f"{limit}{1000 * found['seconds']:.3g}", f"{1000 * found['start_seconds']:.2g}"
+        times = f"{limit}{_milliseconds(found['seconds'])}", _milliseconds(found["start_seconds"], 2)
         off, within = found["percent_off_at_start"].values(), found["percent_tolerance"].values()
         rows.append(
             [title_of(name), f"{limit}{study.sweeps(name)[0]}", *times, *off, *(f"{part:.2g}" for part in within)]
@@ -133,6 +133,11 @@ def table_of(study: Study) -> str:
             f"{values.values[1]}, G(L/4) = {values.values[2]} ({measured.n} reference chains).\n"
         )
     return table(f"L = {study.size}, {chains} chains of each start", columns, rows) + below
+
+
+def _milliseconds(seconds: float, digits: int = 3) -> str:
+    value = 1000 * seconds
+    return f"{value:.0f}" if value >= 10**digits else f"{value:.{digits}g}"
 
 
 def conclusions(studies: Sequence[Study], note: str = NOTE) -> str:

@@ -14,7 +14,7 @@ import torch
 
 from kadanoff.errors import KadanoffError
 from kadanoff.inverse.dressed_calibration import calibrate_dressed
-from kadanoff.inverse.dressing import Dressing, drift, learned
+from kadanoff.inverse.dressing import STEP, Dressing, drift, learned
 from kadanoff.inverse.superresolve import Spins
 from kadanoff.lab.params import Name, Section, section, validated
 from kadanoff.lab.records import Recorder
@@ -56,10 +56,11 @@ def _calibration(root: Path, variant: Variant) -> Finish:
     given = validated(Calibrating, section(root, "upsample", "calibration"), "upsample.calibration")
     ensemble = open_dataset(root / "data" / f"{given.dataset}.zarr")
     check_physics(given.dataset, ensemble)
-    if ensemble.spins.ndim != 4 or abs(ensemble.temperatures[0] - float(T_C)) > 1e-6:
+    shape = ensemble.spins.shape
+    if len(shape) != 4 or shape[2] != shape[3] or shape[3] % STEP or abs(ensemble.temperatures[0] - float(T_C)) > 1e-6:
         raise KadanoffError(
             f"upsample.calibration.dataset is {given.dataset}, with T = {ensemble.temperatures[0]:g}; it needs square "
-            f"lattices at the critical temperature, {float(T_C):.15g}."
+            f"lattices at the critical temperature, {float(T_C):.15g}, with a side that is a multiple of {STEP}."
         )
     fine = open_dataset(root / "data" / f"{variant.dataset}.zarr").read(0, slice(0, variant.train))
     return partial(_calibrated, fine, ensemble.read(0), given.seed)

@@ -11,7 +11,7 @@ from kadanoff.spins.statistics import Estimate
 LONGEST_TEXT = 400  # characters of one value
 FIGURES = {
     "block_sums": "How often blocks of {run} have each number of up spins, by Monte Carlo, controls and networks",
-    "cascade": "One lattice of {run} and what it grew into, each picture the square in the one before",
+    "cascade": "One lattice of {run} over five scales, each picture the square in the one before",
     "collapse": "Curves of Monte Carlo and of decimated lattices in {run}, and the temperatures that join them",
     "configurations": "One configuration of {run} at each temperature",
     "correlations": "Two-point functions of {run} at every size, and what is left after the exact one",

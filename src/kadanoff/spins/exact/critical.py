@@ -38,5 +38,8 @@ BACKGROUND = -0.104133
 
 
 def critical_square(side: int) -> float:
-    """<m^2> a site of a periodic square of side L at T_c: its scaling limit, and the regular part."""
+    """<m^2> a site of a periodic square of side L at T_c: its scaling limit, and the regular part.
+
+    What is left out is near -0.077 L^(-9/4), 0.03% at L = 16 (from transfer matrices, L = 4 to 10).
+    """
     return SQUARE * side**-0.25 + BACKGROUND / side**2
