@@ -16,7 +16,7 @@ from kadanoff.errors import KadanoffError
 from kadanoff.grow import Job, grow
 from kadanoff.inverse.growth import Enlargement, enlarge
 from kadanoff.inverse.superresolve import tables
-from kadanoff.lab.store import Ensemble
+from kadanoff.lab.store import SHARD_BYTES, Ensemble
 from kadanoff.learning.checkpoints import Recipe, load_model, save_model
 from kadanoff.networks.registry import build
 from kadanoff.spins.boundary import Lattice
@@ -161,5 +161,6 @@ def test_memory_is_bounded(tmp_path):
         return int(done.stdout.split()[-1]) / 1e6
 
     small, large = peak(1152, 1024), peak(10368, 1024)
-    assert large < small + 0.1  # 81 times as many spins; a byte for each would be 0.107 GB
+    # 81 times as many spins; two workers hold a shard each, as bytes and in some copies on its way to the disk
+    assert large < small + 8 * SHARD_BYTES / 1e9
     assert large < 2
