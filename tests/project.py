@@ -117,7 +117,7 @@ def shrink_superres(params: dict) -> dict:
 def shrink_upsample(params: dict) -> dict:
     """Enlargement from 16 to 48, and of seeds to 384."""
     params["datasets"]["upsample_critical"].update(size=48, samples=60)
-    params["datasets"]["upsample_critical16"].update(size=8, samples=1000)
+    params["datasets"]["upsample_critical16"].update(size=8, samples=4000)
     params["datasets"]["grow512"].update(size=128, samples=8)
     params["upsample"]["training"].update(epochs=30)
     params["upsample"]["variants"]["kernel"].update(train=50, width=16)

@@ -30,6 +30,7 @@ from kadanoff.spins.statistics import Estimate, independent_mean
 STEP = 0.004  # of both numbers, for the slopes
 PRECISION = 0.1  # of the numbers, in their statistical errors
 MOST = 12  # of Newton's steps
+FULL = 3  # of them
 RANGE = (0.8, 1.25)
 SLICE = 2500  # lattices that a thread takes at once
 
@@ -64,16 +65,18 @@ def calibrate_dressed(
     slopes = np.stack([excess(1 + STEP, 1.0), excess(1.0, 1 + STEP)], 1).mean(2) - start.mean(1)[:, None]
     inverse = np.linalg.inv(slopes / STEP)
     numbers, off = np.ones(2), start
-    for _ in range(MOST):
-        numbers -= inverse @ off.mean(1)
-        if not all(RANGE[0] < number < RANGE[1] for number in numbers):
+    for number in range(MOST):
+        # slopes from few seeds may be too small: full steps then go to and fro
+        numbers -= (1.0 if number < FULL else 0.5) * (inverse @ off.mean(1))
+        if not all(RANGE[0] < value < RANGE[1] for value in numbers):
             break
         off = excess(*numbers)
         errors = np.sqrt(np.diag(inverse @ np.cov(off) @ inverse.T) / len(seeds))
-        if (np.abs(inverse @ off.mean(1)) < PRECISION * errors).all():
+        # few seeds flip too many draws at once to come closer than their own error
+        near = PRECISION if number < MOST - 1 else 1.0
+        if (np.abs(inverse @ off.mean(1)) < near * errors).all():
             factor, sharpness = (
-                Estimate(float(number), float(error), n=len(seeds))
-                for number, error in zip(numbers, errors, strict=True)
+                Estimate(float(value), float(error), n=len(seeds)) for value, error in zip(numbers, errors, strict=True)
             )
             return DressedCalibration(factor, sharpness, _means(start), _means(off))
     raise KadanoffError(
