@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from kadanoff import bench_growth, bench_growth_figure, bench_published
-from kadanoff.bench_growth_command import enlargement, parts_of
+from kadanoff.bench_growth_command import parts_of
 from kadanoff.errors import KadanoffError
-from kadanoff.grow import Job
+from kadanoff.grow import Job, enlargement_of
 from kadanoff.inverse.growth import around
 from kadanoff.lab.report.contents import Contents
 from kadanoff.lab.report.page import render
@@ -103,7 +103,7 @@ def test_parts_are_of_bands_that_a_command_takes(root, tmp_path, monkeypatch):
         return around(coarse)(first, end)
 
     monkeypatch.setattr("kadanoff.bench_growth_command.TALLEST", 432)  # a shard
-    found = parts_of(enlargement(job), read, 3456, tmp_path / "parts.zarr")
+    found = parts_of(enlargement_of(job), read, 3456, tmp_path / "parts.zarr")
     assert set(found) == set(bench_growth.PARTS)
     assert all(found[name] > 0 for name in ("generator", "refinement", "compression"))
     assert not (tmp_path / "parts.zarr").exists()

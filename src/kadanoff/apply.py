@@ -16,6 +16,7 @@ from kadanoff.inverse.superresolve import superresolve
 from kadanoff.lab.files import disk_errors, replace_folder
 from kadanoff.lab.progress import progress
 from kadanoff.lab.store import Ensemble, configurations, open_dataset, write_fields
+from kadanoff.lab.targets import require_new
 from kadanoff.learning.checkpoints import load_model
 from kadanoff.learning.predict import predict
 from kadanoff.networks.superres import Superresolution
@@ -40,8 +41,7 @@ def apply(
     KadanoffError
         If the target exists, a file is missing or damaged, or the lattices do not fit the network.
     """
-    if target.exists():
-        raise KadanoffError(f"{target} exists; nothing is overwritten. Give another name, or remove it first.")
+    require_new(target)
     network = load_model(model)
     ensemble = open_dataset(source)
     run, temperatures = _run(network, ensemble, source, batch, temperature, seed)

@@ -19,15 +19,16 @@ from typing import Any
 import numpy as np
 
 from kadanoff import bench_published
-from kadanoff.bench_growth_command import command, enlargement, seed_of, swept
+from kadanoff.bench_growth_command import command, swept
 from kadanoff.bench_published import fastest
 from kadanoff.errors import KadanoffError
-from kadanoff.grow import Job
+from kadanoff.grow import Job, enlargement_of, seed_of
 from kadanoff.inverse import bands
 from kadanoff.inverse.growth import Band, Enlargement, Rows, around, enlarge, refined
 from kadanoff.lab.files import working_folder
 from kadanoff.lab.parallel import in_processes
 from kadanoff.lab.store import open_dataset
+from kadanoff.lab.targets import require_room
 from kadanoff.learning.checkpoints import read_recipe
 
 MODEL, SOURCE = "models/upsample/kernel.safetensors", "data/grow512.zarr"
@@ -55,12 +56,8 @@ def sizes(root: Path, largest: int) -> list[int]:
             f"largest is {largest}, but the seeds of {SOURCE} grow by {block} at a time; take one of "
             f"{', '.join(str(found[0] * block**level) for level in range(5))}."
         )
-    needed, free = 2 * largest**2 / 8, shutil.disk_usage(root).free  # a bit a spin, and the smaller ones beside it
-    if free < needed:
-        raise KadanoffError(
-            f"{root} has {free / 1e9:.2f} GB free, but to grow up to {largest} takes about {needed / 1e9:.2f} GB; free "
-            "some space, or take a smaller --largest."
-        )
+    needed = 2 * largest**2 / 8  # a bit a spin, and the smaller ones beside it
+    require_room(root, needed, f"to grow up to {largest} takes", "take a smaller --largest")
     return found
 
 
@@ -80,7 +77,7 @@ def growth(root: Path, sides: list[int]) -> dict[str, Any]:
     cores = os.cpu_count() or 1
     jobs = [Job(root / MODEL, root / SOURCE, 0, side, SWEEPS, 0) for side in sides]
     seed = seed_of(jobs[0])
-    steps = own_steps(enlargement(jobs[0]), seed, cores) + bench_published.measure(len(seed), SWEEPS, cores)
+    steps = own_steps(enlargement_of(jobs[0]), seed, cores) + bench_published.measure(len(seed), SWEEPS, cores)
     commands: list[dict[str, Any]] = []
     with working_folder("bench", "growth") as folder:
         for left in folder.iterdir():  # of a bench that was killed

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 import zarr
 
-from kadanoff import grow as growing
-from kadanoff.grow import TALLEST, Job, grow
+from kadanoff.grow import TALLEST, Job, enlargement_of, grow, reader, seed_of
 from kadanoff.inverse import bands
 from kadanoff.inverse.growth import Band, Enlargement, Read, Rows, around, enlarge, refined
 from kadanoff.lab.large import create_lattice
@@ -50,7 +49,7 @@ def command(job: Job, target: Path, below: Path | None, started: float) -> dict[
         As `grow`.
     """
     before = time.time()
-    way, seed = enlargement(job), seed_of(job)  # `grow` does it again: no part of the start
+    way, seed = enlargement_of(job), seed_of(job)  # `grow` does it again: no part of the start
     between = time.time()
     enlarge(way, np.ascontiguousarray(seed[: bands.MULTIPLE, : bands.MULTIPLE]), 1)
     start = before - started + time.time() - between
@@ -65,32 +64,10 @@ def command(job: Job, target: Path, below: Path | None, started: float) -> dict[
         "bytes": sum(path.stat().st_size for path in target.rglob("*") if path.is_file()),
     }
     processor = time.process_time()
-    way = enlargement(job)
+    way = enlargement_of(job)
     found["setup_seconds"] = time.process_time() - processor
-    read = around(seed) if below is None else growing.reader(open_dataset(below).spins)
+    read = around(seed) if below is None else reader(open_dataset(below).spins)
     return found | {"parts": parts_of(way, read, job.size, target.with_name("parts.zarr"))}
-
-
-def enlargement(job: Job) -> Enlargement:
-    """What `grow` enlarges with.
-
-    Raises
-    ------
-    KadanoffError
-        If the job's network is no network of whole blocks at T_c.
-    """
-    return growing.enlargement_of(job)
-
-
-def seed_of(job: Job) -> Rows:
-    """Spins int8 (y, x) that the job grows from.
-
-    Raises
-    ------
-    KadanoffError
-        If they are missing, damaged or not critical.
-    """
-    return growing.seed_of(job)
 
 
 def peak_bytes() -> int:

@@ -7,13 +7,13 @@ neighbours are four rolled copies of the lattice, with an exponential and a rand
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from kadanoff.learning.threads import torch_threads
 from kadanoff.spins.exact import T_C
 
 BLOCK, KERNEL = 3, 9
@@ -70,7 +70,7 @@ def measure(coarse_side: int, sweeps: int, cores: int) -> list[dict[str, Any]]:
     rows = []
     for device, threads in _devices(cores):
         random = torch.Generator(device).manual_seed(0)
-        with _threads(threads), torch.inference_mode():
+        with torch_threads(threads), torch.inference_mode():
             for step, ns in _steps(coarse_side, sweeps, random):
                 rows.append(row("published", device.type, threads, step, BLOCK * coarse_side, ns))
     return rows
@@ -113,13 +113,3 @@ def _wait(device: torch.device) -> None:
 def _devices(cores: int) -> list[tuple[torch.device, int]]:
     found = [(torch.device("cpu"), threads) for threads in sorted({1, cores})]
     return [*found, (torch.device("cuda"), 1)] if torch.cuda.is_available() else found
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -100,6 +100,14 @@ def _clone(root: Path, target: Path, trip: _Trip, address: tuple[str, str]) -> P
     return target
 
 
+def _cache(root: Path) -> Path:
+    """Where DVC keeps data and weights: a clone may share the cache of another."""
+    from dvc.repo import Repo
+
+    with Repo(str(root)) as repo:
+        return Path(repo.cache.local.path)
+
+
 def _spins(paths: list[Path]) -> int:
     import xarray
 
@@ -110,7 +118,7 @@ def _round_trips(root: Path, paths: list[str], folder: Path, trip: _Trip, endpoi
     """Rows for DVC, then for rclone, over the same files; the caches of the clones are their own."""
     dvc, address = (sys.executable, "-m", "dvc"), ("s3://bench/dvc", endpoint)
     first, second = (_clone(root, folder / name, trip, address) for name in ("first", "second"))
-    shutil.copytree(root / ".dvc/cache", first / ".dvc/cache")
+    shutil.copytree(_cache(root), first / ".dvc/cache")
     rows = [
         {"program": "dvc", "action": action} | trip.run(clone, *dvc, action, *paths)
         for action, clone in (("push", first), ("pull", second))

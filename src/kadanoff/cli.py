@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from kadanoff.cli_stages import add_stages, stage_root
+from kadanoff.cli_large import add_large
+from kadanoff.cli_stages import Workers, add_stages, stage_root
 from kadanoff.errors import KadanoffError
 
 # nothing here reaches for the network; read when the library loads
@@ -22,8 +23,6 @@ app = typer.Typer(
 )
 runs = typer.Typer(help="Runs in MLflow.", no_args_is_help=True)
 app.add_typer(runs, name="runs")
-
-Workers = Annotated[int | None, typer.Option(min=1, help="Threads; one a core unless given.")]
 
 
 def _project() -> Path:
@@ -69,68 +68,7 @@ def apply(
     typer.echo(f"wrote {target}")
 
 
-@app.command()
-def grow(
-    target: Annotated[
-        Path | None, typer.Argument(metavar="[OUT.zarr]", help="Without it, the stage of the pipeline runs.")
-    ] = None,
-    size: Annotated[int, typer.Option(help="Side: that of the seed times a power of the model's factor.")] = 13824,
-    model: Annotated[Path, typer.Option(help="What enlarges it.")] = Path("models/upsample/kernel.safetensors"),
-    start: Annotated[Path, typer.Option(help="Dataset of critical lattices to grow from.")] = Path("data/grow512.zarr"),
-    sample: Annotated[int, typer.Option(min=0, help="Which of them.")] = 0,
-    sweeps: Annotated[int, typer.Option(min=0, help="Metropolis sweeps after each enlargement.")] = 8,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed draws another lattice.")] = 0,
-    workers: Annotated[int | None, typer.Option(min=1, help="Threads; all cores without it.")] = None,
-) -> None:
-    """Grow a critical lattice to any size, out of core; a command that was killed goes on where it stopped."""
-    if target is None:
-        from kadanoff.stages.grow import grow as stage
-
-        return stage(stage_root(), workers)
-    from kadanoff.grow import Job
-    from kadanoff.grow import grow as run
-
-    run(Job(model, start, sample, size, sweeps, seed), target, workers)
-    typer.echo(f"wrote {target}")
-
-
-@app.command()
-def pyramid(
-    source: Annotated[Path, typer.Argument(metavar="LARGE.zarr", help="One lattice, as `kadanoff grow` writes it.")],
-    target: Annotated[Path, typer.Argument(metavar="OUT.zarr")],
-    page: Annotated[
-        Path | None, typer.Option(metavar="PAGE.html", help="Also write a page here that zooms into its middle.")
-    ] = None,
-    workers: Workers = None,
-) -> None:
-    """Write all scales of a large lattice as OME-Zarr, for napari and other viewers of images."""
-    from kadanoff.lab.files import disk_errors, write_atomic
-    from kadanoff.lab.pyramid import write_pyramid
-    from kadanoff.lab.zoom import pyramid_page
-
-    write_pyramid(source, target, workers)
-    typer.echo(f"wrote {target}")
-    if page:
-        with disk_errors(page):
-            write_atomic(page, pyramid_page(target))
-        typer.echo(f"wrote {page}")
-
-
-@app.command()
-def survey(
-    source: Annotated[Path, typer.Argument(metavar="LARGE.zarr", help="A dataset of critical lattices.")],
-    out: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Also write all tables and figures into this new folder.")
-    ] = None,
-    sample: Annotated[int | None, typer.Option(min=0, help="Which of them, if there are several.")] = None,
-    workers: Workers = None,
-) -> None:
-    """Measure one large critical lattice, streaming: local order, magnetization, and how correlations decay."""
-    from kadanoff.survey import survey as run
-
-    typer.echo(run(source, out, sample, workers))
-    if out:
-        typer.echo(f"wrote {out}")
+add_large(app)
 
 
 def _repository() -> Path:

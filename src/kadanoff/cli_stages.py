@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+Workers = Annotated[int | None, typer.Option(min=1, help="Threads; one a core unless given.")]
+
 STAGES = {
     "coarsen_curve": "Train on more and more configurations: does the MLP fail, or starve?",
     "coarsen_compare": "Compare all coarse-graining networks with each other, with fixed rules and with the report.",

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import zarr
-from filelock import FileLock, Timeout
 
 from kadanoff.errors import KadanoffError
 from kadanoff.inverse import bands
+from kadanoff.inverse.critical import place_of
 from kadanoff.inverse.dressing import Dressing
 from kadanoff.inverse.growth import Band, Enlargement, Read, Rows, around, refined, sides_to
 from kadanoff.inverse.superresolve import tables
@@ -21,6 +21,7 @@ from kadanoff.lab.files import disk_errors, fingerprint, replace_folder
 from kadanoff.lab.large import create_lattice, finish_lattice
 from kadanoff.lab.progress import Advance, progress
 from kadanoff.lab.store import Ensemble, open_dataset
+from kadanoff.lab.targets import alone, require_new, require_room
 from kadanoff.learning.checkpoints import load_model, read_recipe
 from kadanoff.networks.superres import Blocks, Superresolution
 from kadanoff.spins.exact import T_C
@@ -53,8 +54,7 @@ def grow(job: Job, target: Path, workers: int | None = None, rows: int = TALLEST
         If the target exists, the seed is missing, damaged or not critical, the model does not enlarge lattices at
         T_c, the size is not that of the seed times a power of the model's factor, or the disk has too little room.
     """
-    if target.exists():
-        raise KadanoffError(f"{target} exists; nothing is overwritten. Give another name, or remove it first.")
+    require_new(target)
     way = enlargement_of(job)
     seed = seed_of(job)
     sides = sides_to(len(seed), job.size, way.block, "size")
@@ -62,15 +62,12 @@ def grow(job: Job, target: Path, workers: int | None = None, rows: int = TALLEST
     work = target.with_name(f".{target.name}.{fingerprint(job.size, job.sweeps, job.seed, contents)}")
     with disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        _require_room(target, sides)
-        work.mkdir(exist_ok=True)
-    try:
-        with FileLock(work / "lock", 0), disk_errors(target):  # the lock's Timeout is an OSError
-            last = _levels(way, seed, sides, work, workers, rows)
-            finish_lattice(last, _measured(job, last, workers))
-            replace_folder(last, target)
-    except Timeout as error:
-        raise KadanoffError(f"another process is growing {target}; wait for it.") from error
+    needed = sum(side**2 for side in sides) * BITS / 8
+    require_room(target.parent, needed, f"a lattice of side {sides[-1]} and those that it grows from take")
+    with alone(work, target, "growing"):
+        last = _levels(way, seed, sides, work, workers, rows)
+        finish_lattice(last, _measured(job, last, workers))
+        replace_folder(last, target)
     shutil.rmtree(work)
 
 
@@ -88,26 +85,8 @@ def enlargement_of(job: Job) -> Enlargement:
 def seed_of(job: Job) -> Rows:
     """The critical lattice that the job starts from, int8 (y, x); KadanoffError if there is none."""
     ensemble = open_dataset(job.source)
-    shape, temperatures = ensemble.spins.shape, ensemble.temperatures
-    near = np.flatnonzero(np.abs(temperatures - float(T_C)) < 1e-6)
-    if len(shape) != 4 or shape[2] != shape[3] or not len(near):
-        raise KadanoffError(
-            f"{job.source} has lattices {shape[2:]} at T = {temperatures.tolist()}; what grows is a square lattice at "
-            f"the critical temperature, {float(T_C):.15g}. Take another dataset."
-        )
-    if not 0 <= job.sample < shape[1]:
-        raise KadanoffError(f"sample is {job.sample}, but {job.source} has samples 0 to {shape[1] - 1}.")
-    return ensemble.read(int(near[0]), slice(job.sample, job.sample + 1))[0]
-
-
-def _require_room(target: Path, sides: list[int]) -> None:
-    needed = int(sum(side**2 for side in sides) * BITS / 8)
-    free = shutil.disk_usage(target.parent).free
-    if free < needed:
-        raise KadanoffError(
-            f"{target.parent} has {free / 1e9:.2f} GB free, but a lattice of side {sides[-1]} and those that it grows "
-            f"from take about {needed / 1e9:.2f} GB; free some space, or write elsewhere."
-        )
+    temperature, sample = place_of(job.source, ensemble, job.sample)
+    return ensemble.read(temperature, slice(sample, sample + 1))[0]
 
 
 def _levels(way: Enlargement, seed: Rows, sides: list[int], work: Path, workers: int | None, rows: int) -> Path:

@@ -12,16 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kadanoff.errors import KadanoffError
+from kadanoff.inverse.critical import place_of
 from kadanoff.inverse.streaming import Rows, Streamed, stream
 from kadanoff.inverse.survey import powers
 from kadanoff.lab.figures import figure
 from kadanoff.lab.files import disk_errors, replace_folder
 from kadanoff.lab.store import Ensemble, open_dataset
 from kadanoff.lab.tables import Cell, table
-from kadanoff.spins.exact import AMPLITUDE, T_C, critical_correlation, critical_energy
+from kadanoff.lab.targets import require_new
+from kadanoff.spins.exact import AMPLITUDE, STRUCTURE, T_C, critical_correlation, critical_energy
 from kadanoff.spins.statistics import Estimate
 
-STRUCTURE = AMPLITUDE * 2**1.75 * math.pi * math.gamma(7 / 8) / math.gamma(1 / 8)  # of S(k) = B k^(-7/4): its transform
 ROWS = 256  # of a band at least
 TILE = 16384  # columns that are decoded at a time
 ROUNDING = 1e-9
@@ -45,8 +46,8 @@ def survey(source: Path, out: Path | None = None, sample: int | None = None, wor
         If `out` exists, or the dataset is missing, damaged, has several lattices and no `sample` is chosen, or they are
         no periodic squares at T_c, 64 or more a side.
     """
-    if out and out.exists():
-        raise KadanoffError(f"{out} exists; nothing is overwritten. Give another name, or remove it first.")
+    if out:
+        require_new(out)
     ensemble = open_dataset(source)
     place = _place(source, ensemble, sample)
     side, height = ensemble.spins.shape[-1], ensemble.spins.chunks[2]
@@ -117,24 +118,17 @@ def _off(value: Estimate, distance: int, side: int) -> Estimate:
 
 def _place(source: Path, ensemble: Ensemble, sample: int | None) -> tuple[int, int]:
     """Temperature and sample of the lattice to be measured."""
-    shape, temperatures = ensemble.spins.shape, ensemble.temperatures
-    near = np.flatnonzero(np.abs(temperatures - float(T_C)) < 1e-6)
-    if len(shape) != 4 or shape[2] != shape[3] or not len(near):
-        raise KadanoffError(
-            f"{source} has lattices {shape[2:]} at T = {temperatures.tolist()}; a survey is that of a square lattice "
-            f"at the critical temperature, {float(T_C):.15g}. Take another dataset."
-        )
+    count = ensemble.spins.shape[1]
+    if sample is None and count > 1:
+        raise KadanoffError(f"{source} has {count} lattices; choose one of them: --sample 0 to {count - 1}.")
+    place = place_of(source, ensemble, sample or 0)
     model = {"boundary": "periodic", "coupling": 1, "field": 0}
     known = ensemble.provenance.get("parameters") or {}
     for name in (name for name in model if known.get(name, model[name]) != model[name]):
         raise KadanoffError(
             f"{source} has the {name} {known[name]}; what is known of T_c is of {model[name]}. Take another dataset."
         )
-    if sample is None and shape[1] > 1:
-        raise KadanoffError(f"{source} has {shape[1]} lattices; choose one of them: --sample 0 to {shape[1] - 1}.")
-    if not 0 <= (sample or 0) < shape[1]:
-        raise KadanoffError(f"sample is {sample}, but {source} has samples 0 to {shape[1] - 1}.")
-    return int(near[0]), sample or 0
+    return place
 
 
 def _reader(source: Path, ensemble: Ensemble, place: tuple[int, int]) -> Callable[[int, int], Rows]:

@@ -4,16 +4,11 @@ import json
 
 import numpy as np
 import pytest
-import torch
 import yaml
+from growing import critical_seeds, save_project
 
-import kadanoff
 from kadanoff.errors import KadanoffError
-from kadanoff.inverse.dressing import learned
 from kadanoff.lab.store import Ensemble
-from kadanoff.learning.checkpoints import Recipe, save_model
-from kadanoff.networks.registry import build
-from kadanoff.spins.exact import T_C
 from kadanoff.stages.grow import grow
 
 PARAMS = {"model": "upsample/kernel", "published": "upsample/seed_kernel", "dataset": "seeds", "seeds": [8]}
@@ -22,22 +17,14 @@ PARAMS |= {"sweeps": 8, "seed": 0, "truth": {"chains": [8], "sweeps": 60}, "comp
 
 @pytest.fixture(scope="module")
 def seeds():
-    return kadanoff.simulate(128, [float(T_C)], 8, sampler="swendsen_wang", seed=3)
+    return critical_seeds(8)
 
 
 @pytest.fixture
 def project(tmp_path, monkeypatch, seeds):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("kadanoff.lab.tracking.live.LiveRun", None)
-    seeds.save(tmp_path / "data/seeds.zarr")
-    arguments = {"rule": "majority", "block": 3, "dimension": 2, "temperatures": [float(T_C)]}
-    torch.manual_seed(0)
-    for name, network, own in (("kernel", "symmetric_blocks", {"width": 4}), ("seed_kernel", "seed_kernel", {})):
-        model = build(network, **arguments, **own)
-        if name == "kernel":  # dressed as what it is, so that nothing changes
-            odds = learned(np.asarray(seeds.spins[0]), "decimation", 1)
-            model.networks[0].log_odds.copy_(torch.from_numpy(odds))
-        save_model(tmp_path / f"models/upsample/{name}.safetensors", model, Recipe(network, arguments | own))
+    save_project(tmp_path, seeds)
     write(tmp_path)
     return tmp_path
 

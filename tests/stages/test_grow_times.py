@@ -4,14 +4,11 @@ import json
 
 import numpy as np
 import pytest
-import torch
 import yaml
+from growing import critical_seeds, save_project
 
 import kadanoff
 from kadanoff.errors import KadanoffError
-from kadanoff.inverse.dressing import learned
-from kadanoff.learning.checkpoints import Recipe, save_model
-from kadanoff.networks.registry import build
 from kadanoff.spins.exact import T_C, critical_energy
 from kadanoff.stages.grow_times import RUNS, exact, grow_times
 
@@ -21,19 +18,14 @@ PARAMS |= {"sweeps": 16, "cluster_sweeps": 64, "seed": 0}
 
 @pytest.fixture(scope="module")
 def seeds():
-    return kadanoff.simulate(128, [float(T_C)], 16, sampler="swendsen_wang", seed=3)
+    return critical_seeds(16)
 
 
 @pytest.fixture
 def project(tmp_path, monkeypatch, seeds):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("kadanoff.lab.tracking.live.LiveRun", None)
-    seeds.save(tmp_path / "data/seeds.zarr")
-    arguments = {"rule": "majority", "block": 3, "dimension": 2, "temperatures": [float(T_C)], "width": 4}
-    torch.manual_seed(0)
-    model = build("symmetric_blocks", **arguments)
-    model.networks[0].log_odds.copy_(torch.from_numpy(learned(np.asarray(seeds.spins[0]), "decimation", 1)))
-    save_model(tmp_path / "models/upsample/kernel.safetensors", model, Recipe("symmetric_blocks", arguments))
+    save_project(tmp_path, seeds)
     write(tmp_path)
     return tmp_path
 

@@ -2,6 +2,7 @@
 
 import json
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -72,6 +73,8 @@ def test_the_network_is_symmetric_and_calibrated(project, datasets):
             assert (plain - conditional.layers(seen.flip(1))).abs().max() > 0.01  # what it is made of is not symmetric
     found = json.loads((project / "reports/upsample/k/metrics.json").read_text())
     seeds = kadanoff.open_dataset(datasets / "small.zarr").read(0)
+    run = json.loads((project / "reports/upsample/k/run.json").read_text())
+    assert [Path(read["path"]).name for read in run["inputs"]] == ["large.zarr", "small.zarr"]
     calibration = found["calibration"]
     for name in ("energy", "square"):
         after = calibration[f"{name}_after"]

@@ -52,7 +52,7 @@ def excess(scheme: list[Table], seeds: Spins, temperature: float, seed: int, blo
     return independent_mean(corrected - kaufman(block * size, block * size, temperature).energy)
 
 
-def calibrate(network: Blocks, seeds: Spins, temperature: float, seed: int, block: int = 2) -> Calibration:
+def calibrate(network: Blocks, seeds: Spins, temperature: float, seed: int) -> Calibration:
     """The sharpness at which the excess is 0, with the statistical error of the seeds.
 
     Draws at all trial values use the same random bits, so that the excess is a smooth function of the sharpness.
@@ -65,12 +65,12 @@ def calibrate(network: Blocks, seeds: Spins, temperature: float, seed: int, bloc
     logs = log_probabilities(network)
 
     def at(sharpness: float) -> Estimate:
-        return excess(sharpened(network, logs, sharpness), seeds, temperature, seed, block)
+        return excess(sharpened(network, logs, sharpness), seeds, temperature, seed)
 
     ends = [at(value).mean for value in RANGE]
     if not ends[0] > 0 > ends[1]:
         raise KadanoffError(
-            f"enlarged {seeds.shape[-1]} x {seeds.shape[-1]} lattices miss the exact energy by {ends[0]:.4f} to "
+            f"doubled {seeds.shape[-1]} x {seeds.shape[-1]} lattices miss the exact energy by {ends[0]:.4f} to "
             f"{ends[1]:.4f} a site, whatever the sharpness from {RANGE[0]} to {RANGE[1]}; it should change sign. Train "
             "the network on more configurations at this temperature."
         )

@@ -3,6 +3,7 @@
 Seeds go through in slices, each to its largest lattice, so that memory is bounded whatever their number.
 """
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -60,7 +61,7 @@ def grow(seeds: Spins, levels: int, double: Doubling, workers: int | None = None
     The result does not depend on the number of threads.
     """
     starts = range(0, len(seeds), SLICE)
-    with ThreadPoolExecutor(workers) as pool, progress("grow", len(seeds)) as advance:
+    with ThreadPoolExecutor(workers or os.cpu_count()) as pool, progress("grow", len(seeds)) as advance:
 
         def chain(start: int) -> NDArray[np.float64]:
             spins = seeds[start : start + SLICE]

@@ -126,19 +126,11 @@ def drift(way: Dressing, fine: Spins, rule: str, block: int, seed: int) -> Estim
 
 
 @njit(inline="always")
-def _around(place, side):
-    """A place that is at most one side away, counted around the torus."""
-    if place < 0:
-        return place + side
-    return place - side if place >= side else place
-
-
-@njit(inline="always")
 def _columns(own, y, columns):
     """Write columns[2 + x]: the spins of rows y - 2 to y + 2 of each column as bits."""
     rows, width = own.shape
-    top, above = _around(y - 2, rows), _around(y - 1, rows)
-    below, bottom = _around(y + 1, rows), _around(y + 2, rows)
+    top, above = kernels.wrapped(y - 2, rows), kernels.wrapped(y - 1, rows)
+    below, bottom = kernels.wrapped(y + 1, rows), kernels.wrapped(y + 2, rows)
     for x in range(width):
         columns[2 + x] = (
             (own[top, x] > 0)

@@ -16,7 +16,8 @@ LARGEST = np.uint64(0xFFFFFFFE)  # below the last threshold, 2^32 - 1, so that a
 
 
 @njit(inline="always")
-def _wrapped(place, side):
+def wrapped(place, side):
+    """A place that is at most one side away, counted around the torus."""
     if place < 0:
         return place + side
     return place - side if place >= side else place
@@ -28,13 +29,13 @@ def _row(coarse, fine, coarse_places, fine_places, y, x, height, width):
     row = 0
     for j in range(coarse_places.shape[0]):
         up = coarse[
-            _wrapped(y + coarse_places[j, 0], coarse.shape[0]), _wrapped(x + coarse_places[j, 1], coarse.shape[1])
+            wrapped(y + coarse_places[j, 0], coarse.shape[0]), wrapped(x + coarse_places[j, 1], coarse.shape[1])
         ]
         row |= (up > 0) << j
     seen = coarse_places.shape[0]
     for j in range(fine_places.shape[0]):
-        top = _wrapped(y * height + fine_places[j, 0], fine.shape[0])
-        left = _wrapped(x * width + fine_places[j, 1], fine.shape[1])
+        top = wrapped(y * height + fine_places[j, 0], fine.shape[0])
+        left = wrapped(x * width + fine_places[j, 1], fine.shape[1])
         row |= (fine[top, left] > 0) << (seen + j)
     return row
 

@@ -1,7 +1,6 @@
 """Fine lattices drawn from coarse ones: by a trained network, or block by block from tables."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 from kadanoff.errors import KadanoffError
 from kadanoff.inverse import kernels
 from kadanoff.inverse.tables import FULL, Table
+from kadanoff.learning.threads import torch_threads
 from kadanoff.montecarlo.rng import stream_key
 from kadanoff.networks.superres import Blocks, Pixels, SeedKernel, Superresolution
 from kadanoff.spins.surroundings import Part, block_shape, rows, states
@@ -83,23 +83,12 @@ def logits(network: Pixels | SeedKernel, spins: Spins) -> NDArray[np.float32]:
 
 def _in_batches(network: Callable[[Tensor], Tensor], spins: Spins) -> NDArray[np.float32]:
     step = max(1, BATCH // (4 * spins[0].size))
-    with torch.inference_mode(), _one_thread():
+    with torch.inference_mode(), torch_threads(1):  # a draw depends on the rounding
         found = [
             network(torch.from_numpy(spins[start : start + step]).float().unsqueeze(1)).squeeze(1)
             for start in range(0, len(spins), step)
         ]
     return torch.cat(found).numpy()
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """The rounding of a sum depends on the number of threads, and a draw on the rounding."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def toss(chances: NDArray, stream: Stream) -> Spins:
@@ -121,7 +110,7 @@ def tables(network: Blocks, sharpness: float = 1.0) -> list[Table]:
 
 def log_probabilities(network: Blocks) -> list[NDArray[np.float64]]:
     """Logarithms of P(state | row), of each part: (2^inputs, 2^sites)."""
-    with torch.inference_mode(), _one_thread():
+    with torch.inference_mode(), torch_threads(1):  # a draw depends on the rounding
         return [
             conditional(torch.from_numpy(rows(part.inputs)).float()).double().numpy()
             for part, conditional in zip(network.scheme, network.parts, strict=True)

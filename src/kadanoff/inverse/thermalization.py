@@ -5,6 +5,7 @@ thermalized from the first measured sweep on from which, at this and all later m
 G(L/4) lie within 3 standard errors of equilibrium: those of the chains and of the equilibrium values, combined.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -144,7 +145,7 @@ def relax(
         return np.array(found), np.array(seconds)
 
     advance(prepare(0, 1), lattice, T_C, 0.0, key, 0, 0, 1)
-    with ThreadPoolExecutor(workers) as pool:
+    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         parts = list(pool.map(follow, range(0, chains, group)))
     energy, magnetization, _, quarter = np.concatenate([found for found, _ in parts], axis=2).transpose(1, 0, 2)
     seconds = spent + np.sum([total for _, total in parts], axis=0) / chains

@@ -27,7 +27,7 @@ SPIN_COLOURS = "RdBu_r"  # +1 red, -1 blue, in every picture
 @contextmanager
 def figure(*args: Any, **kwargs: Any) -> Iterator[tuple[Figure, Any]]:
     """`plt.subplots` in the house style; closed at the end of the block."""
-    with plt.rc_context(STYLE):
+    with plt.style.context(["default", STYLE]):  # whatever a library or a matplotlibrc has set
         drawn, axes = plt.subplots(*args, **kwargs)
         try:
             yield drawn, axes

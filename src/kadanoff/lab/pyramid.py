@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import zarr
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from zarr.codecs import BloscCodec
 
@@ -19,6 +18,7 @@ from kadanoff.errors import KadanoffError
 from kadanoff.lab.files import disk_errors, replace_folder
 from kadanoff.lab.progress import Advance, progress
 from kadanoff.lab.store import Ensemble, open_dataset
+from kadanoff.lab.targets import alone, require_new, require_room
 
 FACTOR = 3
 SMALLEST = 512  # a level of at most this side is the last one
@@ -45,24 +45,19 @@ def write_pyramid(source: Path, target: Path, workers: int | None = None) -> Non
     KadanoffError
         If the target exists, the source is missing, damaged or not one square lattice, or the disk has too little room.
     """
-    if target.exists():
-        raise KadanoffError(f"{target} exists; nothing is overwritten. Give another name, or remove it first.")
+    require_new(target)
     lattice = _lattice(source)
     sides = level_sides(lattice.spins.shape[-1])
     work = target.with_name(f".{target.name}.partial")
     with disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        _require_room(target, sides)
-        work.mkdir(exist_ok=True)
-    try:
-        with FileLock(work / "lock", 0), disk_errors(target):  # a Timeout is an OSError
-            try:
-                _write(lattice, source, work / "image", sides, workers)
-                replace_folder(work / "image", target)
-            finally:
-                shutil.rmtree(work)
-    except Timeout as error:
-        raise KadanoffError(f"another process is writing {target}; wait for it.") from error
+    require_room(target.parent, sides[0] ** 2 * BITS / 8, f"a pyramid of side {sides[0]} takes")
+    with alone(work, target, "writing"):
+        try:
+            _write(lattice, source, work / "image", sides, workers)
+            replace_folder(work / "image", target)
+        finally:
+            shutil.rmtree(work)
 
 
 def level_sides(side: int) -> list[int]:
@@ -82,16 +77,6 @@ def _lattice(source: Path) -> Ensemble:
             "`kadanoff grow OUT.zarr` wrote."
         )
     return ensemble
-
-
-def _require_room(target: Path, sides: list[int]) -> None:
-    needed = int(sides[0] ** 2 * BITS / 8)
-    free = shutil.disk_usage(target.parent).free
-    if free < needed:
-        raise KadanoffError(
-            f"{target.parent} has {free / 1e9:.2f} GB free, but a pyramid of side {sides[0]} takes about "
-            f"{needed / 1e9:.2f} GB; free some space, or write elsewhere."
-        )
 
 
 def _write(lattice: Ensemble, source: Path, path: Path, sides: list[int], workers: int | None) -> None:

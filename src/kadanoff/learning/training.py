@@ -5,7 +5,7 @@ The batches and the dropout of an epoch depend on (seed, epoch) alone, so nothin
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import asdict, astuple, dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from kadanoff.errors import KadanoffError
 from kadanoff.learning.randomness import derived_seed, seeded
+from kadanoff.learning.threads import torch_threads
 
 Pair = tuple[Tensor, Tensor]
 """Inputs (n, ...) and targets (n, ...) of any type, int8 spins for one: batches are cast to float32."""
@@ -103,7 +104,7 @@ class Training:
         """
         number = len(self.history) + 1
         rate = self.optimizer.param_groups[0]["lr"]
-        with _threads(self.settings.threads), _repeatable_convolutions():
+        with torch_threads(self.settings.threads), _repeatable_convolutions():
             epoch = Epoch(number, self._train(train, number), self._validate(validation), rate)
         if not math.isfinite(epoch.validation_loss):
             raise KadanoffError(
@@ -173,16 +174,6 @@ class Training:
         self.schedule.load_state_dict(state["schedule"])
         self.best_weights = state["best_weights"]
         self.history = [Epoch(*epoch) for epoch in state["history"]]
-
-
-@contextmanager
-def _threads(number: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _repeatable_convolutions() -> AbstractContextManager[None]:

@@ -12,7 +12,7 @@ from kadanoff.lab.figures import figure, show_spins
 from kadanoff.lab.pyramid import FACTOR
 from kadanoff.lab.records import Recorder
 from kadanoff.lab.zoom import means_of, nested_pictures, zoom_page
-from kadanoff.spins.exact import AMPLITUDE, critical_correlation
+from kadanoff.spins.exact import AMPLITUDE, STRUCTURE, critical_correlation
 from kadanoff.stages.grow_tables import Grown
 
 LOOKS = {"Monte Carlo": ("k", "o"), "raw": ("C1", "s"), "refined": ("C0", "o")}
@@ -61,15 +61,12 @@ def draw_structure(record: Recorder, found: Grown) -> None:
             for kind, surveys in found.kinds().items():
                 k, mean, error = _binned(surveys[column], edges)
                 colour, marker = LOOKS[kind]
-                axis.errorbar(k, mean, error, color=colour, marker=marker, ms=3, lw=0, elinewidth=1, label=kind)
-            axis.set(
-                xscale="log",
-                yscale="log",
-                xlabel="wave number k",
-                ylabel=r"$S(k)\, k^{7/4}$",
-                title=f"L = {truth.side}",
-            )
-        axes[0, 0].legend()
+                look: dict[str, Any] = {"color": colour, "marker": marker, "ms": 3, "lw": 0, "elinewidth": 1}
+                axis.errorbar(k * SHIFTS[kind], mean, error, label=kind, **look)
+            axis.axhline(STRUCTURE, color="0.6", lw=1, ls="--", label=rf"{STRUCTURE:.3f}, $1/L \ll k \ll 1$")
+            axis.set(xscale="log", xlabel="wave number k", ylabel=r"$S(k)\, k^{7/4}$", title=f"L = {truth.side}")
+            axis.set_ylim(bottom=0)
+        axes[0, 0].legend(loc="lower right")
         record.figure("structure", drawn)
 
 

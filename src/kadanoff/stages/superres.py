@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from kadanoff.lab.files import working_folder
 from kadanoff.lab.parallel import in_processes
@@ -18,7 +19,7 @@ from kadanoff.lab.store import open_dataset
 from kadanoff.learning.checkpoints import Recipe, save_model
 from kadanoff.learning.fit import Fit
 from kadanoff.learning.randomness import derived_seed
-from kadanoff.networks.superres import Superresolution
+from kadanoff.networks.superres import Blocks, SeedKernel, Superresolution
 from kadanoff.stages.superres_data import Data, open_data
 from kadanoff.stages.superres_figures import draw_configurations, draw_losses
 from kadanoff.stages.superres_measure import losses, metrics, nearest, test
@@ -36,10 +37,13 @@ def superres(root: Path, name: str) -> None:
     train_study(root, "superres", name)
 
 
-def train_study(root: Path, study: str, name: str, prepare: Callable[[], Finish] | None = None) -> None:
+def train_study(
+    root: Path, study: str, name: str, prepare: Callable[[], Finish] | None = None, more: Sequence[Path] = ()
+) -> None:
     """Train the entry NAME of STUDY.variants: models/STUDY/NAME.safetensors and the record reports/STUDY/NAME.
 
-    What `prepare` returns before the training is done with the trained and tested networks before they are saved.
+    What `prepare` returns before the training is done with the trained and tested networks before they are saved; it
+    reads `more` datasets.
     """
     variant, training = read_variant(root, name, study)
     weights = root / "models" / study / f"{name}.safetensors"
@@ -50,7 +54,7 @@ def train_study(root: Path, study: str, name: str, prepare: Callable[[], Finish]
         model = built(variant.network, arguments)  # refuses now what it would refuse later
         data.check(model)
         finish = prepare() if prepare is not None else None
-        with recorded(study, name, parameters=parameters, inputs=data.paths) as record:
+        with recorded(study, name, parameters=parameters, inputs=[*data.paths, *more]) as record:
             work = partial(_trained, variant, training, data.paths[0], folder)
             found = in_processes(study, work, [(index,) for index in range(len(data.temperatures))])
             for network, (trained, _) in zip(model.networks, found, strict=True):
@@ -86,9 +90,15 @@ def measure(model: Superresolution, data: Data, fits: list[list[Fit]], seed: int
     best = [losses(model, index, found) for index, found in enumerate(fits)]
     record.metrics(metrics(tested, best) | {"parameters": sum(item.numel() for item in model.networks[0].parameters())})
     _history(record, fits[nearest(data.temperatures)])
-    draw_losses(record, fits[nearest(data.temperatures)], tested, best)
+    draw_losses(record, fits[nearest(data.temperatures)], tested, best, _loss_label(model.networks[0]))
     if data.dimension == 2:
         draw_configurations(record, tested)
+
+
+def _loss_label(network: nn.Module) -> str:
+    if isinstance(network, SeedKernel):
+        return "squared error per site + energy term"
+    return f"loss per {'block' if isinstance(network, Blocks) else 'site'} (nats)"
 
 
 def _history(record: Recorder, fits: Sequence[Fit]) -> None:

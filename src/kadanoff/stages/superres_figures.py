@@ -13,6 +13,7 @@ from kadanoff.stages.superres_measure import Tested, nearest
 
 TEMPERATURE = r"temperature $T$ ($|J|/k_B$)"
 MOST = 3  # temperatures of which configurations are shown
+LINES = {"train_loss": "-", "validation_loss": "--"}
 
 
 def points(axis: Any, where: Any, estimates: Sequence[Estimate], scale: float = 1.0, **look: Any) -> None:
@@ -27,36 +28,39 @@ def less(estimates: Sequence[Estimate], exact: Sequence[float]) -> list[Estimate
 
 
 def draw_losses(
-    record: Recorder, fits: Sequence[Fit], tested: Sequence[Tested], best: Sequence[dict[str, float]]
+    record: Recorder, fits: Sequence[Fit], tested: Sequence[Tested], best: Sequence[dict[str, float]], label: str
 ) -> None:
-    """Figure `losses`: over the epochs for the network nearest to T_c, and at the end for every temperature."""
+    """Figure `losses`: over the epochs for the network nearest to T_c, and at the end for every temperature.
+
+    `label` says what the loss is.
+    """
     shown = tested[nearest([item.temperature for item in tested])]
-    with figure(1, 2, figsize=(10, 3.7)) as (drawn, (left, right)):
+    panels = min(2, len(tested))
+    with figure(1, panels, figsize=(5 * panels, 3.7), squeeze=False) as (drawn, axes):
+        left = axes[0, 0]
         for number, found in enumerate(fits):
             part = f", part {number + 1} of a draw" if len(fits) > 1 else ""
             epochs = [epoch.epoch for epoch in found.history]
-            for key, style in (("train_loss", "-"), ("validation_loss", "--")):
+            for key, style in LINES.items():
                 values = [getattr(epoch, key) for epoch in found.history]
                 left.plot(epochs, values, style, color=f"C{number}", lw=1, label=key.split("_")[0] + part)
-        unit = "block" if len(fits) > 1 else "site"
-        left.set(xlabel="epoch", ylabel=f"loss per {unit} (nats)", title=f"T = {shown.temperature:.4g}")
+        left.set(xlabel="epoch", ylabel=label, title=f"T = {shown.temperature:.4g}")
         left.xaxis.get_major_locator().set_params(integer=True)
         left.legend()
-        temperatures = [item.temperature for item in tested]
-        for key, style in (("train_loss", "-"), ("validation_loss", "--")):
-            right.plot(
-                temperatures, [loss[key] for loss in best], style, lw=1, label=f"{key.split('_')[0]}, best epoch"
-            )
-        points(
-            right,
-            temperatures,
-            [independent_mean(item.nats) for item in tested],
-            color="C3",
-            label=r"test, $-\ln P$(fine|coarse)",
-        )
-        right.set(xlabel=TEMPERATURE, ylabel="nats per site")
-        right.legend()
+        if panels == 2:
+            _losses_by_temperature(axes[0, 1], tested, best)
         record.figure("losses", drawn)
+
+
+def _losses_by_temperature(axis: Any, tested: Sequence[Tested], best: Sequence[dict[str, float]]) -> None:
+    temperatures = [item.temperature for item in tested]
+    for key, style in LINES.items():
+        label = f"{key.split('_')[0]}, best epoch"
+        axis.plot(temperatures, [found[key] for found in best], style, lw=1, label=label)
+    label = r"test, $-\ln P$(fine|coarse)"
+    points(axis, temperatures, [independent_mean(item.nats) for item in tested], color="C3", label=label)
+    axis.set(xlabel=TEMPERATURE, ylabel="nats per site")
+    axis.legend()
 
 
 def draw_configurations(record: Recorder, tested: Sequence[Tested]) -> None:

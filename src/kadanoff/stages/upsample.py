@@ -49,12 +49,13 @@ def upsample(root: Path, name: str) -> None:
             f"upsample.variants.{name}.network is {variant.network}, but lattices grow by whole blocks with the "
             "symmetries of the square; take symmetric_blocks, or seed_kernel for the published one."
         )
-    train_study(root, "upsample", name, partial(_calibration, root, variant))
-
-
-def _calibration(root: Path, variant: Variant) -> Finish:
     given = validated(Calibrating, section(root, "upsample", "calibration"), "upsample.calibration")
-    ensemble = open_dataset(root / "data" / f"{given.dataset}.zarr")
+    path = root / "data" / f"{given.dataset}.zarr"
+    train_study(root, "upsample", name, partial(_calibration, root, variant, given, path), [path])
+
+
+def _calibration(root: Path, variant: Variant, given: Calibrating, path: Path) -> Finish:
+    ensemble = open_dataset(path)
     check_physics(given.dataset, ensemble)
     shape = ensemble.spins.shape
     if len(shape) != 4 or shape[2] != shape[3] or shape[3] % STEP or abs(ensemble.temperatures[0] - float(T_C)) > 1e-6:

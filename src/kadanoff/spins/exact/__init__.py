@@ -14,7 +14,14 @@
 """
 
 from kadanoff.spins.exact.chain import chain, chain_correlation
-from kadanoff.spins.exact.critical import AMPLITUDE, SQUARE, critical_correlation, critical_energy, critical_square
+from kadanoff.spins.exact.critical import (
+    AMPLITUDE,
+    SQUARE,
+    STRUCTURE,
+    critical_correlation,
+    critical_energy,
+    critical_square,
+)
 from kadanoff.spins.exact.density import kaufman_energy_distribution, torus_density_of_states
 from kadanoff.spins.exact.enumeration import Enumeration, enumerate_states
 from kadanoff.spins.exact.kaufman import kaufman
@@ -25,6 +32,7 @@ from kadanoff.spins.exact.transfer import transfer_energy_distribution
 __all__ = [
     "AMPLITUDE",
     "SQUARE",
+    "STRUCTURE",
     "T_C",
     "EnergyDistribution",
     "Enumeration",

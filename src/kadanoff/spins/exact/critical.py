@@ -1,5 +1,7 @@
 """Large square tori at the critical point, whose exact sums would take too long: energy, G(r) and <m^2>."""
 
+import math
+
 import mpmath
 
 
@@ -15,6 +17,8 @@ def critical_energy(side: int) -> float:
 
 AMPLITUDE = 0.703380157
 """G(r) = A r^(-1/4) at T_c for 1 << r << L; Wu, McCoy, Tracy and Barouch, Phys. Rev. B 13, 316 (1976)."""
+STRUCTURE = AMPLITUDE * 2**1.75 * math.pi * math.gamma(7 / 8) / math.gamma(1 / 8)
+"""S(k) = B k^(-7/4) at T_c for 1/L << k << 1: the Fourier transform of that G(r)."""
 
 
 def critical_correlation(y: float, x: float, side: int) -> float:
