@@ -64,7 +64,8 @@ class SeedKernel(nn.Module):
         super().__init__()
         self.block = block
         self.kernel = nn.Parameter(torch.empty(block, block, self.SIDE, self.SIDE))
-        nn.init.uniform_(self.kernel, -1 / self.SIDE, 1 / self.SIDE)
+        sites = self.SIDE**2
+        nn.init.uniform_(self.kernel, -1 / sites, 1 / sites)  # so small that nothing is clamped at first
 
     def forward(self, spins: Tensor) -> Tensor:
         """Probabilities of +1 on the fine lattice."""
