@@ -66,6 +66,22 @@ def test_the_cost_of_sharing_is_that_of_the_bench():
         assert f"| `{title}` | {row['seconds']:.1f} | {row['bytes'] / 1e6:.2f} | {bits:.2f} |" in README
 
 
+def test_the_cost_of_growing_is_that_of_the_bench():
+    growth = json.loads((ROOT / "reports" / "bench.json").read_text())["growth"]
+    for row in growth["commands"]:
+        memory, bits = row["peak_bytes"] / 1e9, 8 * row["bytes_per_spin"]
+        assert (
+            f"| {row['size']} | {row['seconds']:.1f} | {row['ns_per_spin']:.0f} | {memory:.2f} | {bits:.2f} |" in README
+        )
+    steps = {(step["program"], step["step"], step["cores"]): step["ns"] for step in growth["steps"]}
+    for step in ("generator", "refinement"):
+        assert f"{steps['published', step, 1]:.3g} against {steps['kadanoff', step, 1]:.3g} ns" in README
+    both = growth["cores"] * (
+        steps["published", "generator", 2] + growth["sweeps"] * steps["published", "refinement", 2]
+    )
+    assert f"takes {both:.0f} ns x cores" in README
+
+
 def test_every_link_leads_somewhere():
     for target in re.findall(r"\]\(([^)#]+)\)", README):
         assert (ROOT / target).exists(), target
