@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 import kadanoff
 from kadanoff.cli import app
 from kadanoff.errors import KadanoffError
-from kadanoff.inverse.survey import powers
+from kadanoff.inverse.survey import fit_distances
 from kadanoff.inverse.survey import survey as in_memory
 from kadanoff.lab.large import create_lattice, finish_lattice
 from kadanoff.lab.store import Ensemble
@@ -79,8 +79,8 @@ def test_the_table_has_what_the_lattice_in_memory_has(large, spins):
     assert value(found["c10 - exact"]) == pytest.approx(expected.nearest[0] + critical_energy(1152) / 2, rel=0.1)
     assert value(found["c11"]) == pytest.approx(expected.diagonal[0], abs=1e-3)
     assert value(found["m L^(1/8)"]) == pytest.approx(expected.magnetization[0] * 1152**0.125, rel=1e-3)
-    x = np.log(powers(1152))
-    slope = np.polyfit(x, np.log(expected.correlation[0, powers(1152)]), 1)[0]
+    x = np.log(fit_distances(1152))
+    slope = np.polyfit(x, np.log(expected.correlation[0, fit_distances(1152)]), 1)[0]
     assert value(found["exponent of G"]) == pytest.approx(-slope, abs=0.02)
 
 
