@@ -6,7 +6,7 @@
 `chain`, `chain_correlation`               one dimension
 `kaufman`                                  tori of any size (periodic, antiperiodic)
 `torus_density_of_states`,
-`kaufman_energy_distribution`              their exact P(E), up to 4,096 spins
+`kaufman_energy_distribution`              their exact P(E), up to 16,384 spins
 `critical_energy`, `critical_square`,
 `critical_correlation`, `critical_row`     large square tori at T_c
 `onsager`, `spontaneous_magnetization`     the infinite square lattice

@@ -95,47 +95,58 @@ def signed_sum(z: Any, cosines: Sequence, m: int, boundary: str, reduce: Callabl
     reduce
         Brings a number back into its ring after an operation: the identity, or the remainder.
     """
-    plus, minus = _sectors(z, cosines, m, 1, reduce), _sectors(z, cosines, m, 0, reduce)
-    return reduce(sum(sign * sector for sign, sector in zip(SIGNS[boundary], plus + minus, strict=True)))
+    sectors = _sectors(z, cosines, m, reduce)
+    return reduce(sum(sign * sector for sign, sector in zip(SIGNS[boundary], sectors, strict=True)))
 
 
-def _sectors(z: Any, cosines: Sequence, m: int, parity: int, reduce: Callable) -> tuple[Any, Any]:
-    """The two products over j = parity, parity + 2, .. 2n - 1, times z^(mn), with + and with -."""
+def _sectors(z: Any, cosines: Sequence, m: int, reduce: Callable) -> list[Any]:
+    """The four products over j, times z^(mn), in the order of `SIGNS`; residues below 2^31 stay within int64."""
     n = len(cosines) - 1
     square = reduce(z * z)
     cosh = reduce((1 + square) * (1 + square))  # 4 z^2 cosh^2 2K
-    sinh = reduce(z * (1 - square))  # 2 z^2 sinh 2K
-    sinh_square, twice_power = reduce(sinh * sinh), 2 * _power(sinh, m, reduce)
-    plus = minus = 1
-    for j in range(parity, n + 1, 2):
+    sinh = {1: reduce(z * (1 - square))}  # 2 z^2 sinh 2K, and its powers
+    twice_power = reduce(2 * _power(sinh, m, reduce))
+    products: list[Any] = [1, 1, 1, 1]
+    for j, cosine in enumerate(cosines):
         if j == 0:
-            growing, decaying = _power(1 - z, m, reduce), _power(z + square, m, reduce)
+            growing, decaying = _power({1: 1 - z}, m, reduce), _power({1: reduce(z + square)}, m, reduce)
         elif j == n:
-            growing, decaying = _power(1 + z, m, reduce), _power(z - square, m, reduce)
+            growing, decaying = _power({1: reduce(1 + z)}, m, reduce), _power({1: z - square}, m, reduce)
         else:  # j and 2n - j together: 2 cosh(m gamma_j) +- 2, times (2 z^2 sinh 2K)^m
-            growing = _lucas(reduce(cosh - reduce(sinh * cosines[j])), sinh_square, m, reduce)[0]
+            growing = _lucas(reduce(cosh - sinh[1] * cosine), sinh, m, reduce)
             decaying = twice_power
-        plus = reduce(plus * reduce(growing + decaying))
-        minus = reduce(minus * reduce(growing - decaying))
-    return plus, minus
+        plus = 0 if j % 2 else 2
+        products[plus] = reduce(products[plus] * (growing + decaying))
+        products[plus + 1] = reduce(products[plus + 1] * (growing - decaying))
+    return products
 
 
-def _power(x: Any, exponent: int, reduce: Callable) -> Any:
-    """x^exponent by squaring."""
-    x = reduce(x)
-    if exponent == 1:
-        return x
-    half = _power(reduce(x * x), exponent // 2, reduce)
-    return reduce(half * x) if exponent % 2 else half
+def _power(powers: dict[int, Any], exponent: int, reduce: Callable) -> Any:
+    """x^exponent; `powers` is {1: x} at first, and keeps the powers on the way."""
+    if exponent not in powers:
+        low, high = exponent // 2, exponent - exponent // 2
+        powers[exponent] = reduce(_power(powers, low, reduce) * _power(powers, high, reduce))
+    return powers[exponent]
 
 
-def _lucas(p: Any, q: Any, m: int, reduce: Callable) -> tuple[Any, Any, Any]:
-    """V_m, V_(m+1) and q^m, where V_0 = 2, V_1 = p, V_(k+1) = p V_k - q V_(k-1): q^(m/2) 2 cosh(m gamma)."""
-    if m == 0:
-        return 2, p, 1
-    low, high, power = _lucas(p, q, m // 2, reduce)
-    middle = reduce(low * high - reduce(p * power))
-    if m % 2 == 0:
-        return reduce(low * low - 2 * power), middle, reduce(power * power)
-    next_power = reduce(power * q)
-    return middle, reduce(high * high - 2 * next_power), reduce(power * next_power)
+def _lucas(p: Any, root: dict[int, Any], m: int, reduce: Callable) -> Any:
+    """V_m, where V_0 = 2, V_1 = p, V_(k+1) = p V_k - q V_(k-1): q^(m/2) 2 cosh(m gamma). `root` has powers of q^(1/2).
+
+    While m is even one number is enough: V_2k = V_k^2 - 2 q^k.
+    """
+    if m % 2:
+        return _lucas_pair(p, root, m, reduce)[0]
+    half = _lucas(p, root, m // 2, reduce)
+    return reduce(half * half - 2 * _power(root, m, reduce))
+
+
+def _lucas_pair(p: Any, root: dict[int, Any], m: int, reduce: Callable) -> tuple[Any, Any]:
+    """V_m and V_(m+1)."""
+    if m == 1:
+        return p, reduce(p * p - 2 * _power(root, 2, reduce))
+    k = m // 2
+    low, high = _lucas_pair(p, root, k, reduce)
+    middle = reduce(low * high - p * _power(root, 2 * k, reduce))
+    if m % 2:
+        return middle, reduce(high * high - 2 * _power(root, 2 * k + 2, reduce))
+    return reduce(low * low - 2 * _power(root, 2 * k, reduce)), middle
