@@ -1,10 +1,12 @@
 """Exact results against each other, against enumeration, and against published numbers."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
 
+import kadanoff
 from kadanoff.errors import KadanoffError
 from kadanoff.spins.boundary import BOUNDARIES, Lattice
 from kadanoff.spins.exact import (
@@ -15,6 +17,7 @@ from kadanoff.spins.exact import (
     chain_correlation,
     critical_correlation,
     critical_energy,
+    critical_row,
     enumerate_states,
     kaufman,
     kaufman_energy_distribution,
@@ -23,6 +26,7 @@ from kadanoff.spins.exact import (
     torus_density_of_states,
     transfer_energy_distribution,
 )
+from kadanoff.spins.statistics import independent_mean
 
 SIZES = [(2, 2), (2, 4), (3, 3), (3, 4), (4, 3), (4, 4), (5, 3), (4, 5)]
 TORI = ["periodic", "antiperiodic"]
@@ -236,3 +240,22 @@ def test_the_average_of_the_critical_correlation_is_the_square_of_the_magnetizat
     limit = fine + (fine - coarse) / (2**1.75 - 1)
     assert limit == pytest.approx(SQUARE, abs=1e-4)
     assert abs(coarse - SQUARE) > 3 * abs(limit - SQUARE)
+
+
+def test_the_critical_row_is_exact_nearby_and_joins_its_limit():
+    """sqrt(1/2), half of -e, at r = 1, and 1 - 4 / pi^2 at r = 2."""
+    near = [critical_row(r, 10**6) for r in (1, 2)]
+    assert near[0] == pytest.approx(math.sqrt(0.5), rel=1e-6)
+    assert near[1] == pytest.approx(1 - 4 / math.pi**2, rel=1e-6)
+    assert critical_correlation(0, 2, 10**6) != pytest.approx(1 - 4 / math.pi**2, rel=1e-3)
+    above = [critical_row(r, 10**6) / critical_correlation(0, r, 10**6) - 1 for r in (32, 33)]
+    assert above[0] / above[1] == pytest.approx((33 / 32) ** 2, rel=0.02)
+
+
+def test_the_critical_row_of_a_torus_is_that_of_monte_carlo():
+    """Side 32, 4 standard errors; the infinite lattice is rejected."""
+    spins = kadanoff.simulate(32, [T_C], 4000, sampler="swendsen_wang", seed=8).spins[0]
+    for distance in (1, 2, 3, 8):
+        found = independent_mean((spins * np.roll(spins, distance, 2)).mean((1, 2), dtype=float))
+        assert abs(found.sigmas(critical_row(distance, 32))) < 4
+        assert abs(found.sigmas(critical_row(distance, 10**6))) > 4

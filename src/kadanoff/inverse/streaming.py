@@ -17,6 +17,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from kadanoff.errors import KadanoffError
+from kadanoff.inverse.survey import slope_weights
 from kadanoff.lab.progress import progress
 from kadanoff.spins.compiled import compiled
 from kadanoff.spins.statistics import Estimate, jackknife
@@ -50,8 +51,7 @@ class Streamed:
 
     def decay(self, distances: Sequence[int]) -> Estimate:
         """The exponent x of G(r) ~ r^-x: minus the least-squares slope of ln G over ln r at these distances."""
-        x = np.log(np.asarray(distances, float))
-        weights = (x - x.mean()) / ((x - x.mean()) ** 2).sum()
+        weights = slope_weights(distances)
         with np.errstate(invalid="ignore", divide="ignore"):  # not a number if some G is below zero
             return self._of(lambda mean: -float(weights @ np.log(mean)), distances)
 

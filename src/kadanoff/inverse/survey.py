@@ -8,6 +8,7 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from kadanoff.inverse.superresolve import Spins
+from kadanoff.spins.exact import critical_row
 from kadanoff.spins.observables import block_sums
 from kadanoff.spins.statistics import Estimate, independent_mean, jackknife
 
@@ -101,15 +102,30 @@ def paired_ratio(small: Survey, large: Survey, distances: Sequence[int]) -> list
     return found
 
 
-def powers(side: int) -> list[int]:
-    """Distances 1, 2, 4, ... of the fit of G(r), up to 500, as in CNN-RG-Fast, and L/8."""
-    return [1 << power for power in range(FARTHEST.bit_length()) if 1 << power <= min(FARTHEST, side // 8)]
+def fit_distances(side: int) -> list[int]:
+    """Distances 1, 2, 4, ... of the fit of G(r), and the last: 500, as in CNN-RG-Fast, or L/8 if that is less."""
+    last = min(FARTHEST, side // 8)
+    return [*(1 << power for power in range(last.bit_length()) if 1 << power < last), last]
+
+
+def slope_weights(distances: Sequence[int]) -> Values:
+    """What the least-squares slope over ln r multiplies the values at these distances by: (distances,)."""
+    x = np.log(np.asarray(distances, float))
+    return (x - x.mean()) / ((x - x.mean()) ** 2).sum()
+
+
+def exact_decay(side: int) -> float:
+    """What the fit of `decay` gives for the exact G(r) of a torus: not quite 1/4.
+
+    G(1) and G(2) lie half a percent above A r^(-1/4), and the torus raises G at large r.
+    """
+    distances = fit_distances(side)
+    return -float(slope_weights(distances) @ np.log([critical_row(distance, side) for distance in distances]))
 
 
 def decay(found: Survey, distances: Sequence[int]) -> Estimate:
     """The exponent x of G(r) ~ r^-x: minus the least-squares slope of ln G over ln r at these distances."""
-    x = np.log(np.asarray(distances, float))
-    weights = (x - x.mean()) / ((x - x.mean()) ** 2).sum()
+    weights = slope_weights(distances)
     return _of_means(lambda mean: -float(weights @ np.log(mean)), found.correlation[:, list(distances)])
 
 

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from kadanoff.inverse.superresolve import Spins
 from kadanoff.lab.figures import figure, show_spins
 from kadanoff.lab.records import Recorder
+from kadanoff.spins.exact import BINDER
 from kadanoff.spins.statistics import Estimate
-from kadanoff.stages.exponents_tables import BINDER, EXACT, Line, Summary
+from kadanoff.stages.exponents_tables import EXACT, Line, Summary
 
 MARKERS = "so^vD<>P"
 SIDE = "lattice size $L$"

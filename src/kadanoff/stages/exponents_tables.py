@@ -7,7 +7,7 @@ from typing import Any
 
 from kadanoff.inverse.chains import Levels
 from kadanoff.lab.tables import Cell, table
-from kadanoff.spins.exact import T_C, kaufman
+from kadanoff.spins.exact import BINDER, T_C, kaufman
 from kadanoff.spins.observables import binder
 from kadanoff.spins.scaling import combine, exponents, local_slopes
 from kadanoff.spins.statistics import Estimate, independent_mean
@@ -17,7 +17,6 @@ from kadanoff.stages.targets import verdict
 
 EXACT = {"beta": 1 / 8, "gamma": 7 / 4, "eta_half": 1 / 4, "eta_quarter": 1 / 4}
 SYMBOLS = {"beta": "beta", "gamma": "gamma/nu", "eta_half": "eta from G(L/2)", "eta_quarter": "eta from G(L/4)"}
-BINDER = 0.61069  # of the infinite critical torus, Kamieniarz and Bloete, J. Phys. A 26, 201 (1993)
 Rows = list[list[Cell]]
 
 

@@ -23,10 +23,8 @@ from kadanoff.stages.grow_tables import excess, missed, percent, row, worst
 Draw = Callable[[Rows, int], Rows]
 """(a coarse lattice, number of its random bits) -> the lattice that is drawn from it, before any sweep."""
 LOCK = Lock()  # PyTorch's number of threads, on which its rounding depends, is one for the process
-NOTE = """What other ways make of the same seeds, by the number of Metropolis sweeps after each enlargement. `missed`
-lists the targets that are missed: c10 within 3 standard errors of exact, and within 0.0003 from L = 4608 on; the paired
-ratio within 1% of 3^(-1/4); the exponent of G within 3 standard errors of 1/4, and these at most 0.01. Without sweeps
-the only target is c10 within 0.005.
+NOTE = """What other ways make of the same seeds, by the number of Metropolis sweeps after each enlargement; the targets
+are those of refined lattices for every row.
 """
 
 
@@ -121,7 +119,7 @@ def compare_text(chains: Sequence[Chain]) -> str:
         rows: list[Sequence[Cell]] = []
         for chain in chains:
             found = _row(chain, level)
-            verdict = missed(found, chain.sizes[level].side, chain.sweeps)
+            verdict = missed(found, chain.sizes[level].side)
             keys = [found[key] for key in ("c10_excess", "c11", "exponent")]
             rows.append([chain.name, chain.sweeps, *keys, percent(found["paired_ratio_off"]), verdict])
         parts.append(table(f"L = {chains[0].sizes[level].side}, {len(chains[0].sizes[0])} seeds each", columns, rows))

@@ -12,7 +12,7 @@ from kadanoff.lab.figures import figure, show_spins
 from kadanoff.lab.pyramid import FACTOR
 from kadanoff.lab.records import Recorder
 from kadanoff.lab.zoom import means_of, nested_pictures, zoom_page
-from kadanoff.spins.exact import AMPLITUDE, STRUCTURE, critical_correlation
+from kadanoff.spins.exact import AMPLITUDE, STRUCTURE, critical_row
 from kadanoff.stages.grow_tables import Grown
 
 LOOKS = {"Monte Carlo": ("k", "o"), "raw": ("C1", "s"), "refined": ("C0", "o")}
@@ -35,8 +35,8 @@ def draw_correlations(record: Recorder, found: Grown) -> None:
         for column, truth in enumerate(found.truth):
             above, below = axes[:, column]
             r = _distances(truth.side)
-            exact = np.array([critical_correlation(0, float(place), truth.side) for place in r])
-            above.plot(r, exact * r**0.25, color="0.5", lw=1, label="exact torus, large r")
+            exact = np.array([critical_row(place, truth.side) for place in r.tolist()])
+            above.plot(r, exact * r**0.25, color="0.5", lw=1, label="exact torus")
             below.axhline(0, color="0.5", lw=1)
             for kind, surveys in found.kinds().items():
                 mean, error = _mean(surveys[column].correlation[:, r])

@@ -8,7 +8,7 @@
 `torus_density_of_states`,
 `kaufman_energy_distribution`              their exact P(E), up to 4,096 spins
 `critical_energy`, `critical_square`,
-`critical_correlation`                     large square tori at T_c
+`critical_correlation`, `critical_row`     large square tori at T_c
 `onsager`, `spontaneous_magnetization`     the infinite square lattice
 =========================================  ======================================================
 """
@@ -16,10 +16,12 @@
 from kadanoff.spins.exact.chain import chain, chain_correlation
 from kadanoff.spins.exact.critical import (
     AMPLITUDE,
+    BINDER,
     SQUARE,
     STRUCTURE,
     critical_correlation,
     critical_energy,
+    critical_row,
     critical_square,
 )
 from kadanoff.spins.exact.density import kaufman_energy_distribution, torus_density_of_states
@@ -31,6 +33,7 @@ from kadanoff.spins.exact.transfer import transfer_energy_distribution
 
 __all__ = [
     "AMPLITUDE",
+    "BINDER",
     "SQUARE",
     "STRUCTURE",
     "T_C",
@@ -41,6 +44,7 @@ __all__ = [
     "chain_correlation",
     "critical_correlation",
     "critical_energy",
+    "critical_row",
     "critical_square",
     "enumerate_states",
     "kaufman",

@@ -1,8 +1,11 @@
 """Large square tori at the critical point, whose exact sums would take too long: energy, G(r) and <m^2>."""
 
 import math
+from functools import lru_cache
 
 import mpmath
+import numpy as np
+from scipy.linalg import toeplitz
 
 
 def critical_energy(side: int) -> float:
@@ -21,6 +24,9 @@ STRUCTURE = AMPLITUDE * 2**1.75 * math.pi * math.gamma(7 / 8) / math.gamma(1 / 8
 """S(k) = B k^(-7/4) at T_c for 1/L << k << 1: the Fourier transform of that G(r)."""
 
 
+ROW = 32  # up to here G along a row is computed as it is
+
+
 def critical_correlation(y: float, x: float, side: int) -> float:
     """G of two spins (y, x) apart on a periodic square of side L at T_c, in the limit of large distances.
 
@@ -35,6 +41,38 @@ def critical_correlation(y: float, x: float, side: int) -> float:
     return float(AMPLITUDE * (near**0.25) * here / start * mpmath.mpf(side) ** -0.25)
 
 
+def critical_row(distance: int, side: int) -> float:
+    """G of two spins so far apart in a row of a periodic square of side L at T_c, at any distance.
+
+    `critical_correlation`, times how far G of the infinite lattice is above A r^(-1/4): 0.53% at r = 1, 0.55% at r = 2,
+    and 1 / (64 r^2) from r = 32 on. What is left out is of order 1/L^2.
+    """
+    return critical_correlation(0, distance, side) * _above_limit(distance)
+
+
+@lru_cache
+def _above_limit(distance: int) -> float:
+    if distance > ROW:
+        return 1 + 1 / (64 * distance**2)
+    return _plane_row(distance) / (AMPLITUDE * distance**-0.25)
+
+
+def _plane_row(distance: int) -> float:
+    """G along a row of the infinite lattice at T_c, a Toeplitz determinant.
+
+    McCoy and Wu, The Two-Dimensional Ising Model (1973), chapter VIII; alpha_1 = 3 - 2 sqrt 2 and alpha_2 = 1 at T_c.
+    """
+    places, weights = np.polynomial.legendre.leggauss(256)
+    angle, alpha = np.pi * (places + 1), 3 - 2 * math.sqrt(2)
+    ratio = (1 - alpha * np.exp(1j * angle)) / (1 - alpha * np.exp(-1j * angle))
+    symbol = np.exp(0.5j * (np.pi - angle)) * np.sqrt(ratio)
+    orders = np.arange(-distance + 1, distance)
+    found = (np.exp(-1j * np.outer(orders, angle)) @ (symbol * weights / 2)).real
+    return float(np.linalg.det(toeplitz(found[distance - 1 :], found[distance - 1 :: -1])))
+
+
+BINDER = 0.61069
+"""U4 of the periodic square at T_c for L -> infinity; Kamieniarz and Bloete, J. Phys. A 26, 201 (1993)."""
 SQUARE = 1.09195
 """<m^2> L^(1/4) of the periodic square at T_c for L -> infinity: the average of `critical_correlation`."""
 BACKGROUND = -0.104133
