@@ -3,6 +3,7 @@ import pytest
 import torch
 import xarray
 
+from kadanoff import apply as module
 from kadanoff.apply import apply
 from kadanoff.errors import KadanoffError
 from kadanoff.lab.store import Ensemble
@@ -48,6 +49,19 @@ def test_nothing_is_overwritten(dataset, averager, tmp_path):
     (tmp_path / "out.zarr").mkdir()
     with pytest.raises(KadanoffError, match=r"out\.zarr exists; nothing is overwritten"):
         apply(averager, tmp_path / "in.zarr", tmp_path / "out.zarr")
+
+
+def test_what_appears_meanwhile_survives(dataset, averager, tmp_path, monkeypatch):
+    def meanwhile(*arguments):
+        stream(*arguments)
+        (tmp_path / "out.zarr").write_text("mine")
+
+    stream = module._stream
+    monkeypatch.setattr(module, "_stream", meanwhile)
+    with pytest.raises(KadanoffError, match=r"out\.zarr exists; nothing is overwritten"):
+        apply(averager, tmp_path / "in.zarr", tmp_path / "out.zarr")
+    assert (tmp_path / "out.zarr").read_text() == "mine"
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["exact.safetensors", "in.zarr", "out.zarr"]
 
 
 def test_a_lattice_that_does_not_fit_is_refused(dataset, tmp_path):

@@ -1,10 +1,12 @@
-"""`kill -9` of `kadanoff grow OUT.zarr` between levels and within: the same bytes, nothing beside them, no orphan."""
+"""`kadanoff grow OUT.zarr`, interrupted anywhere: the same bytes, nothing beside them, no orphan, nothing replaced."""
 
 import os
 import shutil
 import signal
 import subprocess
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -12,7 +14,10 @@ import pytest
 from project import copy_project
 from test_large_lattices import same, save_lattices, save_network
 
-pytestmark = pytest.mark.slow
+from kadanoff import grow as module
+from kadanoff.errors import KadanoffError
+from kadanoff.grow import Job, grow
+from kadanoff.lab import large, store
 
 SIZE = 10368  # from 128 by four levels, which have 1, 3, 8 and 8 shards
 KILLS = [(1, 4), (5, 12), (14, 17)]  # shards that are there, from and to
@@ -57,7 +62,7 @@ def finish(process):
 
 
 def shards(folder):
-    return list(folder.glob(f".out.zarr.*/*.zarr/{SHARDS}"))
+    return list(folder.glob(f".out.zarr.partial/*/*.zarr/{SHARDS}"))
 
 
 def wait_for(process, folder, count):
@@ -103,6 +108,7 @@ def running(project, folder):
         shutil.rmtree(folder / name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_killed_command_goes_on_to_the_same_bytes(folder, running, seed):
     rng = np.random.Generator(np.random.Philox(seed))
@@ -114,9 +120,8 @@ def test_a_killed_command_goes_on_to_the_same_bytes(folder, running, seed):
         process.communicate(timeout=60)
         assert process.returncode == -signal.SIGKILL
         assert session(process) == []
-        [work] = beside(folder)  # and no target
-        assert work.startswith(".out.zarr.")
-    made = {shard.parent.name: shard.stat().st_mtime_ns for shard in (folder / work).glob(f"{SIZE}.zarr/{SHARDS}")}
+        assert beside(folder) == {".out.zarr.partial"}  # and no target
+    made = {shard.parent.name: shard.stat().st_mtime_ns for shard in shards(folder) if f"{SIZE}.zarr" in shard.parts}
     assert made
     process = running()
     finish(process)
@@ -127,6 +132,7 @@ def test_a_killed_command_goes_on_to_the_same_bytes(folder, running, seed):
     assert made.items() < again.items()  # those of the last level that were there were not made again
 
 
+@pytest.mark.slow
 def test_a_second_command_is_told_to_wait(folder, running):
     first = running()
     wait_for(first, folder, 1)
@@ -139,3 +145,133 @@ def test_a_second_command_is_told_to_wait(folder, running):
     finish(first)
     assert beside(folder) == {"out.zarr"}
     assert same(folder / "out.zarr", folder / "whole.zarr")
+
+
+@pytest.fixture
+def job(tmp_path):
+    """A lattice of 3 shards, from one of 1."""
+    return Job(save_network(tmp_path / "net.safetensors"), save_lattices(tmp_path / "seed.zarr"), 0, 1152, 2, 7)
+
+
+@pytest.fixture
+def target(job, tmp_path):
+    """Where it is grown, in a folder of its own."""
+    return tmp_path / "folder" / "out.zarr"
+
+
+def broken(monkeypatch, owner, name, calls, act=lambda *_: None):
+    """Let a function fail after so many calls that do what they should."""
+    done, function = [], getattr(owner, name)
+
+    def failing(*arguments, **options):
+        if len(done) == calls:
+            act(*arguments)
+            raise ZeroDivisionError
+        done.append(arguments)
+        return function(*arguments, **options)
+
+    monkeypatch.setattr(owner, name, failing)
+
+
+def interrupt(monkeypatch, job, target, *where):
+    with monkeypatch.context() as patch:
+        broken(patch, *where)
+        with pytest.raises(ZeroDivisionError):
+            grow(job, target, workers=1, rows=384)
+
+
+def half(path, data, *_, **__):
+    with path.open("wb") as file:
+        file.write((data if isinstance(data, bytes) else data.encode())[: len(data) // 2])
+
+
+PLACES = {
+    "between a group and its spins": (large, "spins_array", 1),
+    "before a value": (large, "write_values", 0),
+    "between two values": (store, "_write_array", 3),
+    "after the values": (large, "consolidate", 0),
+    "within the metadata": (store, "write_atomic", 0, lambda path, data: half(path.with_name(".zarr.json.1234"), data)),
+    "before the end": (module, "place_new", 0),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_it_goes_on_from_anywhere(job, target, tmp_path, monkeypatch, place):
+    grow(job, tmp_path / "whole.zarr")
+    interrupt(monkeypatch, job, target, *PLACES[place])
+    assert [path.name for path in target.parent.iterdir()] == [".out.zarr.partial"]
+    grow(job, target)
+    assert same(target, tmp_path / "whole.zarr")
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_metadata_are_never_cut_short(job, target, tmp_path, monkeypatch):
+    grow(job, tmp_path / "whole.zarr")
+    with monkeypatch.context() as patch:
+        broken(patch, Path, "write_text", 0, half)
+        broken(patch, Path, "write_bytes", 0, half)
+        with pytest.raises(ZeroDivisionError):
+            grow(job, target)
+    grow(job, target)
+    assert same(target, tmp_path / "whole.zarr")
+
+
+def test_what_nothing_could_go_on_from_is_removed(job, target, monkeypatch):
+    interrupt(monkeypatch, job, target, module, "refined", 0)
+    assert list(target.parent.iterdir()) == []
+
+
+def test_another_job_on_the_target_is_told_to_wait(job, target, tmp_path, monkeypatch):
+    def meanwhile(*arguments):
+        with pytest.raises(KadanoffError, match=r"another process is growing .*out\.zarr; wait for it"):
+            grow(replace(job, seed=8), target)
+        return refined(*arguments)
+
+    grow(job, tmp_path / "whole.zarr")
+    refined = module.refined
+    monkeypatch.setattr(module, "refined", meanwhile)
+    grow(job, target)
+    assert same(target, tmp_path / "whole.zarr")
+
+
+def test_another_job_on_the_target_starts_anew(job, target, tmp_path, monkeypatch):
+    other = replace(job, seed=8)
+    grow(other, tmp_path / "whole.zarr")
+    interrupt(monkeypatch, job, target, module, "refined", 2)
+    grow(other, target)
+    assert same(target, tmp_path / "whole.zarr")
+    assert list(target.parent.iterdir()) == [target]  # the work of the first went
+
+
+def test_what_appears_meanwhile_survives(job, target, tmp_path, monkeypatch):
+    def meanwhile(*arguments):
+        target.mkdir(exist_ok=True)  # empty, it could be replaced by a rename
+        return refined(*arguments)
+
+    grow(job, tmp_path / "whole.zarr")
+    refined = module.refined
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "refined", meanwhile)
+        with pytest.raises(KadanoffError, match=r"out\.zarr exists; nothing is overwritten"):
+            grow(job, target)
+    assert list(target.iterdir()) == []
+    target.rmdir()
+    broken(monkeypatch, module, "refined", 0)  # all shards are there
+    grow(job, target)
+    assert same(target, tmp_path / "whole.zarr")
+
+
+def test_room_is_asked_for_what_is_left(job, target, monkeypatch):
+    needed = (128**2 + 384**2 + 1152**2) / 8
+
+    def free(size):
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, size))
+
+    interrupt(monkeypatch, job, target, module, "refined", 2)
+    free(0)
+    with pytest.raises(KadanoffError, match=r"take about 0\.00 GB more; free some space"):
+        grow(job, target)
+    free(needed - 50_000)
+    with pytest.raises(KadanoffError, match=r"take about 0\.00 GB; free some space"):
+        grow(job, target.with_name("other.zarr"))
+    grow(job, target)

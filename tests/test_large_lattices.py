@@ -1,9 +1,14 @@
 """`kadanoff grow`: one lattice through stores of several levels, resumable, and errors that say what would be right."""
 
 import filecmp
+import math
+import os
 import shutil
 import subprocess
 import sys
+import threading
+from dataclasses import replace
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +19,11 @@ import kadanoff
 from kadanoff import grow as module
 from kadanoff.errors import KadanoffError
 from kadanoff.grow import Job, grow
-from kadanoff.inverse.growth import Enlargement, enlarge
-from kadanoff.inverse.superresolve import tables
-from kadanoff.lab.store import SHARD_BYTES, Ensemble
+from kadanoff.inverse.dressing import Dressing
+from kadanoff.inverse.growth import LARGEST, Enlargement, enlarge, sides_to
+from kadanoff.inverse.superresolve import draw_blocks, tables
+from kadanoff.lab.parallel import threads
+from kadanoff.lab.store import Ensemble
 from kadanoff.learning.checkpoints import Recipe, load_model, save_model
 from kadanoff.networks.registry import build
 from kadanoff.spins.boundary import Lattice
@@ -56,16 +63,28 @@ def test_it_is_what_enlarging_in_memory_gives(job, tmp_path):
     grow(job, tmp_path / "out.zarr")
     grown = kadanoff.open_dataset(tmp_path / "out.zarr")
     way = Enlargement(tables(load_model(job.model).networks[0]), 3, 2, 7)
-    expected = kadanoff.open_dataset(job.source).read(0, slice(1, 2))[0]
-    for level in (1, 2):
+    start = expected = kadanoff.open_dataset(job.source).read(0, slice(1, 2))[0]
+    for level in (65, 66):  # of sample 1
         expected = enlarge(way, expected, level)
     np.testing.assert_array_equal(grown.read(0)[0], expected)
     assert grown.energy == pytest.approx(energy(expected[None], Lattice.of(1152))[None])
     assert grown.magnetization == pytest.approx(expected.mean(dtype=float))
     assert grown.provenance["grown"] == {
-        "model": "net.safetensors", "seed_dataset": "seed.zarr", "sample": 1, "seed": 7, "sweeps": 2
+        "model": "net.safetensors", "seed_dataset": "seed.zarr", "sample": 1, "seed": 7, "sweeps": 2,
+        "model_blake2b": blake2b(job.model.read_bytes()).hexdigest(),
+        "seed_lattice_blake2b": blake2b(start.tobytes()).hexdigest(), "version": kadanoff.__version__,
     }  # fmt: skip
     assert sorted(path.name for path in tmp_path.iterdir()) == ["net.safetensors", "out.zarr", "seed.zarr"]
+
+
+def test_samples_share_no_random_bits(job, tmp_path):
+    spins = np.ones((1, 2, 128, 128), np.int8)
+    zero = np.zeros((1, 2))
+    Ensemble(spins, np.array([float(T_C)]), zero, zero, np.array([np.nan])).save(tmp_path / "alike.zarr")
+    for sample in (0, 1):
+        grow(replace(job, source=tmp_path / "alike.zarr", sample=sample, size=384), tmp_path / f"{sample}.zarr")
+    first, second = (kadanoff.open_dataset(tmp_path / f"{sample}.zarr").read() for sample in (0, 1))
+    assert (first != second).any()
 
 
 def test_bands_and_workers_do_not_change_a_byte(job, tmp_path):
@@ -137,13 +156,56 @@ def test_nothing_is_overwritten(job, tmp_path):
         grow(job, tmp_path / "out.zarr")
 
 
-PEAK = """
-import json, sys
+def test_memory_limits_the_threads(job, tmp_path, monkeypatch):
+    way = Enlargement([], 3, 8, 0, Dressing(np.zeros(1 << 20, np.float32)))
+    held = module._held(way, 124416, 2048, 512)
+    assert [threads(workers, held, module.MEMORY) for workers in (1, 2, 64)] == [1, 2, 3]
+    monkeypatch.setattr(module, "MEMORY", 0)
+    names = set()
+    refined = module.refined
+    monkeypatch.setattr(
+        module, "refined", lambda *arguments: names.add(threading.current_thread().name) or refined(*arguments)
+    )
+    grow(job, tmp_path / "out.zarr", workers=8, rows=128)
+    assert len(names) == 2  # one a level
+
+
+def test_random_numbers_last_for_the_largest_side(tmp_path):
+    network = load_model(save_network(tmp_path / "net.safetensors")).networks[0]
+    coarse = np.ones((1, 12, LARGEST), np.int8)
+
+    def drawn(first):
+        """Blocks of a lattice twice as high."""
+        return draw_blocks(coarse, tables(network), 3, (np.uint64(1), 0), band=(first, 2 * LARGEST))
+
+    first = drawn(0)
+    assert (first == drawn(LARGEST)).all()  # the first row that it does not have
+    assert (first != drawn(LARGEST // 2)).any()
+    assert sides_to(LARGEST, 3 * LARGEST, 3, "size") == [LARGEST, 3 * LARGEST]
+    assert sides_to(512, 124416, 3, "size")[-1] == 124416
+    with pytest.raises(KadanoffError, match=r"size is 1119744; it is drawn from .* 373248, .* take 393216 at the most"):
+        sides_to(512, 1119744, 3, "size")
+
+
+MORE = """
+import sys
 from pathlib import Path
-from kadanoff.grow import Job, grow
-model, source, target, size, rows = sys.argv[1:]
-grow(Job(Path(model), Path(source), 1, int(size), 8, 7), Path(target), 2, int(rows))
-print([line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")][0])
+import numpy as np
+from kadanoff import grow as module
+
+def taken(name):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * int(next(line.split()[1] for line in lines if line.startswith(name)))
+
+model, source, target, size, held = sys.argv[1:]
+job = module.Job(Path(model), Path(source), 1, int(size), 8, 7)
+way = module.enlargement_of(job)  # which takes more for a moment than what follows
+module.enlargement_of = lambda _: way
+Path("/proc/self/clear_refs").write_text("5")  # the most so far is forgotten
+before = taken("VmHWM")
+spins = np.ones(int(held), np.int8)
+module.grow(job, Path(target), 2, 1024)
+print(taken("VmHWM") - before)
 """
 
 
@@ -152,15 +214,16 @@ print([line.split()[1] for line in open("/proc/self/status") if line.startswith(
 def test_memory_is_bounded(tmp_path):
     network = save_network(tmp_path / "net.safetensors", "symmetric_blocks")
     seed = save_lattices(tmp_path / "seed.zarr")
+    environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536"}  # what is freed is given back at once
 
-    def peak(size, rows):
-        """GB at the most."""
-        target = tmp_path / f"{size}-{rows}.zarr"
-        command = [sys.executable, "-c", PEAK, network, seed, target, size, rows]
-        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True)
-        return int(done.stdout.split()[-1]) / 1e6
+    def peak(size, held=0):
+        """Bytes that two workers take at the most, while the process holds some others."""
+        command = [sys.executable, "-c", MORE, network, seed, tmp_path / f"{size}-{held}.zarr", size, held]
+        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True, env=environment)
+        return int(done.stdout.split()[-1])
 
-    small, large = peak(1152, 1024), peak(10368, 1024)
-    # 81 times as many spins; two workers hold a shard each, as bytes and in some copies on its way to the disk
-    assert large < small + 8 * SHARD_BYTES / 1e9
-    assert large < 2
+    small, large, control = peak(3456), peak(10368), peak(3456, held=10368**2)
+    shard = math.prod(kadanoff.open_dataset(tmp_path / "10368-0.zarr").spins.shards)
+    assert 8 * shard == 10368**2
+    # each worker has a shard as bytes, another on its way to the disk, and less than half of one of other rows
+    assert large < small + 2 * 2.5 * shard < control

@@ -8,6 +8,7 @@ import zarr
 from typer.testing import CliRunner
 
 import kadanoff
+from kadanoff import survey as module
 from kadanoff.cli import app
 from kadanoff.errors import KadanoffError
 from kadanoff.inverse.survey import fit_distances
@@ -141,6 +142,18 @@ def test_what_is_no_critical_lattice_is_a_sentence(spins, tmp_path):
 
 def test_nothing_is_overwritten(large, tmp_path):
     refused(r"large\.zarr exists; nothing is overwritten", large, large)
+
+
+def test_what_appears_meanwhile_survives(large, tmp_path, monkeypatch):
+    def meanwhile(*arguments):
+        write(*arguments)
+        (tmp_path / "out").write_text("mine")
+
+    write = module._write
+    monkeypatch.setattr(module, "_write", meanwhile)
+    refused("out exists; nothing is overwritten", large, tmp_path / "out")
+    assert (tmp_path / "out").read_text() == "mine"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["large.zarr", "out"]
 
 
 def test_a_folder_that_cannot_be_written_is_a_sentence(large, tmp_path):

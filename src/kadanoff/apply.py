@@ -13,10 +13,10 @@ from torch import nn
 
 from kadanoff.errors import KadanoffError
 from kadanoff.inverse.superresolve import superresolve
-from kadanoff.lab.files import disk_errors, replace_folder
+from kadanoff.lab.files import disk_errors
 from kadanoff.lab.progress import progress
 from kadanoff.lab.store import Ensemble, configurations, open_dataset, write_fields
-from kadanoff.lab.targets import require_new
+from kadanoff.lab.targets import place_new, require_new
 from kadanoff.learning.checkpoints import load_model
 from kadanoff.learning.predict import predict
 from kadanoff.networks.superres import Superresolution
@@ -54,7 +54,7 @@ def apply(
     try:
         with disk_errors(target):
             _stream(run, ensemble, scratch / target.name, temperatures, origin)
-            replace_folder(scratch / target.name, target)
+            place_new(scratch / target.name, target)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 

@@ -49,8 +49,13 @@ def _pyramid(
     """Write all scales of a large lattice as OME-Zarr, for napari and other viewers of images."""
     from kadanoff.lab.files import disk_errors, write_atomic
     from kadanoff.lab.pyramid import write_pyramid
+    from kadanoff.lab.targets import require_new
     from kadanoff.lab.zoom import pyramid_page
 
+    if page:
+        require_new(page)
+        with disk_errors(page):  # told before the pyramid, which may take minutes
+            page.parent.mkdir(parents=True, exist_ok=True)
     write_pyramid(source, target, workers)
     typer.echo(f"wrote {target}")
     if page:

@@ -1,8 +1,6 @@
 """One critical lattice, grown to any size: out of core, on all cores, and resumable."""
 
 import hashlib
-import os
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,23 +9,28 @@ from typing import Any
 import numpy as np
 import zarr
 
+from kadanoff import __version__
 from kadanoff.errors import KadanoffError
 from kadanoff.inverse import bands
 from kadanoff.inverse.critical import place_of
 from kadanoff.inverse.dressing import Dressing
 from kadanoff.inverse.growth import Band, Enlargement, Read, Rows, around, refined, sides_to
 from kadanoff.inverse.superresolve import tables
-from kadanoff.lab.files import disk_errors, fingerprint, replace_folder
+from kadanoff.lab.files import fingerprint
 from kadanoff.lab.large import create_lattice, finish_lattice
+from kadanoff.lab.parallel import threads
 from kadanoff.lab.progress import Advance, progress
 from kadanoff.lab.store import Ensemble, open_dataset
-from kadanoff.lab.targets import alone, require_new, require_room
+from kadanoff.lab.targets import alone, place_new, require_new, require_room
 from kadanoff.learning.checkpoints import load_model, read_recipe
 from kadanoff.networks.superres import Blocks, Superresolution
 from kadanoff.spins.exact import T_C
 
 BITS = 1.0  # on disk, a spin: critical lattices compress to less
 TALLEST = 2048  # rows of a band: their halo costs little then, and some hundred MB hold them
+MEMORY = 1_000_000_000  # bytes that the threads hold; as many again are taken by the network's tables and the libraries
+LEVELS = 64  # more than any lattice has: each sample has as many numbers of levels, and random bits, of its own
+SHARDS = "spins/c/0/0/*/0"
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,8 @@ def grow(job: Job, target: Path, workers: int | None = None, rows: int = TALLEST
     """Write a dataset with one lattice of side `size` at T_c.
 
     The spins depend on the job alone: not on the number of workers, on the rows of a band, or on interruptions. A
-    command that was killed goes on from its last shard.
+    command that was killed goes on from its last shard. It takes 2 GB of memory at the most up to a side of 124,416
+    (measured there: 1.48 GB with 2 workers): `workers` threads (one a core), fewer where MEMORY holds fewer.
 
     Raises
     ------
@@ -58,23 +62,29 @@ def grow(job: Job, target: Path, workers: int | None = None, rows: int = TALLEST
     way = enlargement_of(job)
     seed = seed_of(job)
     sides = sides_to(len(seed), job.size, way.block, "size")
-    contents = [hashlib.blake2b(data).hexdigest() for data in (job.model.read_bytes(), seed.tobytes())]
-    work = target.with_name(f".{target.name}.{fingerprint(job.size, job.sweeps, job.seed, contents)}")
-    with disk_errors(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-    needed = sum(side**2 for side in sides) * BITS / 8
-    require_room(target.parent, needed, f"a lattice of side {sides[-1]} and those that it grows from take")
-    with alone(work, target, "growing"):
-        last = _levels(way, seed, sides, work, workers, rows)
-        finish_lattice(last, _measured(job, last, workers))
-        replace_folder(last, target)
-    shutil.rmtree(work)
+    hashes = {
+        "model_blake2b": hashlib.blake2b(job.model.read_bytes()).hexdigest(),
+        "seed_lattice_blake2b": hashlib.blake2b(seed.tobytes()).hexdigest(),
+    }
+    with alone(target, "growing", f"*/*.zarr/{SHARDS}") as folder:
+        work = folder / fingerprint(job.sample, job.size, job.sweeps, job.seed, hashes)
+        needed = sum(side**2 for side in sides) * BITS / 8
+        written = sum(path.stat().st_size for path in work.rglob("*") if path.is_file())
+        takes = f"a lattice of side {sides[-1]} and those that it grows from take"
+        require_room(target.parent, needed, takes, written=written)
+        last = _levels(job, way, seed, sides, work, workers, rows)
+        finish_lattice(last, _measured(job, hashes, last, workers))
+        place_new(last, target)
 
 
 def enlargement_of(job: Job) -> Enlargement:
     """The model's tables, if it is a network of whole blocks for the square lattice at T_c; else KadanoffError."""
     model = load_model(job.model)
-    if not isinstance(model, Superresolution) or not isinstance(network := model.at(float(T_C)), Blocks):
+    if (
+        not isinstance(model, Superresolution)
+        or model.dimension != 2
+        or not isinstance(network := model.at(float(T_C)), Blocks)
+    ):
         raise KadanoffError(
             f"{job.model} is a network {read_recipe(job.model).network!r}; lattices are grown by `blocks`, whole "
             "blocks of the square lattice. Take models/upsample/kernel.safetensors."
@@ -89,7 +99,9 @@ def seed_of(job: Job) -> Rows:
     return ensemble.read(temperature, slice(sample, sample + 1))[0]
 
 
-def _levels(way: Enlargement, seed: Rows, sides: list[int], work: Path, workers: int | None, rows: int) -> Path:
+def _levels(
+    job: Job, way: Enlargement, seed: Rows, sides: list[int], work: Path, workers: int | None, rows: int
+) -> Path:
     """Grow all levels, each from the store of the one before; the store of the last."""
     read = around(seed)
     path = work
@@ -100,7 +112,7 @@ def _levels(way: Enlargement, seed: Rows, sides: list[int], work: Path, workers:
                 create_lattice(path, side)
             for left in path.rglob("*.partial"):  # of a shard that was being written when the process was killed
                 left.unlink()
-            _level(way, read, level, path, workers, rows, advance)
+            _level(way, read, level + LEVELS * job.sample, path, workers, rows, advance)
             read = reader(zarr.open_array(path / "spins", mode="r"))
     return path
 
@@ -125,9 +137,15 @@ def _level(
                 array[0, 0, start : start + len(spins)] = spins
         advance(side * count)
 
-    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+    with ThreadPoolExecutor(threads(workers, _held(way, side, step, shard), MEMORY)) as pool:
         for _ in pool.map(fill, range(0, side, step)):
             pass
+
+
+def _held(way: Enlargement, side: int, step: int, shard: int) -> int:
+    """Bytes of a thread: a band as words, its coarse rows as read and dressed, a shard and its way to the disk."""
+    coarse = step // way.block + 2 * (way.dressing.halo if way.dressing else 0)
+    return step * side // 8 + 3 * coarse * side // way.block + 2 * shard * side
 
 
 def _shard(array: zarr.Array) -> int:
@@ -152,7 +170,7 @@ def reader(array: zarr.Array) -> Read:
     return read
 
 
-def _measured(job: Job, path: Path, workers: int | None) -> Ensemble:
+def _measured(job: Job, hashes: dict[str, str], path: Path, workers: int | None) -> Ensemble:
     """The grown lattice as a dataset, its energy and magnetization from one pass over it."""
     array = zarr.open_array(path / "spins", mode="r")
     side, step = array.shape[-1], _shard(array)
@@ -166,7 +184,8 @@ def _measured(job: Job, path: Path, workers: int | None) -> Ensemble:
         bonds += (own[:, 0] * own[:, -1]).sum(dtype=np.int64)
         return int(bonds), int(own.sum(dtype=np.int64))
 
-    with ThreadPoolExecutor(workers or os.cpu_count()) as pool, progress(f"measure {side}", side**2) as advance:
+    count = threads(workers, 3 * step * side, MEMORY)  # the rows, a product of them, and what is decoded
+    with ThreadPoolExecutor(count) as pool, progress(f"measure {side}", side**2) as advance:
         totals = np.zeros(2)
         for found in pool.map(sums, range(0, side, step)):
             totals += found
@@ -180,6 +199,8 @@ def _measured(job: Job, path: Path, workers: int | None) -> Ensemble:
             "sample": job.sample,
             "seed": job.seed,
             "sweeps": job.sweeps,
+            "version": __version__,
+            **hashes,
         },
     }
     return Ensemble(

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import zarr
 from filelock import FileLock
+from typer.testing import CliRunner
 
+from kadanoff.cli import app
 from kadanoff.errors import KadanoffError
 from kadanoff.lab import pyramid as module
 from kadanoff.lab.large import create_lattice, finish_lattice
@@ -171,3 +173,42 @@ def test_two_at_a_time_are_refused(source, tmp_path):
     with FileLock(work / "lock"), pytest.raises(KadanoffError, match=r"another process is writing .*out\.zarr"):
         write_pyramid(source, tmp_path / "out.zarr")
     assert work.exists()
+
+
+def test_what_appears_meanwhile_survives(source, tmp_path, monkeypatch):
+    def meanwhile(*arguments):
+        write(*arguments)
+        (tmp_path / "out.zarr").write_text("mine")
+
+    write = module._write
+    monkeypatch.setattr(module, "_write", meanwhile)
+    with pytest.raises(KadanoffError, match=r"out\.zarr exists; nothing is overwritten"):
+        write_pyramid(source, tmp_path / "out.zarr")
+    assert (tmp_path / "out.zarr").read_text() == "mine"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["large.zarr", "out.zarr"]
+
+
+def with_page(source, target, page):
+    return CliRunner().invoke(app, ["pyramid", str(source), str(target), "--page", str(page)])
+
+
+def test_a_page_is_not_overwritten(source, tmp_path):
+    page = tmp_path / "page.html"
+    page.write_text("mine")
+    with pytest.raises(KadanoffError, match=r"page\.html exists; nothing is overwritten"):
+        raise with_page(source, tmp_path / "out.zarr", page).exception
+    assert page.read_text() == "mine"
+    assert not (tmp_path / "out.zarr").exists()
+
+
+def test_where_no_page_can_be_is_told_before(source, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(KadanoffError, match=r"cannot write .*file"):
+        raise with_page(source, tmp_path / "out.zarr", tmp_path / "file" / "page.html").exception
+    assert not (tmp_path / "out.zarr").exists()
+
+
+def test_a_page_has_its_folder_made(source, tmp_path):
+    result = with_page(source, tmp_path / "out.zarr", tmp_path / "new" / "page.html")
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "new" / "page.html").exists()

@@ -1,5 +1,7 @@
 """Projects in which critical lattices grow by networks that were not trained."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -12,6 +14,12 @@ from kadanoff.spins.exact import T_C
 
 def critical_seeds(count):
     return kadanoff.simulate(128, [float(T_C)], count, sampler="swendsen_wang", seed=3)
+
+
+def save_antiperiodic(path, seeds):
+    """The same spins, said to be of another lattice."""
+    provenance = {**seeds.provenance, "parameters": {**seeds.provenance["parameters"], "boundary": "antiperiodic"}}
+    replace(seeds, provenance=provenance).save(path)
 
 
 def save_project(root, seeds):

@@ -5,10 +5,13 @@ import json
 import numpy as np
 import pytest
 import yaml
-from growing import critical_seeds, save_project
+from growing import critical_seeds, save_antiperiodic, save_project
 
 from kadanoff.errors import KadanoffError
 from kadanoff.lab.store import Ensemble
+from kadanoff.learning.checkpoints import Recipe, save_model
+from kadanoff.networks.registry import build
+from kadanoff.spins.exact import T_C
 from kadanoff.stages.grow import grow
 
 PARAMS = {"model": "upsample/kernel", "published": "upsample/seed_kernel", "dataset": "seeds", "seeds": [8]}
@@ -78,4 +81,19 @@ def test_seeds_that_are_not_critical_are_refused(project, seeds):
     Ensemble(**(vars(seeds) | {"temperatures": np.array([2.5])})).save(project / "data/warm.zarr")
     write(project, dataset="warm")
     with pytest.raises(KadanoffError, match="needs square lattices at the critical temperature"):
+        grow(project)
+
+
+def test_seeds_that_are_not_periodic_are_refused(project, seeds):
+    save_antiperiodic(project / "data/anti.zarr", seeds)
+    write(project, dataset="anti")
+    with pytest.raises(KadanoffError, match=r"grow.dataset is anti, which has the boundary antiperiodic"):
+        grow(project)
+
+
+def test_a_network_for_chains_is_refused(project):
+    arguments = {"rule": "majority", "block": 3, "dimension": 1, "temperatures": [float(T_C)], "width": 4}
+    save_model(project / "models/upsample/chain.safetensors", build("blocks", **arguments), Recipe("blocks", arguments))
+    write(project, model="upsample/chain")
+    with pytest.raises(KadanoffError, match=r"grow.model is upsample/chain, no network .* for square lattices; take"):
         grow(project)

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import yaml
-from growing import critical_seeds, save_project
+from growing import critical_seeds, save_antiperiodic, save_project
 
 import kadanoff
 from kadanoff.errors import KadanoffError
@@ -74,3 +74,10 @@ def test_bad_input_is_a_sentence(project, changes, message):
     with pytest.raises(KadanoffError, match=message):
         grow_times(project)
     assert not (project / "reports").exists()
+
+
+def test_seeds_that_are_not_periodic_are_refused(project, seeds):
+    save_antiperiodic(project / "data/anti.zarr", seeds)
+    write(project, dataset="anti")
+    with pytest.raises(KadanoffError, match=r"grow_times.dataset is anti, which has the boundary antiperiodic"):
+        grow_times(project)

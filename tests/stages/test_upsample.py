@@ -4,6 +4,7 @@ import json
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -34,17 +35,33 @@ def datasets(tmp_path_factory):
     kadanoff.simulate(48, [float(T_C)], 200, seed=1).save(folder / "large.zarr")
     kadanoff.simulate(16, [float(T_C)], 1000, seed=2).save(folder / "small.zarr")
     kadanoff.simulate(16, [3.0], 100, seed=3).save(folder / "hot.zarr")
+    kadanoff.simulate(16, [float(T_C)], 2, boundary="antiperiodic", seed=3).save(folder / "anti.zarr")
+    kadanoff.simulate(6, [float(T_C)], 2, seed=3).save(folder / "six.zarr")
     return folder
+
+
+def prepare(folder, monkeypatch, datasets):
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("kadanoff.lab.tracking.live.LiveRun", None)
+    monkeypatch.setattr(superres, "in_processes", lambda what, function, tasks: [function(*task) for task in tasks])
+    (folder / "data").symlink_to(datasets)
+    write(folder)
 
 
 @pytest.fixture
 def project(tmp_path, monkeypatch, datasets):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("kadanoff.lab.tracking.live.LiveRun", None)
-    monkeypatch.setattr(superres, "in_processes", lambda what, function, tasks: [function(*task) for task in tasks])
-    (tmp_path / "data").symlink_to(datasets)
-    write(tmp_path)
+    prepare(tmp_path, monkeypatch, datasets)
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, datasets):
+    """A project in which the stage has run."""
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        prepare(folder, monkeypatch, datasets)
+        upsample(folder, "k")
+    return folder
 
 
 def write(project, calibration="small", **changes):
@@ -56,9 +73,8 @@ def write(project, calibration="small", **changes):
     (project / "params.yaml").write_text(yaml.safe_dump({"upsample": params}))
 
 
-def test_the_network_is_symmetric_and_calibrated(project, datasets):
-    upsample(project, "k")
-    model = load_model(project / "models/upsample/k.safetensors")
+def test_the_network_is_symmetric_and_calibrated(trained, datasets):
+    model = load_model(trained / "models/upsample/k.safetensors")
     network = model.at(float(T_C))
     assert isinstance(network, Blocks)
     for part, conditional in zip(network.scheme, network.parts, strict=True):
@@ -71,9 +87,9 @@ def test_the_network_is_symmetric_and_calibrated(project, datasets):
             torch.testing.assert_close(conditional(-seen).flip(1).exp(), first)
             plain = conditional.layers(seen)
             assert (plain - conditional.layers(seen.flip(1))).abs().max() > 0.01  # what it is made of is not symmetric
-    found = json.loads((project / "reports/upsample/k/metrics.json").read_text())
+    found = json.loads((trained / "reports/upsample/k/metrics.json").read_text())
     seeds = kadanoff.open_dataset(datasets / "small.zarr").read(0)
-    run = json.loads((project / "reports/upsample/k/run.json").read_text())
+    run = json.loads((trained / "reports/upsample/k/run.json").read_text())
     assert [Path(read["path"]).name for read in run["inputs"]] == ["large.zarr", "small.zarr"]
     calibration = found["calibration"]
     for name in ("energy", "square"):
@@ -93,6 +109,28 @@ def test_the_network_is_symmetric_and_calibrated(project, datasets):
     assert off < 0.1 * abs(
         excess(tables(Blocks("majority", 3, 2, 64)), seeds, float(T_C), 0, 3).mean
     )  # of an untrained one
+
+
+def test_other_seeds_and_draws_have_the_exact_values_too(trained):
+    """Held out: other seeds, other random bits. Threshold: 4 standard errors; a number that is 0.03 off fails.
+
+    0.03 is more than 8 errors of either number.
+    """
+    network = load_model(trained / "models/upsample/k.safetensors").at(float(T_C))
+    known = json.loads((trained / "reports/upsample/k/metrics.json").read_text())["calibration"]
+    others = kadanoff.simulate(16, [float(T_C)], 2000, seed=4).spins[0]
+    excess_of = _excess(network, Dressing.of(network).log_odds, others, float(T_C), 7, 3)
+
+    def exact(factor, sharpness):
+        off = excess_of(factor, sharpness)
+        own = [known[f"{name}_after"]["error"] for name in ("energy", "square")]
+        return (abs(off.mean(1)) < 4 * np.hypot(own, off.std(1, ddof=1) / len(others) ** 0.5)).all()
+
+    assert exact(1.0, 1.0)
+    for wrong in (-0.03, 0.03):
+        assert abs(wrong) > 8 * max(known["factor"]["error"], known["sharpness"]["error"])
+        assert not exact(1 + wrong, 1.0)
+        assert not exact(1.0, 1 + wrong)
 
 
 def test_the_published_kernel_learns_its_energy_constraint(project):
@@ -120,6 +158,8 @@ def test_the_published_kernel_learns_its_energy_constraint(project):
     ("changes", "message"),
     [
         ({"calibration": "hot"}, "it needs square lattices at the critical temperature"),
+        ({"calibration": "anti"}, "calibration.dataset is anti, which has the boundary antiperiodic"),
+        ({"calibration": "six"}, "whose lattices have the side 6; dressing needs a multiple of 4"),
         ({"calibration": "none"}, "there is no dataset"),
         ({"network": "pixels", "layers": 2}, "k.network is pixels, but lattices grow by whole blocks"),
         ({"network": "blocks"}, "take symmetric_blocks, or seed_kernel"),

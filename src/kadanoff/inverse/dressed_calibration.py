@@ -63,7 +63,10 @@ def calibrate_dressed(
     excess = _excess(network, odds, seeds, temperature, seed, block)
     start = excess(1.0, 1.0)
     slopes = np.stack([excess(1 + STEP, 1.0), excess(1.0, 1 + STEP)], 1).mean(2) - start.mean(1)[:, None]
-    inverse = np.linalg.inv(slopes / STEP)
+    try:
+        inverse = np.linalg.inv(slopes / STEP)
+    except np.linalg.LinAlgError as error:  # one of the numbers changes nothing
+        raise _refusal(seeds, start) from error
     numbers, off = np.ones(2), start
     for number in range(MOST):
         # slopes from few seeds may be too small: full steps then go to and fro
@@ -79,7 +82,11 @@ def calibrate_dressed(
                 Estimate(float(value), float(error), n=len(seeds)) for value, error in zip(numbers, errors, strict=True)
             )
             return DressedCalibration(factor, sharpness, _means(start), _means(off))
-    raise KadanoffError(
+    raise _refusal(seeds, off)
+
+
+def _refusal(seeds: Spins, off: Values) -> KadanoffError:
+    return KadanoffError(
         f"dressed and enlarged {seeds.shape[-1]} x {seeds.shape[-1]} lattices miss the exact energy by "
         f"{off[0].mean():.4f} a site and <m^2> by {100 * off[1].mean():.1f}%, and no factor and sharpness from "
         f"{RANGE[0]} to {RANGE[1]} mend that. Train the network on more configurations at this temperature."

@@ -24,6 +24,7 @@ Rows = NDArray[np.int8]
 Read = Callable[[int, int], Rows]
 """Rows first to end - 1 of the coarse torus, int8 (end - first, x), counted around it."""
 SLAB = 64  # coarse rows that are drawn at a time: their spins as bytes stay small
+LARGEST = 1 << 17  # side of a lattice whose blocks are drawn: a 32-bit counter for every four of them in a row
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,8 @@ def sides_to(seed: int, size: int, block: int, where: str) -> list[int]:
     Raises
     ------
     KadanoffError
-        If the size is not that of the seed times a power of the factor, or the seed's no multiple of 128.
+        If the size is not that of the seed times a power of the factor, or so large that random numbers would repeat,
+        or the seed's no multiple of 128.
     """
     found = [seed]
     while found[-1] < size:
@@ -148,6 +150,11 @@ def sides_to(seed: int, size: int, block: int, where: str) -> list[int]:
         larger = ", ".join(str(block**level * seed) for level in range(1, 6))
         raise KadanoffError(
             f"{where} is {size}; a seed of {seed} x {seed} grows by {block} at a time, so take one of {larger}, ..."
+        )
+    if found[-2] > LARGEST:  # dressing has counters up to twice this side, sweeps up to 2^32
+        raise KadanoffError(
+            f"{where} is {size}; it is drawn from a lattice of side {found[-2]}, and beyond {LARGEST} random numbers "
+            f"would repeat, so take {block * LARGEST} at the most."
         )
     if seed % 2 or block * seed % bands.MULTIPLE:
         raise KadanoffError(

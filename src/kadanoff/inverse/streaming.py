@@ -4,7 +4,6 @@ Local order, block sums and S(k) are exact sums over all sites. G(r) comes from 
 either at most, evenly spread. Errors say how far single lattices are from the mean over many (`_error`).
 """
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from kadanoff.errors import KadanoffError
 from kadanoff.inverse.survey import slope_weights
+from kadanoff.lab.parallel import threads
 from kadanoff.lab.progress import progress
 from kadanoff.spins.compiled import compiled
 from kadanoff.spins.statistics import Estimate, jackknife
@@ -78,9 +78,9 @@ def stream(read: Callable[[int, int], Rows], side: int, rows: int, workers: int 
         If the side is below 64.
     """
     found = _Pass(side)
-    threads = max(1, min(workers or os.cpu_count() or 1, MEMORY // (rows * side)))
     starts = range(0, side, rows)
-    with ThreadPoolExecutor(threads) as pool, progress(f"survey {side}", side**2) as advance:
+    count = threads(workers, rows * side, MEMORY)
+    with ThreadPoolExecutor(count) as pool, progress(f"survey {side}", side**2) as advance:
         edges = pool.map(lambda first: found.band(first, read(first, min(first + rows, side))), starts)
         top = next(edges)
         for end, (above, below) in zip([*starts[1:], side], pairwise(chain([top], edges, [top])), strict=True):

@@ -126,7 +126,8 @@ def exact_decay(side: int) -> float:
 def decay(found: Survey, distances: Sequence[int]) -> Estimate:
     """The exponent x of G(r) ~ r^-x: minus the least-squares slope of ln G over ln r at these distances."""
     weights = slope_weights(distances)
-    return _of_means(lambda mean: -float(weights @ np.log(mean)), found.correlation[:, list(distances)])
+    with np.errstate(invalid="ignore", divide="ignore"):  # not a number if some G is below zero
+        return _of_means(lambda mean: -float(weights @ np.log(mean)), found.correlation[:, list(distances)])
 
 
 def _of_means(function: Callable[[Values], float], rows: Values) -> Estimate:

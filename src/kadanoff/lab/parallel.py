@@ -1,4 +1,4 @@
-"""Independent work on several cores inside one stage: one process each, none of which outlives the stage."""
+"""Independent work on several cores: threads that the memory holds, or processes, none of which outlives its stage."""
 
 import os
 import signal
@@ -12,6 +12,15 @@ from typing import Any
 
 from kadanoff.errors import KadanoffError
 from kadanoff.lab.progress import progress
+
+
+def threads(workers: int | None, held: int, memory: int) -> int:
+    """How many threads to start: `workers`, one a core if None; fewer where `memory` bytes hold fewer, of `held` each.
+
+    >>> threads(8, held=300, memory=1000)
+    3
+    """
+    return max(1, min(workers or os.cpu_count() or 1, memory // held))
 
 
 def in_processes(what: str, function: Callable[..., Any], tasks: Sequence[tuple]) -> list[Any]:

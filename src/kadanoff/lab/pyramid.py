@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 from zarr.codecs import BloscCodec
 
 from kadanoff.errors import KadanoffError
-from kadanoff.lab.files import disk_errors, replace_folder
 from kadanoff.lab.progress import Advance, progress
 from kadanoff.lab.store import Ensemble, open_dataset
-from kadanoff.lab.targets import alone, require_new, require_room
+from kadanoff.lab.targets import alone, place_new, require_new, require_room
 
 FACTOR = 3
 SMALLEST = 512  # a level of at most this side is the last one
@@ -48,16 +47,10 @@ def write_pyramid(source: Path, target: Path, workers: int | None = None) -> Non
     require_new(target)
     lattice = _lattice(source)
     sides = level_sides(lattice.spins.shape[-1])
-    work = target.with_name(f".{target.name}.partial")
-    with disk_errors(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-    require_room(target.parent, sides[0] ** 2 * BITS / 8, f"a pyramid of side {sides[0]} takes")
-    with alone(work, target, "writing"):
-        try:
-            _write(lattice, source, work / "image", sides, workers)
-            replace_folder(work / "image", target)
-        finally:
-            shutil.rmtree(work)
+    with alone(target, "writing") as work:
+        require_room(target.parent, sides[0] ** 2 * BITS / 8, f"a pyramid of side {sides[0]} takes")
+        _write(lattice, source, work / "image", sides, workers)
+        place_new(work / "image", target)
 
 
 def level_sides(side: int) -> list[int]:

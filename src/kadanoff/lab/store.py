@@ -17,7 +17,7 @@ from zarr.codecs import BloscCodec
 from zarr.errors import GroupNotFoundError
 
 from kadanoff.errors import KadanoffError
-from kadanoff.lab.files import disk_errors, replace_folder
+from kadanoff.lab.files import disk_errors, replace_folder, write_atomic
 
 FORMAT = 1
 CHUNK_BYTES = 1 << 20
@@ -148,7 +148,7 @@ def consolidate(path: Path) -> None:
         zarr.consolidate_metadata(path, zarr_format=3)
     # the arrays come in the order in which the folder was listed; the same dataset must have the same bytes
     metadata = path / "zarr.json"
-    metadata.write_text(json.dumps(json.loads(metadata.read_text()), indent=2, sort_keys=True))
+    write_atomic(metadata, json.dumps(json.loads(metadata.read_text()), indent=2, sort_keys=True))
 
 
 def _write_array(group: zarr.Group, name: str, values: NDArray, dimensions: tuple[str, ...]) -> None:

@@ -6,6 +6,7 @@ from typing import TypeVar
 import numpy as np
 
 from kadanoff.errors import KadanoffError
+from kadanoff.inverse.critical import critical_index
 from kadanoff.inverse.growth import Rows
 from kadanoff.lab.store import open_dataset
 from kadanoff.learning.checkpoints import load_model
@@ -23,15 +24,19 @@ def network_of(path: Path, where: str, name: str, kind: type[Kind]) -> tuple[Kin
     Raises
     ------
     KadanoffError
-        If the file is missing, or the network is of another kind.
+        If the file is missing, or the network is of another kind, or for chains.
     """
     if not path.exists():
         stage, _, variant = name.partition("/")
         raise KadanoffError(f"there is no {path}; train it with `dvc repro {stage}@{variant}`, or `dvc pull` it.")
     model = load_model(path)
-    if not isinstance(model, Superresolution) or not isinstance(network := model.at(float(T_C)), kind):
-        raise KadanoffError(f"{where} is {name}, no network of the kind {kind.__name__}; take {DEFAULTS[kind]}.")
-    return network, model.block
+    if isinstance(model, Superresolution) and model.dimension == 2:
+        network = model.at(float(T_C))
+        if isinstance(network, kind):
+            return network, model.block
+    raise KadanoffError(
+        f"{where} is {name}, no network of the kind {kind.__name__} for square lattices; take {DEFAULTS[kind]}."
+    )
 
 
 def critical_seeds(path: Path, section: str, dataset: str, key: str, count: int) -> tuple[list[Rows], int]:
@@ -40,18 +45,14 @@ def critical_seeds(path: Path, section: str, dataset: str, key: str, count: int)
     Raises
     ------
     KadanoffError
-        If they are no square lattices at T_c, or fewer than `count`, which is the section's parameter `key`.
+        If they are no periodic square ferromagnets without a field at T_c, or fewer than `count`, which is the
+        section's parameter `key`.
     """
     ensemble = open_dataset(path)
-    shape, temperatures = ensemble.spins.shape, ensemble.temperatures
-    if len(shape) != 4 or shape[2] != shape[3] or abs(temperatures[0] - float(T_C)) > 1e-6:
+    index, samples = critical_index(f"{section}.dataset is {dataset}, which", ensemble), ensemble.spins.shape[1]
+    if samples < count:
         raise KadanoffError(
-            f"{section}.dataset is {dataset}, {shape[2:]} at T = {temperatures[0]:g}; it needs square lattices at "
-            f"the critical temperature, {float(T_C):.15g}."
-        )
-    if shape[1] < count:
-        raise KadanoffError(
-            f"{section}.{key} is {count}, but {dataset} has {shape[1]} configurations; ask for fewer, or raise "
+            f"{section}.{key} is {count}, but {dataset} has {samples} configurations; ask for fewer, or raise "
             f"datasets.{dataset}.samples."
         )
-    return list(ensemble.read(0, slice(count))), int(np.max(ensemble.provenance.get("sweeps", 0)))
+    return list(ensemble.read(index, slice(count))), int(np.max(ensemble.provenance.get("sweeps", 0)))

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kadanoff.errors import KadanoffError
+from kadanoff.inverse.critical import FERROMAGNET, model_of
 from kadanoff.inverse.superresolve import Spins
 from kadanoff.inverse.training import coarsened
 from kadanoff.lab.store import Ensemble, open_dataset
@@ -100,12 +101,11 @@ def check_physics(name: str, ensemble: Ensemble) -> None:
     KadanoffError
         Then.
     """
-    known = ensemble.provenance.get("parameters") or {}
-    found = [known.get("boundary", "periodic"), known.get("coupling", 1), known.get("field", 0)]
-    if found != ["periodic", 1, 0]:
+    found = model_of(ensemble)
+    if found != FERROMAGNET:
         raise KadanoffError(
-            f"dataset {name} has boundary {found[0]}, coupling {found[1]:g} and field {found[2]:g}; super-resolution "
-            "takes periodic ferromagnets without a field. Take another dataset."
+            f"dataset {name} has boundary {found['boundary']}, coupling {found['coupling']:g} and field "
+            f"{found['field']:g}; super-resolution takes periodic ferromagnets without a field. Take another dataset."
         )
     if len(ensemble.temperatures) < 1 or (np.diff(ensemble.temperatures) <= 0).any():
         raise KadanoffError(

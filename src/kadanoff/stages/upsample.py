@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from kadanoff.errors import KadanoffError
+from kadanoff.inverse.critical import critical_index
 from kadanoff.inverse.dressed_calibration import calibrate_dressed
 from kadanoff.inverse.dressing import STEP, Dressing, drift, learned
 from kadanoff.inverse.superresolve import Spins
@@ -22,7 +23,6 @@ from kadanoff.lab.store import open_dataset
 from kadanoff.networks.superres import Blocks, Conditional, Superresolution
 from kadanoff.spins.exact import T_C
 from kadanoff.stages.superres import Finish, train_study
-from kadanoff.stages.superres_data import check_physics
 from kadanoff.stages.superres_variants import Variant, read_variant
 
 
@@ -56,15 +56,15 @@ def upsample(root: Path, name: str) -> None:
 
 def _calibration(root: Path, variant: Variant, given: Calibrating, path: Path) -> Finish:
     ensemble = open_dataset(path)
-    check_physics(given.dataset, ensemble)
-    shape = ensemble.spins.shape
-    if len(shape) != 4 or shape[2] != shape[3] or shape[3] % STEP or abs(ensemble.temperatures[0] - float(T_C)) > 1e-6:
+    index = critical_index(f"upsample.calibration.dataset is {given.dataset}, which", ensemble)
+    side = ensemble.spins.shape[-1]
+    if side % STEP:
         raise KadanoffError(
-            f"upsample.calibration.dataset is {given.dataset}, with T = {ensemble.temperatures[0]:g}; it needs square "
-            f"lattices at the critical temperature, {float(T_C):.15g}, with a side that is a multiple of {STEP}."
+            f"upsample.calibration.dataset is {given.dataset}, whose lattices have the side {side}; dressing needs a "
+            f"multiple of {STEP}. Take another dataset."
         )
     fine = open_dataset(root / "data" / f"{variant.dataset}.zarr").read(0, slice(0, variant.train))
-    return partial(_calibrated, fine, ensemble.read(0), given.seed)
+    return partial(_calibrated, fine, ensemble.read(index), given.seed)
 
 
 def _calibrated(fine: Spins, seeds: Spins, seed: int, model: Superresolution, record: Recorder) -> None:

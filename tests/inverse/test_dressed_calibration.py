@@ -1,0 +1,54 @@
+"""Newton's method for factor and sharpness where it has nothing to find, and where full steps go to and fro.
+
+What it finds for a trained network is tested in tests/stages/test_upsample.py.
+"""
+
+import numpy as np
+import pytest
+import torch
+
+import kadanoff
+from kadanoff.errors import KadanoffError
+from kadanoff.inverse import dressed_calibration
+from kadanoff.inverse.dressed_calibration import MOST, calibrate_dressed
+from kadanoff.learning.randomness import seeded
+from kadanoff.networks.registry import build
+from kadanoff.spins.exact import T_C
+from kadanoff.spins.surroundings import AROUND
+
+ODDS = np.linspace(-3, 3, 1 << len(AROUND), dtype=np.float32)  # some that depend on what a spin sees
+
+
+@pytest.fixture(scope="module")
+def seeds():
+    return kadanoff.simulate(16, [float(T_C)], 40, seed=2).spins[0]
+
+
+@pytest.mark.parametrize("weight", [0.0, 1.0])
+@pytest.mark.parametrize("odds", [0 * ODDS, ODDS])
+def test_what_cannot_be_calibrated_is_refused(seeds, weight, odds):
+    """Without weights no sharpness, and without odds no factor changes anything; with both the network is untrained."""
+    with seeded(1):
+        model = build("blocks", rule="majority", block=3, dimension=2, temperatures=[float(T_C)], width=4)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(weight)
+    with pytest.raises(KadanoffError, match=r"16 x 16 lattices miss the exact energy .* mend that. Train the network"):
+        calibrate_dressed(model.networks[0], odds, seeds, float(T_C), 0, 3)
+
+
+def test_steps_are_halved_where_full_ones_go_to_and_fro(monkeypatch):
+    noise = 0.01 * np.array([[1, -1, 1, -1], [1, 1, -1, -1]])
+
+    def excess(*numbers):
+        """Zero at 0.98; the slope is 1 above 1, where it is measured, and 2 below: full steps reach 0.96 and 1."""
+        return np.array([[0.04 + (1 if number > 1 else 2) * (number - 1)] for number in numbers]) + noise
+
+    def found():
+        return calibrate_dressed(None, None, np.ones((4, 16, 16)), float(T_C), 0, 3)
+
+    monkeypatch.setattr(dressed_calibration, "_excess", lambda *_: excess)
+    assert (found().factor.mean, found().sharpness.mean) == pytest.approx((0.98, 0.98))
+    monkeypatch.setattr(dressed_calibration, "FULL", MOST)
+    with pytest.raises(KadanoffError, match="no factor and sharpness"):
+        found()
