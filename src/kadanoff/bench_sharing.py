@@ -106,7 +106,7 @@ def _cache(root: Path) -> Path:
     from dvc.repo import Repo
 
     with Repo(str(root)) as repo:
-        return Path(repo.cache.local.path)
+        return Path(repo.cache.local.path).parents[1]  # of files/md5
 
 
 def _spins(paths: list[Path]) -> int:
