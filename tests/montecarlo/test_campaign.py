@@ -84,7 +84,7 @@ def test_an_interrupted_campaign_goes_on_to_the_same_bytes(sampler, tmp_path, mo
     with monkeypatch.context() as patch:
         patch.setitem(campaign.SAMPLERS, sampler, dying)
         # the pilots use the same table: let them finish first
-        patch.setattr(campaign, "_pilots", lambda found, _: [campaign.Pilot(1.0, 0, True)] * 2)
+        patch.setattr(campaign, "_pilots", lambda found, _: dict.fromkeys(range(2), campaign.Pilot(1.0, 0, True)))
         with pytest.raises(KeyboardInterrupt):
             campaign.run(spec, "x", 1, tmp_path)
     assert list(tmp_path.glob("chains-*.npz"))

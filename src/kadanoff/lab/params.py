@@ -1,11 +1,12 @@
 """The one reader of params.yaml: every section is a model that refuses unknown keys and wrong types."""
 
 import difflib
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from kadanoff.errors import KadanoffError
 from kadanoff.spins.boundary import Lattice
@@ -24,20 +25,42 @@ COLDEST = 0.01  # nothing moves below, and exact results need thousands of digit
 SectionType = TypeVar("SectionType", bound=Section)
 
 
+class Grid(Section):
+    """Equal steps: first, first + step, .. up to last; exact decimals, as they are written."""
+
+    first: float
+    last: float
+    step: float = Field(gt=0)
+
+    def values(self) -> list[float]:
+        """The numbers of the grid."""
+        first, last, step = (Decimal(repr(number)) for number in (self.first, self.last, self.step))
+        return [float(first + index * step) for index in range(int((last - first) / step) + 1)]
+
+
+def _listed(value: Any) -> Any:
+    """A list as it is, a grid as the list of its values."""
+    return Grid.model_validate(value).values() if isinstance(value, dict) else value
+
+
+Temperatures = Annotated[list[float], BeforeValidator(_listed), Field(min_length=1)]
+"""A list, or {first, last, step}."""
+
+
 class Dataset(Section):
     """One entry of `datasets`, in the words of `kadanoff.simulate`."""
 
     size: int | list[int]
-    temperatures: list[float] = Field(min_length=1)
+    temperatures: Temperatures
     samples: int = Field(gt=0)
     boundary: Literal["periodic", "antiperiodic", "skewed", "free"] = "periodic"
     coupling: float = 1.0
     dimension: Literal[1, 2] = 2
-    sampler: Literal["metropolis", "swendsen_wang", "auto"] = "auto"
+    sampler: Literal["metropolis", "swendsen_wang", "hybrid", "auto"] = "auto"
     sweeps: int | None = Field(default=None, gt=0)
     seed: int = Field(default=0, ge=0)
     field: float = Field(default=0.0, allow_inf_nan=False)
-    start: Literal["hot", "cold"] = "hot"
+    start: Literal["hot", "cold", "ground"] = "hot"
     allow_unequilibrated: bool = False
 
     @model_validator(mode="after")
@@ -51,12 +74,18 @@ class Dataset(Section):
             raise ValueError(f"temperatures has a value twice: {self.temperatures}; give each once")
         if isinstance(self.size, list) and len(self.size) != 2:
             raise ValueError(f"size is {self.size}; give one number, or [height, width]")
-        if self.field and self.sampler == "swendsen_wang":
-            raise ValueError(f"field is {self.field}; swendsen_wang needs field: 0, so take sampler: metropolis")
+        if self.field and self.sampler in ("swendsen_wang", "hybrid"):
+            raise ValueError(f"field is {self.field}; {self.sampler} needs field: 0, so take sampler: metropolis")
         if self.start == "cold" and (self.coupling < 0 or self.boundary in ("skewed", "antiperiodic")):
             raise ValueError(
                 f"start is 'cold' with boundary {self.boundary!r} and coupling {self.coupling:g}; all spins up is no "
                 "typical state there, so take start: hot"
+            )
+        walled = self.boundary in ("skewed", "antiperiodic") and self.dimension == 2 and self.coupling > 0
+        if self.start == "ground" and not walled:
+            raise ValueError(
+                f"start is 'ground' with boundary {self.boundary!r} and coupling {self.coupling:g}; it draws the wall "
+                "that skewed and antiperiodic boundaries force on a square ferromagnet, so take start: hot"
             )
         try:
             _ = self.lattice
@@ -82,6 +111,13 @@ class TrainingParams(Section):
     plateau_patience: int = Field(ge=0)
     plateau_factor: float = Field(gt=0, lt=1)
     early_stopping_patience: int = Field(gt=0)
+
+
+class TunedParams(TrainingParams):
+    """How an image model is trained: AdamW, and bfloat16 where the processor has it."""
+
+    precision: Literal["float32", "bfloat16", "auto"] = "auto"
+    compile: bool = False
 
 
 def validated(model: type[SectionType], values: Any, where: str) -> SectionType:

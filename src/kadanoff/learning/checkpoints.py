@@ -51,10 +51,15 @@ def save_model(path: Path | str, module: nn.Module, recipe: Recipe) -> None:
         If the disk refuses; a file that was there before is then intact.
     """
     path = Path(path)
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
     text = json.dumps({"format": FORMAT, **asdict(recipe)}, sort_keys=True)
+    save_weights(path, module.state_dict(), {_KEY: text})
+
+
+def save_weights(path: Path, weights: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    """Write tensors by name as safetensors, atomically; raises as `save_model` does."""
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
     with disk_errors(path):
-        write_atomic(path, safetensors.torch.save(weights, metadata={_KEY: text}))
+        write_atomic(path, safetensors.torch.save(plain, metadata=metadata))
 
 
 def load_model(path: Path | str) -> nn.Module:

@@ -1,4 +1,4 @@
-"""The one training loop: Adam, a plateau schedule, and the best validation weights kept.
+"""The one training loop: Adam or AdamW, a plateau schedule, and the best validation weights kept.
 
 The same settings give the same bytes of weights on the same machine, also after the training was killed and went on
 from its checkpoint. The initial weights are the caller's: build the network under `randomness.seeded`.
@@ -14,8 +14,10 @@ from torch import nn
 from torch.nn.functional import mse_loss
 
 from kadanoff.errors import KadanoffError
-from kadanoff.learning.checkpoints import load_state, save_state
-from kadanoff.learning.training import Epoch, Loss, Pair, Settings, Training
+from kadanoff.learning.checkpoints import load_state, save_state, save_weights
+from kadanoff.learning.training import DivergedError, Epoch, Loss, Pair, Settings, Source, Training
+
+LAST_GOOD = "last-good.safetensors"
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Fit:
 
 def fit(
     network: nn.Module,
-    train: Pair,
+    train: Source,
     validation: Pair,
     settings: Settings,
     *,
@@ -43,7 +45,7 @@ def fit(
     Parameters
     ----------
     network, train, validation, settings
-        Module, its data in memory, and how to train it.
+        Module, its data in memory (to train on, also a function of the epoch's number), and how to train it.
     loss
         Mean loss of a batch; by default the squared error per site.
     device
@@ -57,11 +59,13 @@ def fit(
     Raises
     ------
     KadanoffError
-        If the data are empty or of unequal lengths, the loss is no longer a number, or the state in `checkpoint`
-        is damaged or of another training.
+        If the data are empty or of unequal lengths; if a loss is no longer a number (the network then holds its best
+        weights so far, and so does `last-good.safetensors` in `checkpoint`); if a batch does not fit into the memory of
+        the GPU; or if the state in `checkpoint` is damaged or of another training.
     """
     training = Training(network, settings, loss, _device(device))
-    train, validation = _placed(train, training.device, "training"), _placed(validation, training.device, "validation")
+    epochs = _epochs(train, training.device)
+    validation = _placed(validation, training.device, "validation")
     if checkpoint is not None:
         _resume(training, checkpoint)
     if on_epoch is not None:
@@ -69,7 +73,7 @@ def fit(
             on_epoch(epoch)
     saved = time.monotonic()
     while not training.finished:
-        epoch = training.advance(train, validation)
+        epoch = _next(training, epochs, validation, checkpoint)
         if on_epoch is not None:
             on_epoch(epoch)
         if checkpoint is not None and (training.finished or time.monotonic() - saved >= checkpoint_seconds):
@@ -78,6 +82,55 @@ def fit(
     network.load_state_dict(training.best_weights)
     network.to("cpu", memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
     return Fit(tuple(training.history), training.best)
+
+
+def _epochs(train: Source, device: torch.device) -> Callable[[int], Pair]:
+    """The pair of each epoch, on the device."""
+    if callable(train):
+        return lambda number: _placed(train(number), device, "training")
+    placed = _placed(train, device, "training")
+    return lambda number: placed
+
+
+def _next(training: Training, epochs: Callable[[int], Pair], validation: Pair, folder: Path | None) -> Epoch:
+    pair = epochs(len(training.history) + 1)
+    try:
+        return training.advance(pair, validation)
+    except DivergedError as error:
+        raise KadanoffError(_diverged(training, str(error), folder)) from error
+    except torch.OutOfMemoryError as error:
+        size, fits = training.settings.batch_size, _fitting(training, pair)
+        remedy = f"batch_size: {fits} would fit" if fits else "not even one configuration fits: take a smaller network"
+        raise KadanoffError(
+            f"batch_size is {size}, for which the memory of {training.device} is too small; {remedy}. What was "
+            "trained so far is kept."
+        ) from error
+
+
+def _diverged(training: Training, where: str, folder: Path | None) -> str:
+    """Put the last good weights back, and the sentence that says so."""
+    rate = training.optimizer.param_groups[0]["lr"]
+    text = f"{where}: the training diverged. Lower learning_rate (it is {rate:g})."
+    if not training.history:
+        return f"{text} No epoch had ended before."
+    training.network.load_state_dict(training.best_weights)
+    if folder is None:
+        return f"{text} The network holds its weights after epoch {training.best.epoch}."
+    save_weights(folder / LAST_GOOD, training.best_weights)
+    return f"{text} The weights after epoch {training.best.epoch} are kept in {folder / LAST_GOOD}."
+
+
+def _fitting(training: Training, pair: Pair) -> int:
+    """The largest half, quarter, .. of the batch that a step has room for; 0 if there is none."""
+    size = min(training.settings.batch_size, len(pair[0])) // 2
+    while size:
+        try:
+            training.step(pair[0][:size].float(), pair[1][:size].float())
+            return size
+        except torch.OutOfMemoryError:
+            training.optimizer.zero_grad()
+            size //= 2
+    return 0
 
 
 def _placed(pair: Pair, device: torch.device, name: str) -> Pair:

@@ -24,7 +24,7 @@ from kadanoff.lab.progress import Advance, progress
 from kadanoff.lab.store import Ensemble
 from kadanoff.montecarlo import checkpoints
 from kadanoff.montecarlo.checkpoints import Task
-from kadanoff.montecarlo.equilibration import Pilot, pilot, sweeps_needed
+from kadanoff.montecarlo.equilibration import Pilot, pilot, pilot_places, sweeps_needed
 from kadanoff.montecarlo.samplers import SAMPLERS, Choice, chains_per_task, choose, first_configurations, key_of
 from kadanoff.spins.observables import energy, magnetization
 
@@ -40,7 +40,7 @@ class Campaign:
     name: str
     folder: Path | None
     choice: Choice
-    pilots: list[Pilot] = field(default_factory=list)
+    pilots: dict[int, Pilot] = field(default_factory=dict)
     sweeps: int = 0
     stopped: Event = field(default_factory=Event)
 
@@ -135,27 +135,32 @@ def _in_threads(work: Any, items: Sequence[Any], workers: int | None, stopped: E
             pool.shutdown(cancel_futures=True)
 
 
-def _pilots(campaign: Campaign, workers: int | None) -> list[Pilot]:
+def _pilots(campaign: Campaign, workers: int | None) -> dict[int, Pilot]:
     def measure(temperature: float) -> Pilot:
         def compute() -> Pilot:
             return pilot(campaign.dataset, campaign.name, campaign.choice.name, temperature)
 
         return Pilot(*checkpoints.remembered(campaign.folder, f"pilot-{temperature!r}", compute))
 
-    return _in_threads(measure, campaign.dataset.temperatures, workers, Event())
+    places = pilot_places(campaign.dataset)
+    temperatures = [campaign.dataset.temperatures[place] for place in places]
+    return dict(zip(places, _in_threads(measure, temperatures, workers, Event()), strict=True))
 
 
 def _ensemble(campaign: Campaign, spins: NDArray[np.int8]) -> Ensemble:
     dataset, lattice = campaign.dataset, campaign.dataset.lattice
     spins = spins.reshape(*spins.shape[:2], *lattice.array_shape)
-    taus = [pilot.tau for pilot in campaign.pilots]
+    taus = np.full(len(dataset.temperatures), np.nan)
+    for place, pilot in campaign.pilots.items():
+        taus[place] = pilot.tau
+    met = [pilot.resolved and campaign.sweeps >= pilot.sweeps for pilot in campaign.pilots.values()]
     provenance = {
         "name": campaign.name,
         "parameters": dataset.model_dump(mode="json"),
         "sampler": campaign.choice.name,
         "sampler_reason": campaign.choice.reason,
         "sweeps": campaign.sweeps,
-        "equilibrated": all(pilot.resolved and campaign.sweeps >= pilot.sweeps for pilot in campaign.pilots),
+        "equilibrated": bool(met) and all(met),
         "generator": "Philox4x32-10",
         "versions": {"kadanoff": kadanoff.__version__} | {name: version(name) for name in ("numba", "numpy", "zarr")},
     }
@@ -164,7 +169,7 @@ def _ensemble(campaign: Campaign, spins: NDArray[np.int8]) -> Ensemble:
         np.array(dataset.temperatures),
         np.array([energy(rows, lattice) - dataset.field * magnetization(rows, lattice.dimension) for rows in spins]),
         np.array([magnetization(rows, lattice.dimension) for rows in spins]),
-        np.array(taus),
+        taus,
         provenance,
     )
 
@@ -202,7 +207,7 @@ def simulate(
     dimension
         2, or 1 for a chain.
     sampler
-        ``metropolis``, ``swendsen_wang`` or ``auto``.
+        ``metropolis``, ``swendsen_wang``, ``hybrid`` (one sweep of the second, then eight of the first) or ``auto``.
     sweeps
         Sweeps of every chain from its start; None takes 20 autocorrelation times of a pilot chain.
     seed
@@ -212,10 +217,11 @@ def simulate(
     field
         External field B in units of |J|; needs the Metropolis sampler.
     start
-        ``hot`` (random spins) or ``cold`` (all +1). Below T_c single-spin updates keep the sign of a cold start's
+        ``hot`` (random spins), ``cold`` (all +1) or ``ground`` (a random ground state with the wall that skewed and
+        antiperiodic boundaries force). Below T_c single-spin updates keep the sign of a cold start's
         magnetization; equilibrium is then that of the + state.
     allow_unequilibrated
-        Accept fewer sweeps than 20 autocorrelation times.
+        Accept fewer sweeps than 20 autocorrelation times; with `sweeps` given they are not measured at all.
 
     Returns
     -------

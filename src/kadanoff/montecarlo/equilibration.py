@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from kadanoff.errors import KadanoffError
 from kadanoff.lab.params import Dataset
 from kadanoff.montecarlo.samplers import GROUP, SAMPLERS, Sampler, first_configurations, key_of
+from kadanoff.spins.exact import T_C
 from kadanoff.spins.observables import energy
 from kadanoff.spins.statistics import autocorrelation_time
 
@@ -17,6 +18,8 @@ PILOT_SITES = 1 << 20
 FEWEST = 16  # chains: fewer do not notice that one in ten is stuck
 MEASUREMENTS = 1024
 LONGEST_PILOT = 1 << 17
+MOST_PILOTS = 64
+"""Temperatures with pilots of their own: on a finer grid times change little from one to the next."""
 
 
 class Pilot(NamedTuple):
@@ -65,6 +68,20 @@ def pilot(dataset: Dataset, name: str, sampler_name: str, temperature: float) ->
         length = min(2 * length, cap)
 
 
+def pilot_places(dataset: Dataset) -> list[int]:
+    """Indices of the temperatures that get pilots: all, or evenly spread ones and the nearest to T_c.
+
+    None where any number of sweeps is said to do: nothing would be made of them.
+    """
+    temperatures = np.array(dataset.temperatures)
+    if dataset.allow_unequilibrated and dataset.sweeps:
+        return []
+    if len(temperatures) <= MOST_PILOTS:
+        return list(range(len(temperatures)))
+    spread = np.linspace(0, len(temperatures) - 1, MOST_PILOTS - 1).round().astype(int)
+    return sorted({*spread.tolist(), int(np.abs(temperatures - T_C).argmin())})
+
+
 def _measure(
     spins: NDArray[np.int8],
     dataset: Dataset,
@@ -89,15 +106,18 @@ def _measure(
     return series
 
 
-def sweeps_needed(dataset: Dataset, pilots: list[Pilot]) -> int:
-    """Sweeps of every chain: those asked for, or what the slowest temperature needs.
+def sweeps_needed(dataset: Dataset, pilots: dict[int, Pilot]) -> int:
+    """Sweeps of every chain: those asked for, or what the slowest of the temperatures with `pilots` needs.
 
     Raises
     ------
     KadanoffError
         If they are fewer than that, and the dataset does not say `allow_unequilibrated`.
     """
-    slowest = max(range(len(pilots)), key=lambda index: (not pilots[index].resolved, pilots[index].sweeps))
+    if not pilots:
+        assert dataset.sweeps is not None  # or there would be some
+        return dataset.sweeps
+    slowest = max(pilots, key=lambda index: (not pilots[index].resolved, pilots[index].sweeps))
     worst, asked = pilots[slowest], dataset.sweeps
     if dataset.allow_unequilibrated or (worst.resolved and (asked or worst.sweeps) >= worst.sweeps):
         return asked or worst.sweeps

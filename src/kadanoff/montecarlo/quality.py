@@ -1,20 +1,27 @@
 """An ensemble held against exact results."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from kadanoff.lab.store import Ensemble
 from kadanoff.spins.boundary import Lattice
-from kadanoff.spins.exact import chain, kaufman, transfer_energy_distribution
+from kadanoff.spins.exact import chain, exact_energy_distribution, kaufman, transfer_energy_distribution
+from kadanoff.spins.exact.residues import MOST_SITES
 
 TRANSFER_WIDTH = 8
 LARGEST = 2000  # (height + width) / T, which the digits of an exact torus grow with
+FINE = 64  # temperatures: for more of them one density of states costs less than Kaufman's sum at each
 
 
 def exact_energy(lattice: Lattice, temperature: float, field: float = 0.0) -> float | None:
     """Exact mean energy per site, or None where no exact result of this project reaches."""
-    if field or sum(lattice.shape) / temperature > LARGEST:
+    if field:
+        return None
+    if lattice.boundary == "skewed" and lattice.width > TRANSFER_WIDTH and lattice.sites <= MOST_SITES:
+        return exact_energy_distribution(lattice, temperature).thermal(lattice.sites, temperature).energy
+    if sum(lattice.shape) / temperature > LARGEST:
         return None
     if lattice.dimension == 1:
         return chain(lattice.width, temperature, lattice.boundary, lattice.coupling).energy
@@ -25,19 +32,30 @@ def exact_energy(lattice: Lattice, temperature: float, field: float = 0.0) -> fl
     return None
 
 
-def compare(ensemble: Ensemble, lattice: Lattice, field: float = 0.0) -> list[dict[str, Any]]:
+def exact_energies(lattice: Lattice, temperatures: Sequence[float], field: float = 0.0) -> list[float | None]:
+    """`exact_energy` at each temperature."""
+    counted = lattice.dimension == 2 and lattice.boundary != "free" and lattice.sites <= MOST_SITES
+    if len(temperatures) > FINE and counted and not field:
+        found = ((temperature, exact_energy_distribution(lattice, temperature)) for temperature in temperatures)
+        return [distribution.thermal(lattice.sites, temperature).energy for temperature, distribution in found]
+    return [exact_energy(lattice, temperature, field) for temperature in temperatures]
+
+
+def compare(ensemble: Ensemble, lattice: Lattice, field: float = 0.0, quenched: bool = False) -> list[dict[str, Any]]:
     """One row a temperature: means with standard errors over independent samples, and the exact energy.
 
-    `deviation` is (energy - exact) in standard errors; it is missing where there is no exact value or no spread.
+    `deviation` is (energy - exact) in standard errors; it is missing where there is no exact value or no spread, and
+    for `quenched` lattices, which are not meant to be in equilibrium.
     """
     rows = []
     root = np.sqrt(ensemble.energy.shape[1])
-    for index, temperature in enumerate(ensemble.temperatures):
+    temperatures = ensemble.temperatures.tolist()
+    known = [None] * len(temperatures) if quenched else exact_energies(lattice, temperatures, field)
+    for index, (temperature, exact) in enumerate(zip(temperatures, known, strict=True)):
         energies, order = ensemble.energy[index], np.abs(ensemble.magnetization[index])
-        exact = exact_energy(lattice, float(temperature), field)
         error = float(energies.std(ddof=1) / root) if root > 1 else float("nan")
         row = {
-            "temperature": float(temperature),
+            "temperature": temperature,
             "energy": float(energies.mean()),
             "energy_error": error,
             "absolute_magnetization": float(order.mean()),

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kadanoff.lab.params import Dataset
-from kadanoff.montecarlo import metropolis, swendsen_wang
+from kadanoff.montecarlo import hybrid, metropolis, swendsen_wang
+from kadanoff.montecarlo.ground import ground_states
 from kadanoff.montecarlo.rng import philox, stream_key
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.compiled import compiled
@@ -34,7 +35,11 @@ class Sampler(Protocol):
         """Advance."""
 
 
-SAMPLERS: dict[str, Sampler] = {"metropolis": metropolis.advance, "swendsen_wang": swendsen_wang.advance}
+SAMPLERS: dict[str, Sampler] = {
+    "metropolis": metropolis.advance,
+    "swendsen_wang": swendsen_wang.advance,
+    "hybrid": hybrid.advance,
+}
 
 
 class Choice(NamedTuple):
@@ -59,7 +64,7 @@ def choose(dataset: Dataset) -> Choice:
 
 def chains_per_task(sampler: str, lattice: Lattice) -> int:
     """Chains that one task advances together: whole words for Metropolis, fewer on large lattices."""
-    if sampler == "metropolis" and metropolis.layout(lattice) == "replicas":
+    if sampler in ("metropolis", "hybrid") and metropolis.layout(lattice) == "replicas":
         return GROUP
     return int(np.clip(TASK_SITES // lattice.sites, 1, GROUP))
 
@@ -75,10 +80,16 @@ def key_of(dataset: Dataset, name: str, temperature: float, purpose: str) -> np.
 def first_configurations(
     dataset: Dataset, name: str, temperature: float, first_chain: int, chains: int, purpose: str = "start"
 ) -> NDArray[np.int8]:
-    """Configurations before the first sweep: int8 (chains, height, width), all +1 (cold) or random (hot)."""
+    """Configurations before the first sweep: int8 (chains, height, width).
+
+    All +1 (cold), random (hot), or a random state of lowest energy (ground).
+    """
+    key = key_of(dataset, name, temperature, purpose)
+    if dataset.start == "ground":
+        return ground_states(dataset.lattice, key, first_chain, chains)
     spins = np.ones((chains, *dataset.lattice.shape), np.int8)
     if dataset.start == "hot":
-        _randomize(spins.reshape(chains, -1), key_of(dataset, name, temperature, purpose), first_chain)
+        _randomize(spins.reshape(chains, -1), key, first_chain)
     return spins
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from kadanoff.errors import KadanoffError
-from kadanoff.networks import coarsen, superres
+from kadanoff.networks import coarsen, superres, vision
 
 _NETWORKS: dict[str, Callable[..., nn.Module]] = {}
 
@@ -101,3 +101,15 @@ def seed_kernel(rule: str, block: int, dimension: int, temperatures: Sequence[fl
         raise KadanoffError("seed_kernel enlarges square lattices, not chains; take pixels or blocks.")
     networks = [superres.SeedKernel(block) for _ in temperatures]
     return superres.Superresolution(rule, block, dimension, temperatures, networks)
+
+
+@register
+def transformers(model: str, outputs: int, size: int, scale: int, options: dict[str, Any]) -> nn.Module:
+    """An image classifier of Hugging Face's Transformers, by its model type."""
+    return vision.transformers_model(model, outputs, size, scale, options)
+
+
+@register
+def timm(model: str, outputs: int, size: int, scale: int, options: dict[str, Any]) -> nn.Module:
+    """A model of timm, by its name; most take any size."""
+    return vision.timm_model(model, outputs, scale, options)

@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).parents[1]
 
 def _cache_folder() -> Path:
     digest = hashlib.blake2b(digest_size=8)
-    for room in ("spins", "montecarlo", "inverse"):
+    for room in ("spins", "montecarlo", "inverse", "phases"):
         for source in sorted((PACKAGE / room).rglob("*.py")):
             digest.update(source.read_bytes())
     return PACKAGE / "__pycache__" / f"numba-{digest.hexdigest()}"

@@ -6,6 +6,7 @@ from typing import TypeVar
 from kadanoff.lab.params import Section, TrainingParams, section, validated
 
 VariantType = TypeVar("VariantType", bound=Section)
+TrainingType = TypeVar("TrainingType", bound=TrainingParams)
 
 
 def read_variant(root: Path, stage: str, name: str, model: type[VariantType]) -> tuple[VariantType, TrainingParams]:

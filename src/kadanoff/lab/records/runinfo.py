@@ -19,7 +19,7 @@ from kadanoff.spins.statistics import Estimate
 
 HISTORY = "history/"
 """Before the names of a history's columns in MLflow: its charts then stand together, above those of single numbers."""
-PACKAGES = ("kadanoff", "numpy", "numba", "torch", "zarr", "xarray", "dvc", "mlflow")
+PACKAGES = ("kadanoff", "numpy", "numba", "torch", "zarr", "xarray", "dvc", "mlflow", "transformers", "timm", "scikit-learn")
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.=-]{0,99}$")]
 Text = Annotated[str, Field(max_length=1000)]
@@ -48,7 +48,7 @@ class ModelInfo(BaseModel):
     """Whether this is the task for which the study names a champion."""
     takes: list[int] = Field(min_length=3, max_length=3)
     """Shape of the spins that it takes, (n, y, x); -1 is any."""
-    gives: list[int] = Field(min_length=3, max_length=3)
+    gives: list[int] = Field(min_length=2, max_length=3)
     """Shape of what it makes of them."""
 
 

@@ -7,6 +7,8 @@
 `kaufman`                                  tori of any size (periodic, antiperiodic)
 `torus_density_of_states`,
 `kaufman_energy_distribution`              their exact P(E), up to 16,384 spins
+`skewed_density_of_states`,
+`exact_energy_distribution`                the same of skewed cylinders, and of all three
 `critical_energy`, `critical_square`,
 `critical_correlation`, `critical_row`     large square tori at T_c
 `onsager`, `spontaneous_magnetization`     the infinite square lattice
@@ -24,7 +26,12 @@ from kadanoff.spins.exact.critical import (
     critical_row,
     critical_square,
 )
-from kadanoff.spins.exact.density import kaufman_energy_distribution, torus_density_of_states
+from kadanoff.spins.exact.cylinder import skewed_density_of_states
+from kadanoff.spins.exact.density import (
+    exact_energy_distribution,
+    kaufman_energy_distribution,
+    torus_density_of_states,
+)
 from kadanoff.spins.exact.enumeration import Enumeration, enumerate_states
 from kadanoff.spins.exact.kaufman import kaufman
 from kadanoff.spins.exact.onsager import T_C, onsager, spontaneous_magnetization
@@ -47,9 +54,11 @@ __all__ = [
     "critical_row",
     "critical_square",
     "enumerate_states",
+    "exact_energy_distribution",
     "kaufman",
     "kaufman_energy_distribution",
     "onsager",
+    "skewed_density_of_states",
     "spontaneous_magnetization",
     "torus_density_of_states",
     "transfer_energy_distribution",

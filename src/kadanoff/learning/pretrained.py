@@ -1,0 +1,146 @@
+"""Where an image model's first weights come from: drawn, pre-trained on physics, or a checkpoint of its library.
+
+Checkpoints are safetensors, by a local folder or by their name on Hugging Face's hub; no code comes with them.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+from torch import nn
+
+from kadanoff.errors import KadanoffError
+from kadanoff.learning.checkpoints import Recipe, load_model
+from kadanoff.networks.registry import build
+from kadanoff.networks.vision import LIBRARIES, Reader, reader_of_transformers
+
+NONE, PHYSICS = "none", "physics"
+TRANSIENT = ("architectures", "dtype", "id2label", "label2id", "model_type", "problem_type", "transformers_version")
+"""Keys of a configuration that do not shape the network."""
+
+
+def initial(
+    library: str, arguments: dict[str, Any], weights: str, physics: Path | None = None
+) -> tuple[Reader, Recipe]:
+    """A network with its first weights, and what rebuilds it. What is drawn follows torch's seed.
+
+    Parameters
+    ----------
+    library, arguments
+        ``transformers`` or ``timm``, and the arguments of its entry in the registry.
+    weights
+        ``none``, ``physics``, a local folder with model.safetensors (and config.json, for Transformers), or a name on
+        the hub. The last layer is always drawn, since it has other outputs. A checkpoint of Transformers brings its own
+        architecture, whatever the arguments say.
+    physics
+        The file that the stage `pretrain` wrote for this model.
+
+    Raises
+    ------
+    KadanoffError
+        If the library is none of the two, it has no such model or refuses its options, or the weights are not to be
+        had, are damaged, or belong to another network.
+    """
+    if library not in LIBRARIES:
+        raise KadanoffError(f"library is {library!r}; take one of {', '.join(LIBRARIES)}.")
+    if weights in (NONE, PHYSICS):
+        network = cast(Reader, build(library, **arguments))
+        if weights == PHYSICS:
+            _adopt(network, physics)
+        return network, Recipe(library, arguments)
+    return (_from_transformers if library == "transformers" else _from_timm)(arguments, weights)
+
+
+def _adopt(network: nn.Module, path: Path | None) -> None:
+    """Take every weight of a pre-trained network but those of its last layer, which has other outputs."""
+    if path is None or not path.is_file():
+        raise KadanoffError(
+            f"weights is 'physics', but there is no {path}. Make it with `dvc repro pretrain` or fetch it with "
+            "`kadanoff pull`, or take weights: none."
+        )
+    found, own = load_model(path).state_dict(), network.state_dict()
+    other = [name for name in own if name not in found or found[name].shape[1:] != own[name].shape[1:]]
+    last = [name for name in own if name not in other and found[name].shape != own[name].shape]
+    if other or len(last) > 2 or found.keys() != own.keys():
+        raise KadanoffError(
+            f"{path} holds another network (it differs in {', '.join([*other, *last][:3])}). Pre-train this model with "
+            "`dvc repro pretrain`, or give it the same options."
+        )
+    network.load_state_dict(own | {name: found[name] for name in own if name not in last})
+
+
+def _from_transformers(arguments: dict[str, Any], weights: str) -> tuple[Reader, Recipe]:
+    from transformers import AutoModelForImageClassification
+
+    try:
+        with _quiet():
+            body = AutoModelForImageClassification.from_pretrained(
+                weights,
+                num_labels=arguments["outputs"],
+                ignore_mismatched_sizes=True,
+                use_safetensors=True,
+                local_files_only=Path(weights).is_dir(),
+                attn_implementation="sdpa",
+            )
+    except (OSError, ValueError, KeyError) as error:
+        raise _unavailable(weights, error) from error
+    config = body.config.to_diff_dict()
+    kept = {key: value for key, value in config.items() if key not in TRANSIENT and not key.startswith("_")}
+    rebuilt = arguments | {"model": body.config.model_type, "options": kept}
+    return reader_of_transformers(body, weights, arguments["scale"]), Recipe("transformers", rebuilt)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without bars, and without a report that the last layer is new."""
+    from transformers.utils import logging
+
+    before, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _from_timm(arguments: dict[str, Any], weights: str) -> tuple[Reader, Recipe]:
+    import timm
+    from huggingface_hub import hf_hub_download
+    from safetensors import SafetensorError, safe_open
+
+    network = cast(Reader, build("timm", **arguments))
+    try:
+        folder = Path(weights)
+        file = str(folder / "model.safetensors") if folder.is_dir() else hf_hub_download(weights, "model.safetensors")
+        with safe_open(file, "pt") as content:
+            missing = network.body.state_dict().keys() - content.keys()
+        if len(missing) > 2:  # timm would pass over them; a last layer that is not there is drawn anyway
+            raise ValueError(f"It lacks {', '.join(sorted(missing)[:3])}, ...")
+        network.body = timm.create_model(
+            arguments["model"],
+            pretrained=True,
+            pretrained_cfg_overlay={"file": file},
+            num_classes=arguments["outputs"],
+            **({"in_chans": 1} | arguments["options"]),
+        )
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+        raise _unavailable(weights, error) from error
+    return network, Recipe("timm", arguments)
+
+
+def _unavailable(weights: str, error: Exception) -> KadanoffError:
+    reason = " ".join(str(error).split())[:200]
+    if Path(weights).is_dir():
+        return KadanoffError(
+            f"weights is {weights!r}, a folder from which this model cannot be loaded: {reason} It must hold "
+            "model.safetensors of the same library and architecture, and for transformers config.json."
+        )
+    return KadanoffError(
+        f"weights is {weights!r}: that is no local folder, and Hugging Face's hub has no safetensors of that name or "
+        f"cannot be reached ({reason}). Where there is a network, `hf download {weights} --local-dir FOLDER` fetches a "
+        "folder to give here instead; or take weights: physics, or weights: none."
+    )

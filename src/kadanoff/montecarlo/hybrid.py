@@ -1,0 +1,39 @@
+"""Clusters and single spins in turn: each sweep is one of Swendsen-Wang, then eight of Metropolis.
+
+Below T_c a wall that the boundary forces on the lattice has the same cluster on both sides, and Swendsen-Wang hardly
+moves it; single-spin updates do, while clusters carry the long waves near T_c. Plascak, Ferrenberg, Landau, Phys. Rev. E
+65, 066702 (2002).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kadanoff.montecarlo import metropolis, swendsen_wang
+from kadanoff.spins.boundary import Lattice
+
+SINGLE = 8
+"""Metropolis sweeps after each of Swendsen-Wang: they take about as long."""
+OTHER_STREAM = np.uint64(0x6A09E667F3BCC908)  # the fractional digits of sqrt 2
+
+
+def advance(
+    spins: NDArray[np.int8],
+    lattice: Lattice,
+    temperature: float,
+    field: float,
+    key: np.uint64,
+    first_chain: int,
+    first_sweep: int,
+    sweeps: int,
+) -> None:
+    """Advance chains (chain, height, width) in place, with the arguments of either sampler.
+
+    Raises
+    ------
+    KadanoffError
+        If the field is not 0.
+    """
+    for sweep in range(first_sweep, first_sweep + sweeps):
+        swendsen_wang.advance(spins, lattice, temperature, field, key, first_chain, sweep, 1)
+        other = np.uint64(key) ^ OTHER_STREAM
+        metropolis.advance(spins, lattice, temperature, field, other, first_chain, SINGLE * sweep, SINGLE)

@@ -1,0 +1,91 @@
+"""What a physicist measures on an image without being told its boundary conditions or its temperature."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from kadanoff.errors import KadanoffError
+from kadanoff.phases.microstates import Images
+from kadanoff.spins.compiled import compiled
+from kadanoff.spins.observables import magnetization
+
+NAMES = ("energy", "log excess", "|m|", "staggered |m|", *(f"log aligned {number}" for number in range(5)))
+
+
+def neighbourhood_counts(
+    spins: NDArray[np.int8], top: ArrayLike, left: ArrayLike, height: int, width: int
+) -> NDArray[np.int64]:
+    """How often a spin of a window has each sum of its four neighbours, int64 (n, 5, 2).
+
+    Parameters
+    ----------
+    spins
+        int8 (n, y, x) of +1 and -1.
+    top, left
+        First row and column of the windows: one number for all images, or (n,).
+    height, width
+        Of the windows. At least one site lies between them and every edge, so all neighbours are in the image.
+
+    Returns
+    -------
+    NDArray
+        Index [image, h, s]: h = (sum of the neighbours + 4)/2, and s = 0 for a spin of -1, 1 for +1.
+
+    Raises
+    ------
+    KadanoffError
+        If the spins are no images int8 (n, y, x), or a window touches an edge or is empty.
+    """
+    if spins.ndim != 3 or spins.dtype != np.int8:
+        raise KadanoffError(f"the spins are {spins.dtype} {spins.shape}; neighbourhoods need int8 (n, y, x).")
+    corners = [np.ascontiguousarray(np.broadcast_to(corner, len(spins)), np.int64) for corner in (top, left)]
+    for name, first, length, side in zip("yx", corners, (height, width), spins.shape[1:], strict=True):
+        outside = first[(first < 1) | (first + length > side - 1)]
+        if length < 1 or outside.size:
+            start = outside[0] if outside.size else first.min(initial=1)
+            raise KadanoffError(
+                f"a window of {length} sites from {name} = {start} does not fit an image of {side}; it has at least "
+                "one site, and leaves at least one at each edge. Move it or take a smaller one."
+            )
+    counts = np.zeros((len(spins), 5, 2), np.int64)
+    _count(np.ascontiguousarray(spins), *corners, height, width, counts)
+    return counts
+
+
+@compiled
+def _count(spins, top, left, height, width, counts):
+    for image in range(len(spins)):
+        lattice = spins[image]
+        for y in range(top[image], top[image] + height):
+            for x in range(left[image], left[image] + width):
+                total = lattice[y - 1, x] + lattice[y + 1, x] + lattice[y, x - 1] + lattice[y, x + 1]
+                counts[image, (total + 4) // 2, (lattice[y, x] + 1) // 2] += 1
+
+
+def table(images: Images) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+    """Names, and values float64 (n, 9), of N = height x width spins each.
+
+    ``energy``: e per site in units of |J|, with the system's own bonds. ``log excess``: log((e + 2)/2 + 1/(2N)), on a
+    torus log((broken bonds + 1/2)/N), which is log 4 - 8/T where single spins are excited. ``|m|`` and ``staggered
+    |m|``: what orders a ferromagnet and an antiferromagnet. ``log aligned k``: log((c + 1/2)/sites), c of the sites
+    off the edges have k of their four neighbours alike; counts [h, s] and their global flip [4 - h, 1 - s] are summed.
+    With 1/2 a state without any broken bond has a finite place, beyond one with a single excitation.
+
+    Raises
+    ------
+    KadanoffError
+        If the images are smaller than 3 x 3.
+    """
+    height, width = images.spins.shape[1:]
+    sites, inside = height * width, (height - 2) * (width - 2)
+    counts = neighbourhood_counts(images.spins, 1, 1, height - 2, width - 2)
+    aligned = counts[:, :, 1] + counts[:, ::-1, 0]
+    signs = 1 - 2 * (np.indices((height, width), np.int8).sum(0, dtype=np.int8) % 2)
+    excess = np.maximum(images.energies + 2, 0) / 2 + 1 / (2 * sites)
+    columns = (
+        images.energies,
+        np.log(excess),
+        np.abs(magnetization(images.spins)),
+        np.abs(magnetization(images.spins * signs)),
+        *np.log((aligned + 0.5) / inside).T,
+    )
+    return NAMES, np.stack(columns, axis=1)

@@ -1,0 +1,108 @@
+"""Table 1 drawn from a dataset: every image is a chain of its own, and no chain is in two sets."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kadanoff.errors import KadanoffError
+from kadanoff.lab.store import Ensemble
+from kadanoff.phases.regions import REGIONS, TEST, TRAIN, VALIDATION, region
+
+
+@dataclass(frozen=True)
+class Images:
+    """Configurations with what is known of each.
+
+    `spins` is int8 (n, y, x), `labels` int64 (n,) numbers of regions, `temperatures` and `energies` float64 (n,), and
+    `chains` int64 (n,) their places in the dataset, temperature * samples + sample. The labels come mixed: the first
+    images of each region are spread evenly, so that the first n are a smaller set of the same proportions.
+    """
+
+    spins: NDArray[np.int8]
+    labels: NDArray[np.int64]
+    temperatures: NDArray[np.float64]
+    energies: NDArray[np.float64]
+    chains: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def first(self, count: int) -> "Images":
+        """The first `count` of them."""
+        return Images(*(getattr(self, name)[:count] for name in self.__dataclass_fields__))
+
+
+@dataclass(frozen=True)
+class Microstates:
+    """The sets of one system; the test sets are independent of each other."""
+
+    train: Images
+    validation: Images
+    tests: list[Images]
+
+
+def draw(path: Path, ensemble: Ensemble, tests: int, seed: int) -> Microstates:
+    """Draw the sets of Table 1, and `tests` test sets, in a random order of the chains of each region.
+
+    Raises
+    ------
+    KadanoffError
+        If a region has too few chains, or the lattice is none of two dimensions.
+    """
+    train, validation, *others = _places(path, ensemble, (TRAIN, VALIDATION, *(TEST,) * tests), seed)
+    return Microstates(
+        _images(ensemble, train), _images(ensemble, validation), [_images(ensemble, places) for places in others]
+    )
+
+
+def draw_tests(path: Path, ensemble: Ensemble, tests: int, seed: int) -> list[Images]:
+    """Test sets alone, of a dataset that nothing was trained on; raises as `draw` does."""
+    return [_images(ensemble, places) for places in _places(path, ensemble, (TEST,) * tests, seed)]
+
+
+def _places(
+    path: Path, ensemble: Ensemble, sets: tuple[tuple[int, ...], ...], seed: int
+) -> list[NDArray[np.int64]]:
+    if ensemble.spins.ndim != 4:
+        raise KadanoffError(f"{path} holds chains; microstates are square lattices. Take dimension: 2.")
+    samples = ensemble.spins.shape[1]
+    labels = np.repeat(region(ensemble.temperatures), samples)
+    orders = [_shuffled(np.flatnonzero(labels == number), seed, number) for number in range(len(REGIONS))]
+    for number, (name, order) in enumerate(zip(REGIONS, orders, strict=True)):
+        needed = sum(counts[number] for counts in sets)
+        if len(order) < needed:
+            raise KadanoffError(
+                f"{path} has {len(order)} chains in the {name} region, but Table 1 with these test sets needs {needed}. "
+                "Raise its samples, give it temperatures there, or ask for fewer test sets."
+            )
+    found = []
+    for counts in sets:
+        chosen = [order[:count] for order, count in zip(orders, counts, strict=True)]
+        orders = [order[count:] for order, count in zip(orders, counts, strict=True)]
+        found.append(_interleaved(chosen))
+    return found
+
+
+def _shuffled(chains: NDArray[np.int64], seed: int, number: int) -> NDArray[np.int64]:
+    # raw words, whose stream NumPy guarantees in all versions
+    words = np.random.Philox(np.random.SeedSequence((seed, number))).random_raw(len(chains))
+    return chains[np.argsort(words, kind="stable")]
+
+
+def _interleaved(parts: list[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """All parts in one row, each spread evenly over it."""
+    places = np.concatenate([(np.arange(len(part)) + 0.5) / len(part) for part in parts])
+    return np.concatenate(parts)[np.argsort(places, kind="stable")]
+
+
+def _images(ensemble: Ensemble, chains: NDArray[np.int64]) -> Images:
+    samples = ensemble.spins.shape[1]
+    rows, columns = np.divmod(chains, samples)
+    spins = np.empty((len(chains), *ensemble.spins.shape[2:]), np.int8)
+    for row in np.unique(rows):  # one temperature at a time: the dataset is read once, in its order
+        here = rows == row
+        spins[here] = ensemble.read(int(row))[columns[here]]
+    temperatures = ensemble.temperatures[rows]
+    return Images(spins, region(temperatures), temperatures, ensemble.energy[rows, columns], chains)

@@ -1,0 +1,63 @@
+"""Macro-F1, the score of Kara, Sehanobish and Corzo, confusion tables, and means over trials and test sets."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from kadanoff.errors import KadanoffError
+from kadanoff.phases.regions import REGIONS
+from kadanoff.spins.statistics import Estimate, independent_mean
+
+
+def macro_f1(labels: ArrayLike, predicted: ArrayLike) -> float:
+    """Mean of the regions' F1; labels int (n,). A region that is neither there nor predicted counts as 0."""
+    from sklearn.metrics import f1_score
+
+    return float(f1_score(labels, predicted, average="macro", labels=range(len(REGIONS)), zero_division=0))
+
+
+def confusion(labels: ArrayLike, predicted: ArrayLike) -> NDArray[np.int64]:
+    """Numbers of images [true region, predicted region], int64 (4, 4), of labels int (n,)."""
+    table = np.zeros((len(REGIONS),) * 2, np.int64)
+    np.add.at(table, (np.asarray(labels), np.asarray(predicted)), 1)
+    return table
+
+
+def f1_scores(confusions: ArrayLike) -> NDArray[np.float64]:
+    """F1 = 2 TP / (true + predicted) of each region, (..., 4), of tables or probabilities (..., 4, 4).
+
+    Their mean is `macro_f1` of the same images; this one takes many tables, and probabilities.
+    """
+    tables = np.asarray(confusions, float)
+    hits = np.diagonal(tables, axis1=-2, axis2=-1)
+    involved = tables.sum(-1) + tables.sum(-2)
+    return np.divide(2 * hits, involved, out=np.zeros(hits.shape), where=involved > 0)
+
+
+def mean_over(scores: ArrayLike) -> Estimate:
+    """Mean over trials and test sets of scores float64 (trials, tests), where all trials share the test sets.
+
+    Both are random, so scores of one test set move together: Var(mean) = s_a^2/a + s_b^2/b + s_e^2/(a b) for a trials
+    and b tests. The mean squares of the two-way layout (Searle, Casella and McCulloch, Variance Components (1992),
+    section 4.3) estimate it by (MS_a + MS_b - MS_e)/(a b); a component below 0 is taken as 0, which makes
+    it at least MS_a, MS_b and MS_e over (a b).
+
+    One trial leaves the scatter of the test sets, so the error tells nothing of other trials. One test set leaves
+    that of the trials, so the error tells nothing of other test sets. One of both has the error NaN.
+
+    Raises
+    ------
+    KadanoffError
+        If the scores are no table, or an empty one.
+    """
+    table = np.asarray(scores, float)
+    if table.ndim != 2 or not table.size:
+        raise KadanoffError(f"the scores have shape {table.shape}; a mean needs (trials, tests), each at least 1.")
+    trials, tests = table.shape
+    if trials == 1 or tests == 1:
+        return independent_mean(table.ravel())
+    mean, rows, columns = table.mean(), table.mean(1, keepdims=True), table.mean(0, keepdims=True)
+    of_trials = tests * ((rows - mean) ** 2).sum() / (trials - 1)
+    of_tests = trials * ((columns - mean) ** 2).sum() / (tests - 1)
+    rest = ((table - rows - columns + mean) ** 2).sum() / ((trials - 1) * (tests - 1))
+    total = rest + max(of_trials - rest, 0) + max(of_tests - rest, 0)
+    return Estimate(float(mean), float(np.sqrt(total / table.size)), n=table.size)

@@ -1,0 +1,137 @@
+import numpy as np
+import pytest
+
+import kadanoff
+from kadanoff.errors import KadanoffError
+from kadanoff.phases.features import NAMES, neighbourhood_counts, table
+from kadanoff.phases.microstates import Images
+from kadanoff.phases.regions import region
+from kadanoff.spins.boundary import Lattice
+from kadanoff.spins.observables import energy
+
+
+def random_spins(*shape, seed=1):
+    return np.random.default_rng(seed).choice(np.array([-1, 1], np.int8), shape)
+
+
+def images(spins, lattice=None, temperature=2.0):
+    lattice = lattice or Lattice(*spins.shape[1:])
+    temperatures = np.full(len(spins), temperature)
+    return Images(spins, region(temperatures), temperatures, energy(spins, lattice), np.arange(len(spins)))
+
+
+def slow_counts(spins, top, left, height, width):
+    counts = np.zeros((len(spins), 5, 2), int)
+    for image, first_row, first_column in zip(range(len(spins)), top, left, strict=True):
+        for y in range(first_row, first_row + height):
+            for x in range(first_column, first_column + width):
+                neighbours = [spins[image, y + i, x + j] for i, j in ((1, 0), (-1, 0), (0, 1), (0, -1))]
+                counts[image, neighbours.count(1), int(spins[image, y, x] == 1)] += 1
+    return counts
+
+
+def test_counts_of_windows_that_differ():
+    spins = random_spins(7, 9, 12)
+    top, left = np.array([1, 2, 3, 4, 1, 1, 5]), np.array([1, 2, 3, 4, 5, 6, 6])
+    expected = slow_counts(spins, top, left, 3, 5)
+    found = neighbourhood_counts(spins, top, left, 3, 5)
+    assert found.dtype == np.int64
+    assert np.array_equal(found, expected)
+    assert not np.array_equal(found, neighbourhood_counts(spins, top, left[::-1], 3, 5))  # negative control
+
+
+def test_counts_of_one_window():
+    spins = random_spins(3, 6, 8)
+    found = neighbourhood_counts(spins, 1, 1, 4, 6)
+    assert np.array_equal(found, slow_counts(spins, [1] * 3, [1] * 3, 4, 6))
+    assert found.sum((1, 2)).tolist() == [24] * 3
+    assert np.array_equal(neighbourhood_counts(spins[:, ::-1], 1, 1, 4, 6), found)  # a view, mirrored
+    assert np.array_equal(neighbourhood_counts(-spins, 1, 1, 4, 6), found[:, ::-1, ::-1])
+
+
+def test_counts_of_states_without_disorder():
+    up, checkerboard = np.ones((1, 5, 5), np.int8), (1 - 2 * (np.indices((5, 5)).sum(0) % 2)).astype(np.int8)[None]
+    assert neighbourhood_counts(up, 1, 1, 3, 3)[0, 4].tolist() == [0, 9]
+    found = neighbourhood_counts(checkerboard, 1, 1, 3, 3)[0]
+    assert (found[4, 0], found[0, 1], found.sum()) == (4, 5, 9)
+
+
+@pytest.mark.parametrize(
+    ("window", "words"),
+    [
+        ((0, 1, 3, 3), "3 sites from y = 0"),
+        ((1, 0, 3, 3), "3 sites from x = 0"),
+        ((1, 1, 5, 3), "5 sites from y = 1 does not fit an image of 6"),
+        ((1, np.array([1, 4]), 3, 3), "from x = 4"),
+        ((1, 1, 0, 3), "a window of 0 sites"),
+    ],
+)
+def test_a_window_at_an_edge_is_a_mistake(window, words):
+    with pytest.raises(KadanoffError, match=words):
+        neighbourhood_counts(random_spins(2, 6, 6), *window)
+
+
+def test_other_arrays_are_a_mistake():
+    with pytest.raises(KadanoffError, match="int8"):
+        neighbourhood_counts(random_spins(2, 6, 6).astype(float), 1, 1, 2, 2)
+    with pytest.raises(KadanoffError, match=r"\(6, 6\)"):
+        neighbourhood_counts(random_spins(6, 6), 1, 1, 2, 2)
+    with pytest.raises(KadanoffError, match="a window of 0 sites"):
+        table(images(random_spins(2, 2, 2)))
+
+
+def test_features_of_a_ground_state():
+    names, values = table(images(np.ones((1, 10, 10), np.int8)))
+    found = dict(zip(names, values[0], strict=True))
+    assert names == NAMES
+    assert found["energy"] == -2
+    assert found["log excess"] == pytest.approx(np.log(0.5 / 100))  # no broken bond
+    assert (found["|m|"], found["staggered |m|"]) == (1, 0)
+    assert found["log aligned 4"] == pytest.approx(np.log(64.5 / 64))
+    assert found["log aligned 0"] == pytest.approx(np.log(0.5 / 64))
+
+
+def test_features_know_broken_bonds():
+    spins = np.ones((1, 10, 10), np.int8)
+    spins[0, 5, 5] = -1
+    values = dict(zip(NAMES, table(images(spins))[1][0], strict=True))
+    assert values["log excess"] == pytest.approx(np.log(4.5 / 100))
+    assert values["log aligned 0"] == pytest.approx(np.log(1.5 / 64))
+    assert values["log aligned 3"] == pytest.approx(np.log(4.5 / 64))
+
+
+def test_features_do_not_change_with_a_flip_but_with_a_shuffle():
+    spins = random_spins(5, 8, 8)
+    spins[:, :4] = 1
+    values = table(images(spins))[1]
+    np.testing.assert_allclose(table(images(-spins))[1], values, atol=1e-14)
+    shuffled = np.random.default_rng(2).permuted(spins.reshape(5, 64), axis=1).reshape(spins.shape)
+    assert np.abs(table(images(shuffled))[1] - values).max() > 0.1  # negative control
+
+
+def test_an_antiferromagnet_is_a_ferromagnet_with_other_columns():
+    spins = random_spins(5, 8, 8)
+    signs = (1 - 2 * (np.indices((8, 8)).sum(0) % 2)).astype(np.int8)
+    values = table(images(spins))[1]
+    other = table(images(spins * signs, Lattice.of(8, coupling=-1)))[1]
+    np.testing.assert_allclose(other, values[:, [0, 1, 3, 2, 8, 7, 6, 5, 4]], atol=1e-14)
+
+
+@pytest.mark.parametrize("boundary", ["periodic", "antiperiodic", "skewed"])
+def test_features_are_finite_and_order_temperatures(boundary):
+    lattice = Lattice.of(8, boundary)
+    found = kadanoff.simulate(
+        8,
+        [0.5, 4.0],
+        samples=20,
+        boundary=boundary,
+        seed=3,
+        sweeps=400,
+        workers=1,
+        sampler="metropolis",
+        allow_unequilibrated=True,
+    )
+    cold, hot = (table(images(found.read(place), lattice))[1] for place in (0, 1))
+    assert np.isfinite(cold).all()
+    assert np.isfinite(hot).all()
+    assert hot[:, 1].mean() > cold[:, 1].mean() + 1
