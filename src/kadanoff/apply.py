@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import zarr
 from numpy.typing import NDArray
+from scipy.special import softmax
 from torch import nn
 
 from kadanoff.errors import KadanoffError
@@ -20,6 +21,7 @@ from kadanoff.lab.targets import place_new, require_new
 from kadanoff.learning.checkpoints import load_model
 from kadanoff.learning.predict import predict
 from kadanoff.networks.superres import Superresolution
+from kadanoff.networks.vision import Reader
 
 Run = Callable[[NDArray, int, int], NDArray]
 """(configurations, index of their temperature, number of the first of them) -> output."""
@@ -30,8 +32,8 @@ def apply(
 ) -> None:
     """Write the network's output for every configuration of `source` as array `output` of a new Zarr group.
 
-    `output` is float32 (temperature, sample, y, x), of chains (temperature, sample, x); attributes name the model and
-    the source. A super-resolution network draws one fine lattice, +1 and -1, for every configuration, under `seed`; of
+    `output` is float32 (temperature, sample, y, x), of chains (temperature, sample, x); of a classifier (temperature,
+    sample, class), the probability of each region; attributes name the model and the source. A super-resolution network draws one fine lattice, +1 and -1, for every configuration, under `seed`; of
     its networks it takes the one trained at `temperature`, which the output then has. The default, the temperature of
     the configurations, is right where they were coarsened from lattices at it, and at T_c; other Monte Carlo lattices
     have one that their own must be rescaled to (`kadanoff.spins.rescaling`).
@@ -78,6 +80,9 @@ def _run(
         return lambda spins, index, first: superresolve(network, spins, wanted[index], seed=seed, first=first), wanted
     if ensemble.spins.ndim != 4:
         raise KadanoffError(f"{source} holds chains; this network takes square lattices.")
+    if isinstance(network, Reader):
+        network.check(*ensemble.spins.shape[2:])
+        return lambda spins, _, __: softmax(predict(network, spins, batch), axis=1), ensemble.temperatures
     return lambda spins, _, __: predict(network, spins, batch), ensemble.temperatures
 
 
@@ -92,7 +97,9 @@ def _check_periodic(source: Path, ensemble: Ensemble) -> None:
 def _stream(run: Run, ensemble: Ensemble, path: Path, temperatures: NDArray, origin: dict[str, Any]) -> None:
     samples = ensemble.spins.shape[1]
     shape = run(ensemble.read(0, slice(0, 1)), 0, 0).shape[1:]
-    output: zarr.Array = write_fields(path, (len(temperatures), samples, *shape), temperatures, origin)
+    chains = ensemble.spins.ndim == 3
+    axes = {1: ("x",) if chains else ("class",), 2: ("y", "x")}[len(shape)]
+    output: zarr.Array = write_fields(path, (len(temperatures), samples, *shape), axes, temperatures, origin)
     with progress("apply", len(temperatures) * samples) as advance:
         # a shard is written whole: a part would read and write it again
         for index, window, spins in configurations(ensemble, (output.shards or output.chunks)[1]):

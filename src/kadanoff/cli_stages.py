@@ -11,6 +11,8 @@ Workers = Annotated[int | None, typer.Option(min=1, help="Threads; one a core un
 STAGES = {
     "coarsen_curve": "Train on more and more configurations: does the MLP fail, or starve?",
     "coarsen_compare": "Compare all coarse-graining networks with each other, with fixed rules and with the report.",
+    "classify_compare": "Compare image models with the Bayes limit, with physicists' baselines and with the work.",
+    "attention": "Measure what a vision transformer looks at: local energies, domain walls, and a shuffled control.",
     "superres_compare": "Compare super-resolution networks with their exact optima and with block-Gibbs sweeps.",
     "exponents": "Grow 16 x 16 seeds again and again, and fit critical exponents.",
     "grow_times": "Time large critical lattices to equilibrium: grown, and by Monte Carlo alone.",
@@ -20,9 +22,15 @@ WITH_VARIANTS = {
     "coarsen": "Train a coarse-graining network into models/coarsen/VARIANT.safetensors.",
     "superres": "Train networks that undo a block rule into models/superres/VARIANT.safetensors.",
     "upsample": "Train networks that enlarge critical lattices into models/upsample/VARIANT.safetensors.",
+    "pretrain": "Teach an image model to read temperatures off simulated lattices, without labels.",
+    "classify": "Teach an image model the temperature regions of every system into models/classify/MODEL.",
     "superres_extrapolate": "Refine lattices beyond the size that networks were trained at.",
 }
-WHERE = {"superres_extrapolate": "superres_extrapolate"}
+WHERE = {
+    "superres_extrapolate": "superres_extrapolate",
+    "pretrain": "classify.models",
+    "classify": "classify.models",
+}
 
 
 def stage_root() -> Path:

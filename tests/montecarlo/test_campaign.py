@@ -8,6 +8,7 @@ from kadanoff.errors import KadanoffError
 from kadanoff.lab.params import Dataset
 from kadanoff.lab.store import open_dataset
 from kadanoff.montecarlo import campaign
+from kadanoff.montecarlo.equilibration import MOST_PILOTS, pilot_places
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact import T_C, enumerate_states, kaufman
 
@@ -41,7 +42,7 @@ def test_energies_belong_to_the_spins(reference):
 
 
 @pytest.mark.parametrize("workers", [2, 7])
-@pytest.mark.parametrize("sampler", ["metropolis", "swendsen_wang"])
+@pytest.mark.parametrize("sampler", campaign.SAMPLERS)
 def test_workers_do_not_change_a_byte(workers, sampler):
     spec = dataset(sampler=sampler, sweeps=400)
     assert np.array_equal(campaign.run(spec, "x", 1).spins, campaign.run(spec, "x", workers).spins)
@@ -66,7 +67,7 @@ def test_another_name_gives_other_spins(reference):
     assert not np.array_equal(campaign.run(dataset(), "y").spins, reference.spins)
 
 
-@pytest.mark.parametrize("sampler", ["metropolis", "swendsen_wang"])
+@pytest.mark.parametrize("sampler", campaign.SAMPLERS)
 def test_an_interrupted_campaign_goes_on_to_the_same_bytes(sampler, tmp_path, monkeypatch):
     spec = dataset(sampler=sampler, sweeps=400)
     expected = campaign.run(spec, "x").spins
@@ -130,6 +131,57 @@ def test_a_frustrated_odd_lattice_is_allowed_and_right(boundary, coupling):
     error = ensemble.energy.std() / np.sqrt(ensemble.energy.size)
     assert abs(ensemble.energy.mean() - exact) < 4 * error
     assert abs(ensemble.energy.mean() - wrong) > 4 * error
+
+
+@pytest.mark.parametrize("count", [1, 2, MOST_PILOTS])
+def test_each_of_a_few_temperatures_has_a_pilot(count):
+    assert pilot_places(dataset(temperatures=[1.0 + index for index in range(count)])) == list(range(count))
+
+
+@pytest.mark.parametrize("count", [MOST_PILOTS + 1, 100, 400, 5000])
+def test_of_many_temperatures_the_ends_and_the_nearest_to_t_c_have_pilots(count):
+    temperatures = [round(0.5 + 3.5 * index / count, 6) for index in range(count)]
+    places = pilot_places(dataset(temperatures=temperatures))
+    nearest = min(range(count), key=lambda index: abs(temperatures[index] - T_C))
+    assert {0, nearest, count - 1} <= set(places)
+    assert places == sorted(set(places))
+    assert MOST_PILOTS - 2 < len(places) <= MOST_PILOTS
+    assert max(np.diff(places)) <= count / (MOST_PILOTS - 2) + 1
+    assert count - 1 - nearest in pilot_places(dataset(temperatures=temperatures[::-1]))
+
+
+def test_many_temperatures_share_the_sweeps_of_their_slowest_pilot(monkeypatch):
+    measured = []
+
+    def pilot(dataset, name, sampler, temperature):
+        measured.append(temperature)
+        return campaign.Pilot(3.0 if abs(temperature - T_C) < 0.02 else 1.0, 16, True)
+
+    monkeypatch.setattr(campaign, "pilot", pilot)
+    temperatures = {"first": 0.04, "last": 4.0, "step": 0.04}
+    spec = Dataset(size=4, temperatures=temperatures, samples=2)
+    ensemble = campaign.run(spec, "x", 1)
+    places = pilot_places(spec)
+    assert sorted(measured) == [spec.temperatures[place] for place in places]
+    assert ensemble.provenance["sweeps"] == 60
+    assert ensemble.provenance["equilibrated"] is True
+    assert np.flatnonzero(~np.isnan(ensemble.autocorrelation_time)).tolist() == places
+
+
+def test_sweeps_that_are_said_to_do_are_not_held_against_pilots(monkeypatch):
+    monkeypatch.setattr(campaign, "pilot", lambda *_: pytest.fail("a pilot ran"))
+    ensemble = kadanoff.simulate(8, [2.0, 3.0], 5, sweeps=3, allow_unequilibrated=True)
+    assert ensemble.provenance["sweeps"] == 3
+    assert ensemble.provenance["equilibrated"] is False
+    assert np.all(np.isnan(ensemble.autocorrelation_time))
+
+
+def test_without_a_number_of_sweeps_pilots_find_it_whatever_is_allowed():
+    spec = dataset(sweeps=None, allow_unequilibrated=True)
+    assert pilot_places(spec) == [0, 1]
+    ensemble = campaign.run(spec, "x", 1)
+    assert np.all(ensemble.autocorrelation_time > 0)
+    assert ensemble.provenance["equilibrated"] is True
 
 
 def test_numbers_of_numpy_are_numbers():

@@ -12,7 +12,7 @@ from kadanoff.spins.observables import energy
 
 CHAINS = 1024
 # from a cold start (or its staggered image): at least 20 autocorrelation times at T_c and L = 32
-SWEEPS = {"metropolis": 2500, "swendsen_wang": 150}
+SWEEPS = {"metropolis": 2500, "swendsen_wang": 150, "hybrid": 50}
 
 
 def total_energies(sampler, lattice, temperature):

@@ -2,8 +2,11 @@ import numpy as np
 import pytest
 
 import kadanoff
-from kadanoff.montecarlo.quality import compare, exact_energy
-from kadanoff.spins.boundary import Lattice
+from kadanoff.montecarlo import quality
+from kadanoff.montecarlo.quality import FINE, compare, exact_energies, exact_energy
+from kadanoff.spins.boundary import BOUNDARIES, Lattice
+from kadanoff.spins.exact import exact_energy_distribution
+from kadanoff.stages.simulate import _metrics
 
 
 @pytest.mark.parametrize(
@@ -35,3 +38,107 @@ def test_without_spread_there_is_no_deviation():
     ensemble = kadanoff.simulate(8, [0.1], 10)
     assert np.all(ensemble.energy == -2)
     assert "deviation" not in compare(ensemble, Lattice(8, 8))[0]
+
+
+# --- fine grids ------------------------------------------------------------------------------------------
+
+GRID = [round(0.05 * index, 2) for index in range(1, FINE + 2)]
+
+
+@pytest.mark.parametrize("coupling", [1, -1])
+@pytest.mark.parametrize("shape", [(10, 10), (9, 12)])
+@pytest.mark.parametrize("boundary", ["periodic", "antiperiodic", "skewed"])
+def test_fine_grids_have_the_same_exact_energies_as_single_temperatures(boundary, shape, coupling):
+    lattice = Lattice(*shape, boundary, coupling)
+    assert len(GRID) > FINE
+    fine, spreads = zip(*exact_energies(lattice, GRID), strict=True)
+    assert fine == pytest.approx([exact_energy(lattice, temperature) for temperature in GRID], abs=1e-12)
+    assert fine != pytest.approx([exact_energy(lattice, 1.01 * temperature) for temperature in GRID], abs=1e-4)
+    coarse, unknown = zip(*exact_energies(lattice, GRID[:3]), strict=True)
+    assert coarse == pytest.approx(fine[:3], abs=1e-12)
+    assert unknown == (None, None, None)
+    for spread, temperature in zip(spreads, GRID, strict=True):
+        levels, probabilities = exact_energy_distribution(lattice, temperature)
+        square = probabilities @ (levels - probabilities @ levels) ** 2
+        assert spread == pytest.approx(np.sqrt(square) / lattice.sites, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("lattice", "field", "known"),
+    [
+        (Lattice(4, 4, "free"), 0.0, True),
+        (Lattice(32, 32, "free"), 0.0, False),
+        (Lattice(1, 32, dimension=1), 0.0, True),
+        (Lattice(10, 10), 0.1, False),
+    ],
+)
+def test_what_has_no_density_of_states_is_asked_one_by_one(lattice, field, known, monkeypatch):
+    monkeypatch.setattr(quality, "exact_energy_distribution", lambda *_: pytest.fail("it was asked for"))
+    found = exact_energies(lattice, GRID, field)
+    assert found == [(exact_energy(lattice, temperature, field), None) for temperature in GRID]
+    assert all((energy is not None) == known for energy, _ in found)
+
+
+def test_of_large_lattices_nothing_exact_is_asked_for_at_many_temperatures(monkeypatch):
+    monkeypatch.setattr(quality, "COUNTED", 99)
+    assert exact_energies(Lattice(10, 10), GRID) == [(None, None)] * len(GRID)
+    assert exact_energies(Lattice(10, 10), GRID[:1])[0][0] == exact_energy(Lattice(10, 10), GRID[0])
+    assert None not in exact_energies(Lattice(9, 11), GRID)[0]
+
+
+@pytest.mark.parametrize("boundary", ["periodic", "skewed"])
+def test_deviations_on_a_fine_grid_are_in_exact_standard_errors(boundary):
+    temperatures = [round(2.0 + 0.02 * index, 2) for index in range(FINE + 1)]
+    ensemble = kadanoff.simulate(
+        10, temperatures, 50, boundary, sampler="hybrid", sweeps=30, seed=6, allow_unequilibrated=True
+    )
+    lattice = Lattice(10, 10, boundary)
+    rows = compare(ensemble, lattice)
+    known = exact_energies(lattice, temperatures)
+    for row, (exact, spread) in zip(rows, known, strict=True):
+        assert row["deviation"] == pytest.approx((row["energy"] - exact) / (spread / np.sqrt(50)))
+    squares = np.array([row["deviation"] ** 2 for row in rows])
+    bound = 4 * np.sqrt(2 / len(rows))  # a chi-squared has the mean 1 and the variance 2
+    assert abs(squares.mean() - 1) < bound
+    ensemble.temperatures = ensemble.temperatures + 0.15  # the negative control: not these temperatures
+    assert np.mean([row["deviation"] ** 2 for row in compare(ensemble, lattice)]) > 1 + bound
+
+
+def sampled(temperatures, **arguments):
+    return kadanoff.simulate(8, temperatures, 6, sweeps=2, allow_unequilibrated=True, **arguments)
+
+
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+def test_quenched_lattices_are_not_held_against_equilibrium(boundary):
+    ensemble, lattice = sampled([1.0, 2.0], boundary=boundary), Lattice(8, 8, boundary)
+    rows, quenched = compare(ensemble, lattice), compare(ensemble, lattice, quenched=True)
+    assert all("deviation" in row and "energy_exact" in row for row in rows)
+    for row, other in zip(rows, quenched, strict=True):
+        del row["deviation"], row["energy_exact"], row["autocorrelation_time"]
+        assert np.isnan(other.pop("autocorrelation_time"))
+        assert row == other
+
+
+def summary(count, quenched=False):
+    temperatures = [round(2.0 + 0.01 * index, 2) for index in range(count)]
+    rows = compare(sampled(temperatures), Lattice(8, 8), quenched=quenched)
+    return rows, _metrics(rows, {"sweeps": 2})
+
+
+@pytest.mark.parametrize(("count", "shown"), [(3, 3), (FINE, FINE), (FINE + 1, 33), (2 * FINE + 1, 43)])
+def test_a_record_has_at_most_as_many_temperatures_as_can_be_read(count, shown):
+    rows, found = summary(count)
+    listed = {name: entry for name, entry in found.items() if name.startswith("T=")}
+    assert len(listed) == shown <= FINE
+    assert listed["T=2"]["energy"] == rows[0]["energy"]
+
+
+def test_of_few_deviations_the_largest_is_told_and_of_many_their_mean_square():
+    rows, few = summary(3)
+    largest = max(abs(row["deviation"]) for row in rows)
+    assert few["largest_deviation_from_exact_energy_in_standard_errors"] == pytest.approx(largest)
+    rows, many = summary(FINE + 1)
+    square = sum(row["deviation"] ** 2 for row in rows) / len(rows)
+    assert many["mean_square_deviation_from_exact_energy_in_standard_errors"] == pytest.approx(square)
+    assert not few.keys() & many.keys() - {"sweeps"} - {name for name in few if name.startswith("T=")}
+    assert summary(3, quenched=True)[1].keys() == {"sweeps", "T=2", "T=2.01", "T=2.02"}

@@ -3,7 +3,7 @@
 import difflib
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -21,6 +21,7 @@ class Section(BaseModel):
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 """The name of an entry: it becomes a part of paths, so it has letters, digits, _ and - only."""
 COLDEST = 0.01  # nothing moves below, and exact results need thousands of digits
+MOST_VALUES = 100_000  # of a grid: more of them are a slip of the pen
 
 SectionType = TypeVar("SectionType", bound=Section)
 
@@ -28,9 +29,17 @@ SectionType = TypeVar("SectionType", bound=Section)
 class Grid(Section):
     """Equal steps: first, first + step, .. up to last; exact decimals, as they are written."""
 
-    first: float
-    last: float
-    step: float = Field(gt=0)
+    first: float = Field(allow_inf_nan=False)
+    last: float = Field(allow_inf_nan=False)
+    step: float = Field(gt=0, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _rules(self) -> "Grid":
+        if self.last < self.first:
+            raise ValueError(f"first is {self.first}, but last is {self.last}; last must not be less than first")
+        if (self.last - self.first) / self.step > MOST_VALUES:
+            raise ValueError(f"step is {self.step}, which gives more than {MOST_VALUES} values; raise it")
+        return self
 
     def values(self) -> list[float]:
         """The numbers of the grid."""
@@ -116,6 +125,7 @@ class TrainingParams(Section):
 class TunedParams(TrainingParams):
     """How an image model is trained: AdamW, and bfloat16 where the processor has it."""
 
+    schedule: Literal["plateau", "linear"] = "plateau"
     precision: Literal["float32", "bfloat16", "auto"] = "auto"
     compile: bool = False
 
@@ -141,14 +151,25 @@ def _sentence(model: type[Section], where: str, fault: Any) -> str:
     place = f"{where}.{key}" if key else where
     if fault["type"] == "extra_forbidden":
         name = str(fault["loc"][-1])
-        near = difflib.get_close_matches(name, model.model_fields, n=1)
+        keys = _innermost(model, fault["loc"][:-1]).model_fields
+        near = difflib.get_close_matches(name, keys, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        return f"{place} is not a known key; {hint}Known keys: {', '.join(model.model_fields)}."
+        return f"{place} is not a known key; {hint}Known keys: {', '.join(keys)}."
     if fault["type"] == "missing":
         return f"{place} is missing; it must be given."
     if fault["type"] == "value_error":
         return f"{place}: {fault['ctx']['error']}"
     return f"{place} is {fault['input']!r}: {fault['msg']}."
+
+
+def _innermost(model: type[Section], places: tuple[Any, ...]) -> type[Section]:
+    """The section that lies in these places of `model`; what stands for a list of numbers is a grid."""
+    for place in places:
+        if str(place) in model.model_fields:  # or it is the name of an entry
+            kind = model.model_fields[str(place)].annotation
+            inner = [each for each in (kind, *get_args(kind)) if isinstance(each, type) and issubclass(each, Section)]
+            model = inner[0] if inner else Grid
+    return model
 
 
 def read_params(root: Path) -> dict[str, Any]:

@@ -121,8 +121,10 @@ def write_values(group: zarr.Group, ensemble: Ensemble) -> None:
         _write_array(group, axis, np.arange(length), (axis,))
 
 
-def write_fields(path: Path, shape: tuple[int, ...], temperatures: NDArray, origin: dict[str, Any]) -> zarr.Array:
-    """A new Zarr group with an empty float32 array `output` (temperature, sample, [y,] x), to be filled by slices."""
+def write_fields(
+    path: Path, shape: tuple[int, ...], axes: tuple[str, ...], temperatures: NDArray, origin: dict[str, Any]
+) -> zarr.Array:
+    """A new Zarr group with an empty float32 array `output` (temperature, sample, *axes), to be filled by slices."""
     group = zarr.create_group(path, zarr_format=3, attributes={"provenance": origin})
     chunks, shards = _layout(shape)
     output = group.create_array(
@@ -133,7 +135,7 @@ def write_fields(path: Path, shape: tuple[int, ...], temperatures: NDArray, orig
         dtype="float32",
         fill_value=np.nan,
         compressors=BloscCodec(cname="zstd", shuffle="bitshuffle", typesize=4),
-        dimension_names=("temperature", "sample", *("y", "x")[4 - len(shape) :]),
+        dimension_names=("temperature", "sample", *axes),
     )
     _write_array(group, "temperature", temperatures, ("temperature",))
     consolidate(path)

@@ -5,6 +5,7 @@ from its checkpoint. The initial weights are the caller's: build the network und
 """
 
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,9 +60,9 @@ def fit(
     Raises
     ------
     KadanoffError
-        If the data are empty or of unequal lengths; if a loss is no longer a number (the network then holds its best
-        weights so far, and so does `last-good.safetensors` in `checkpoint`); if a batch does not fit into the memory of
-        the GPU; or if the state in `checkpoint` is damaged or of another training.
+        If the data are empty or of unequal lengths; if a loss is no longer a number, or a batch does not fit into the
+        memory of the GPU (the network then holds its best weights so far, and so does `last-good.safetensors` in
+        `checkpoint`); or if the state in `checkpoint` is damaged or of another training.
     """
     training = Training(network, settings, loss, _device(device))
     epochs = _epochs(train, training.device)
@@ -97,27 +98,29 @@ def _next(training: Training, epochs: Callable[[int], Pair], validation: Pair, f
     try:
         return training.advance(pair, validation)
     except DivergedError as error:
-        raise KadanoffError(_diverged(training, str(error), folder)) from error
+        rate = training.optimizer.param_groups[0]["lr"]
+        raise KadanoffError(
+            f"{error}: the training diverged. Lower learning_rate (it is {rate:g}). {_kept(training, folder)}"
+        ) from error
     except torch.OutOfMemoryError as error:
+        traceback.clear_frames(error.__traceback__)  # they hold what did not fit
         size, fits = training.settings.batch_size, _fitting(training, pair)
         remedy = f"batch_size: {fits} would fit" if fits else "not even one configuration fits: take a smaller network"
         raise KadanoffError(
-            f"batch_size is {size}, for which the memory of {training.device} is too small; {remedy}. What was "
-            "trained so far is kept."
+            f"batch_size is {size}, for which the memory of {training.device} is too small; {remedy}. "
+            f"{_kept(training, folder)}"
         ) from error
 
 
-def _diverged(training: Training, where: str, folder: Path | None) -> str:
+def _kept(training: Training, folder: Path | None) -> str:
     """Put the last good weights back, and the sentence that says so."""
-    rate = training.optimizer.param_groups[0]["lr"]
-    text = f"{where}: the training diverged. Lower learning_rate (it is {rate:g})."
     if not training.history:
-        return f"{text} No epoch had ended before."
+        return "No epoch had ended before."
     training.network.load_state_dict(training.best_weights)
     if folder is None:
-        return f"{text} The network holds its weights after epoch {training.best.epoch}."
+        return f"The network holds its weights after epoch {training.best.epoch}."
     save_weights(folder / LAST_GOOD, training.best_weights)
-    return f"{text} The weights after epoch {training.best.epoch} are kept in {folder / LAST_GOOD}."
+    return f"The weights after epoch {training.best.epoch} are kept in {folder / LAST_GOOD}."
 
 
 def _fitting(training: Training, pair: Pair) -> int:
@@ -127,7 +130,7 @@ def _fitting(training: Training, pair: Pair) -> int:
         try:
             training.step(pair[0][:size].float(), pair[1][:size].float())
             return size
-        except torch.OutOfMemoryError:
+        except (torch.OutOfMemoryError, ValueError):  # batch normalization refuses a single one
             training.optimizer.zero_grad()
             size //= 2
     return 0

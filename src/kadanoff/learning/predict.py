@@ -9,7 +9,7 @@ from torch import nn
 def predict(
     network: nn.Module, spins: NDArray, batch: int = 1024, device: torch.device | str = "cpu"
 ) -> NDArray[np.float32]:
-    """Output of a network on `device` for configurations (n, y, x): float32 (n, y', x'), of a classifier (n, classes)."""
+    """Output of a network on `device` for configurations (n, y, x): float32 (n, y', x') or (n, classes)."""
     network.eval()
     with torch.inference_mode():
         blocks = [

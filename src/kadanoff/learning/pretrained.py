@@ -3,11 +3,13 @@
 Checkpoints are safetensors, by a local folder or by their name on Hugging Face's hub; no code comes with them.
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
+import torch
 from torch import nn
 
 from kadanoff.errors import KadanoffError
@@ -16,7 +18,7 @@ from kadanoff.networks.registry import build
 from kadanoff.networks.vision import LIBRARIES, Reader, reader_of_transformers
 
 NONE, PHYSICS = "none", "physics"
-TRANSIENT = ("architectures", "dtype", "id2label", "label2id", "model_type", "problem_type", "transformers_version")
+TRANSIENT = ("dtype", "id2label", "label2id", "model_type", "problem_type", "transformers_version")
 """Keys of a configuration that do not shape the network."""
 
 
@@ -75,20 +77,32 @@ def _from_transformers(arguments: dict[str, Any], weights: str) -> tuple[Reader,
 
     try:
         with _quiet():
-            body = AutoModelForImageClassification.from_pretrained(
+            body, found = AutoModelForImageClassification.from_pretrained(
                 weights,
                 num_labels=arguments["outputs"],
                 ignore_mismatched_sizes=True,
                 use_safetensors=True,
                 local_files_only=Path(weights).is_dir(),
-                attn_implementation="sdpa",
+                trust_remote_code=False,
+                dtype=torch.float32,  # whatever it was saved in
+                output_loading_info=True,
             )
-    except (OSError, ValueError, KeyError) as error:
+        _refuse_lost(body, {*found["missing_keys"], *(name for name, *_ in found["mismatched_keys"])})
+    except Exception as error:  # a damaged folder raises whatever its parser stumbles over
         raise _unavailable(weights, error) from error
-    config = body.config.to_diff_dict()
-    kept = {key: value for key, value in config.items() if key not in TRANSIENT and not key.startswith("_")}
+    config, known = body.config.to_diff_dict(), type(body.config)().to_dict()  # files have keys of other times as well
+    kept = {key: value for key, value in config.items() if key in known and key not in TRANSIENT and key[0] != "_"}
+    kept["architectures"] = [type(body).__name__]  # some have several kinds of classifiers
     rebuilt = arguments | {"model": body.config.model_type, "options": kept}
     return reader_of_transformers(body, weights, arguments["scale"]), Recipe("transformers", rebuilt)
+
+
+def _refuse_lost(body: nn.Module, drawn: set[str]) -> None:
+    """Transformers draws whatever a checkpoint does not have or has in other shapes; only heads may be drawn."""
+    trunk, _ = max(body.named_children(), key=lambda child: sum(weights.numel() for weights in child[1].parameters()))
+    lost = sorted(name for name in drawn if name.startswith(f"{trunk}."))
+    if lost:
+        raise ValueError(f"It lacks {', '.join(lost[:3])}, ... in these shapes.")
 
 
 @contextmanager
@@ -110,16 +124,21 @@ def _quiet() -> Iterator[None]:
 def _from_timm(arguments: dict[str, Any], weights: str) -> tuple[Reader, Recipe]:
     import timm
     from huggingface_hub import hf_hub_download
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
     network = cast(Reader, build("timm", **arguments))
     try:
         folder = Path(weights)
         file = str(folder / "model.safetensors") if folder.is_dir() else hf_hub_download(weights, "model.safetensors")
         with safe_open(file, "pt") as content:
-            missing = network.body.state_dict().keys() - content.keys()
-        if len(missing) > 2:  # timm would pass over them; a last layer that is not there is drawn anyway
-            raise ValueError(f"It lacks {', '.join(sorted(missing)[:3])}, ...")
+            sizes = {name: math.prod(content.get_slice(name).get_shape()) for name in content.keys()}  # noqa: SIM118
+        own = network.body.state_dict().keys()
+        missing, others = sorted(own - sizes.keys()), sorted(sizes.keys() - own)
+        # timm would pass over both; a last layer that is not there is drawn anyway
+        if len(missing) > 2:
+            raise ValueError(f"It lacks {', '.join(missing[:3])}, ...")
+        if sum(sizes[name] for name in others) > sum(sizes.values()) / 10:  # buffers of other versions are small
+            raise ValueError(f"It is larger: it has {', '.join(others[:3])}, ...")
         network.body = timm.create_model(
             arguments["model"],
             pretrained=True,
@@ -127,7 +146,7 @@ def _from_timm(arguments: dict[str, Any], weights: str) -> tuple[Reader, Recipe]
             num_classes=arguments["outputs"],
             **({"in_chans": 1} | arguments["options"]),
         )
-    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+    except Exception as error:  # as above
         raise _unavailable(weights, error) from error
     return network, Recipe("timm", arguments)
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.backends import cudnn
 from torch.optim import Adam, AdamW
-from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torch.optim.lr_scheduler import LinearLR, LRScheduler, ReduceLROnPlateau
 
 from kadanoff.errors import KadanoffError
 from kadanoff.learning.randomness import derived_seed, seeded
@@ -37,6 +37,8 @@ class Settings:
     ----------
     batch_size
         Largest batch: an epoch is cut into ceil(n / batch_size) batches of nearly equal sizes.
+    schedule
+        ``plateau``, or ``linear`` for a learning rate that falls evenly, to a hundredth in the last epoch.
     plateau_patience, plateau_factor
         The learning rate is multiplied by the factor after more than this many epochs without improvement.
     early_stopping_patience
@@ -60,6 +62,7 @@ class Settings:
     plateau_patience: int = 5
     plateau_factor: float = 0.5
     early_stopping_patience: int = 15
+    schedule: str = "plateau"
     optimizer: str = "adam"
     precision: str = "float32"
     compile: bool = False
@@ -93,11 +96,14 @@ class Training:
         self.optimizer = kind(
             network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
-        self.schedule = ReduceLROnPlateau(
-            self.optimizer, factor=settings.plateau_factor, patience=settings.plateau_patience
-        )
+        self.schedule = self._scheduled(settings)
         self.history: list[Epoch] = []
         self.best_weights: dict[str, Tensor] = {}
+
+    def _scheduled(self, settings: Settings) -> LRScheduler:
+        if settings.schedule == "linear":
+            return LinearLR(self.optimizer, 1.0, 0.01, max(1, settings.epochs - 1))
+        return ReduceLROnPlateau(self.optimizer, factor=settings.plateau_factor, patience=settings.plateau_patience)
 
     @property
     def best(self) -> Epoch:
@@ -126,7 +132,10 @@ class Training:
             epoch = Epoch(number, self._train(train, number), self._validate(validation), rate)
         if not math.isfinite(epoch.validation_loss):
             raise DivergedError(f"the validation loss is {epoch.validation_loss} in epoch {number}")
-        self.schedule.step(epoch.validation_loss)
+        if isinstance(self.schedule, ReduceLROnPlateau):
+            self.schedule.step(epoch.validation_loss)
+        else:
+            self.schedule.step()
         self.history.append(epoch)
         if self.best is epoch:
             self.best_weights = {name: tensor.clone() for name, tensor in self.network.state_dict().items()}

@@ -151,9 +151,9 @@ def _ensemble(campaign: Campaign, spins: NDArray[np.int8]) -> Ensemble:
     dataset, lattice = campaign.dataset, campaign.dataset.lattice
     spins = spins.reshape(*spins.shape[:2], *lattice.array_shape)
     taus = np.full(len(dataset.temperatures), np.nan)
-    for place, pilot in campaign.pilots.items():
-        taus[place] = pilot.tau
-    met = [pilot.resolved and campaign.sweeps >= pilot.sweeps for pilot in campaign.pilots.values()]
+    for place, found in campaign.pilots.items():
+        taus[place] = found.tau
+    met = [found.resolved and campaign.sweeps >= found.sweeps for found in campaign.pilots.values()]
     provenance = {
         "name": campaign.name,
         "parameters": dataset.model_dump(mode="json"),
@@ -207,7 +207,7 @@ def simulate(
     dimension
         2, or 1 for a chain.
     sampler
-        ``metropolis``, ``swendsen_wang``, ``hybrid`` (one sweep of the second, then eight of the first) or ``auto``.
+        ``metropolis``, ``swendsen_wang``, ``hybrid`` (one sweep of clusters, then eight of single spins) or ``auto``.
     sweeps
         Sweeps of every chain from its start; None takes 20 autocorrelation times of a pilot chain.
     seed

@@ -59,13 +59,13 @@ def deterministic(lattice: Lattice, temperature: float, field: float) -> bool:
     return bool(field) or min(lattice.shape) <= NARROW or temperature > HOT
 
 
-def acceptance(lattice: Lattice, temperature: float, field: float) -> Rule:
+def acceptance(lattice: Lattice, temperature: float, field: float, heat_bath: bool = False) -> Rule:
     """Classes and thresholds of a lattice at a temperature, in a field.
 
-    Where a sweep would be nearly deterministic the probability is that of the heat bath, 1 / (1 + exp(dE / T)), which
-    has the same equilibrium: see `deterministic`.
+    If asked for, or where a sweep would be nearly deterministic, the probability is that of the heat bath,
+    1 / (1 + exp(dE / T)), which has the same equilibrium: see `deterministic`.
     """
-    chance = heat_bath_threshold if deterministic(lattice, temperature, field) else threshold
+    chance = heat_bath_threshold if heat_bath or deterministic(lattice, temperature, field) else threshold
     counts = {2 * u + a for a in absent_counts(lattice) for u in range(5 - a)}
     spins = (-1, 1) if field else (0,)
     costs = {(k, s): 2 * (4 - k) + 2 * field * s for k in sorted(counts) for s in spins}
@@ -185,6 +185,7 @@ def advance(
     first_chain: int,
     first_sweep: int,
     sweeps: int,
+    heat_bath: bool = False,
 ) -> None:
     """Metropolis sweeps first_sweep, first_sweep + 1, ... of chains first_chain, first_chain + 1, ...; in place.
 
@@ -206,6 +207,8 @@ def advance(
         go by groups of 64, and the last group of a call may be partial.
     first_sweep, sweeps
         Number of the first sweep, and how many.
+    heat_bath
+        Whether flips have the probability of the heat bath, as they have anyway where that is needed.
 
     Raises
     ------
@@ -217,7 +220,7 @@ def advance(
     _check(spins, lattice, temperature)
     if layout(lattice) == "replicas" and first_chain % LANES:
         raise ValueError(f"first_chain is {first_chain}; groups of {LANES} chains start at multiples of {LANES}")
-    _advance(spins, lattice, temperature, field, key, first_chain, first_sweep, sweeps, layout(lattice))
+    _advance(spins, lattice, temperature, field, key, first_chain, first_sweep, sweeps, layout(lattice), heat_bath)
 
 
 def _check(spins: NDArray[np.int8], lattice: Lattice, temperature: float) -> None:
@@ -227,9 +230,9 @@ def _check(spins: NDArray[np.int8], lattice: Lattice, temperature: float) -> Non
         raise ValueError(f"spins are {spins.dtype}{spins.shape}; need contiguous int8 (chain, *{lattice.shape})")
 
 
-def _advance(spins, lattice, temperature, field, key, first_chain, first_sweep, sweeps, lane):
+def _advance(spins, lattice, temperature, field, key, first_chain, first_sweep, sweeps, lane, heat_bath=False):
     """`advance` with "replicas" or "strips" for lanes."""
-    rule = acceptance(lattice, temperature, field)
+    rule = acceptance(lattice, temperature, field, heat_bath)
     plan = board(lattice, lane)
     chains = 1 if lane == "strips" else LANES
     for chain in range(0, len(spins), chains):

@@ -12,7 +12,8 @@ from kadanoff.spins.exact.residues import MOST_SITES
 
 TRANSFER_WIDTH = 8
 LARGEST = 2000  # (height + width) / T, which the digits of an exact torus grow with
-FINE = 64  # temperatures: for more of them one density of states costs less than Kaufman's sum at each
+FINE = 64  # temperatures: for more of them one density of states costs less than Kaufman's sum at each,
+COUNTED = 100 * 100  # where it takes some seconds; nothing exact is asked for at many temperatures of larger lattices
 
 
 def exact_energy(lattice: Lattice, temperature: float, field: float = 0.0) -> float | None:
@@ -32,26 +33,34 @@ def exact_energy(lattice: Lattice, temperature: float, field: float = 0.0) -> fl
     return None
 
 
-def exact_energies(lattice: Lattice, temperatures: Sequence[float], field: float = 0.0) -> list[float | None]:
-    """`exact_energy` at each temperature."""
-    counted = lattice.dimension == 2 and lattice.boundary != "free" and lattice.sites <= MOST_SITES
-    if len(temperatures) > FINE and counted and not field:
+def exact_energies(
+    lattice: Lattice, temperatures: Sequence[float], field: float = 0.0
+) -> list[tuple[float | None, float | None]]:
+    """`exact_energy` at each temperature; on a fine grid with the exact standard deviation of a sample beside it."""
+    if len(temperatures) > FINE and lattice.sites > COUNTED:
+        return [(None, None)] * len(temperatures)
+    if len(temperatures) > FINE and lattice.dimension == 2 and lattice.boundary != "free" and not field:
         found = ((temperature, exact_energy_distribution(lattice, temperature)) for temperature in temperatures)
-        return [distribution.thermal(lattice.sites, temperature).energy for temperature, distribution in found]
-    return [exact_energy(lattice, temperature, field) for temperature in temperatures]
+        thermal = [
+            (distribution.thermal(lattice.sites, temperature), temperature) for temperature, distribution in found
+        ]
+        return [
+            (known.energy, temperature * np.sqrt(known.specific_heat / lattice.sites)) for known, temperature in thermal
+        ]
+    return [(exact_energy(lattice, temperature, field), None) for temperature in temperatures]
 
 
 def compare(ensemble: Ensemble, lattice: Lattice, field: float = 0.0, quenched: bool = False) -> list[dict[str, Any]]:
     """One row a temperature: means with standard errors over independent samples, and the exact energy.
 
-    `deviation` is (energy - exact) in standard errors; it is missing where there is no exact value or no spread, and
+    `deviation` is (energy - exact) in standard errors, exact ones if they are known; it is missing where there is no exact value or no spread, and
     for `quenched` lattices, which are not meant to be in equilibrium.
     """
     rows = []
     root = np.sqrt(ensemble.energy.shape[1])
     temperatures = ensemble.temperatures.tolist()
-    known = [None] * len(temperatures) if quenched else exact_energies(lattice, temperatures, field)
-    for index, (temperature, exact) in enumerate(zip(temperatures, known, strict=True)):
+    known = [(None, None)] * len(temperatures) if quenched else exact_energies(lattice, temperatures, field)
+    for index, (temperature, (exact, spread)) in enumerate(zip(temperatures, known, strict=True)):
         energies, order = ensemble.energy[index], np.abs(ensemble.magnetization[index])
         error = float(energies.std(ddof=1) / root) if root > 1 else float("nan")
         row = {
@@ -65,6 +74,6 @@ def compare(ensemble: Ensemble, lattice: Lattice, field: float = 0.0, quenched: 
         if exact is not None:
             row["energy_exact"] = exact
             if error > 0:
-                row["deviation"] = (row["energy"] - exact) / error
+                row["deviation"] = (row["energy"] - exact) / (error if spread is None else spread / root)
         rows.append(row)
     return rows

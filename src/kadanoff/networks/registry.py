@@ -110,6 +110,6 @@ def transformers(model: str, outputs: int, size: int, scale: int, options: dict[
 
 
 @register
-def timm(model: str, outputs: int, size: int, scale: int, options: dict[str, Any]) -> nn.Module:
+def timm(model: str, outputs: int, scale: int, options: dict[str, Any]) -> nn.Module:
     """A model of timm, by its name; most take any size."""
     return vision.timm_model(model, outputs, scale, options)

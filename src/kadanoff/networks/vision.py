@@ -1,7 +1,7 @@
 """Image models of Hugging Face's Transformers and of timm that take lattices: (B, 1, H, W) spins to (B, outputs).
 
 A new model is its name in one of the two libraries. Nothing is downloaded here: weights are loaded by
-`kadanoff.networks.weights`.
+`kadanoff.learning.pretrained`.
 """
 
 import difflib
@@ -32,7 +32,12 @@ class Reader(nn.Module):
         What users call it, for messages.
     channels, scale, patch
         Channels of its images, pixels a spin, and the sides of its patches.
+
+    Where `keep_statistics` is set, batch normalization uses what it has learned before, in training too: a few hundred
+    images do not measure it better.
     """
+
+    keep_statistics = False
 
     def __init__(self, body: nn.Module, name: str, channels: int, scale: int, patch: int) -> None:
         super().__init__()
@@ -48,6 +53,14 @@ class Reader(nn.Module):
             spins = spins.repeat_interleave(self.scale, -1).repeat_interleave(self.scale, -2)
         right, below = (-spins.shape[axis] % self.patch for axis in (-1, -2))
         return pad(spins, (0, right, 0, below)).expand(-1, self.channels, -1, -1)
+
+    def train(self, mode: bool = True) -> "Reader":
+        """As of any module, but for statistics that are kept."""
+        super().train(mode)
+        for module in self.modules() if self.keep_statistics else ():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
+        return self
 
     def forward(self, spins: Tensor) -> Tensor:
         """(B, 1, H, W) -> (B, outputs)."""
@@ -66,7 +79,7 @@ class Reader(nn.Module):
         try:
             with torch.inference_mode():
                 self.eval()(torch.zeros(1, 1, height, width, device=next(self.parameters()).device))
-        except (RuntimeError, ValueError, AssertionError) as error:
+        except Exception as error:  # every model has its own way to refuse
             raise KadanoffError(
                 f"the lattice is {height} x {width}, which {self.name} does not take: {' '.join(str(error).split())} "
                 "Take another size, or a model that is built for this one."
@@ -96,10 +109,10 @@ def transformers_model(name: str, outputs: int, size: int, scale: int, options: 
     given = {key: value for key, value in own.items() if key in plain} | options
     try:
         config = AutoConfig.for_model(name, num_labels=outputs, **given)
-        config._attn_implementation = "sdpa"
+        config.architectures = config.architectures or []  # where there are several kinds, the first
         body = AutoModelForImageClassification.from_config(config)
-    except (ValueError, RuntimeError, TypeError, ZeroDivisionError) as error:
-        raise KadanoffError(f"transformers refuses {name} with {given}: {error} Change these options.") from error
+    except Exception as error:  # every model has its own way to refuse
+        raise _refused("transformers", name, given, error) from error
     return reader_of_transformers(body, name, scale)
 
 
@@ -123,9 +136,14 @@ def timm_model(name: str, outputs: int, scale: int, options: dict[str, Any]) -> 
     given = {"in_chans": 1} | options
     try:
         body = timm.create_model(name, pretrained=False, num_classes=outputs, **given)
-    except (ValueError, RuntimeError, TypeError, AssertionError) as error:
-        raise KadanoffError(f"timm refuses {name} with {given}: {error} Change these options.") from error
+    except Exception as error:  # every model has its own way to refuse
+        raise _refused("timm", name, given, error) from error
     return Reader(body, name, given["in_chans"], scale, 1)
+
+
+def _refused(library: str, name: str, given: dict[str, Any], error: Exception) -> KadanoffError:
+    reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return KadanoffError(f"{library} refuses {name} with {given} ({reason}). Change these options.")
 
 
 def _known(what: str, name: str, choices: Iterable[str]) -> None:

@@ -62,9 +62,7 @@ def draw_tests(path: Path, ensemble: Ensemble, tests: int, seed: int) -> list[Im
     return [_images(ensemble, places) for places in _places(path, ensemble, (TEST,) * tests, seed)]
 
 
-def _places(
-    path: Path, ensemble: Ensemble, sets: tuple[tuple[int, ...], ...], seed: int
-) -> list[NDArray[np.int64]]:
+def _places(path: Path, ensemble: Ensemble, sets: tuple[tuple[int, ...], ...], seed: int) -> list[NDArray[np.int64]]:
     if ensemble.spins.ndim != 4:
         raise KadanoffError(f"{path} holds chains; microstates are square lattices. Take dimension: 2.")
     samples = ensemble.spins.shape[1]
@@ -74,8 +72,8 @@ def _places(
         needed = sum(counts[number] for counts in sets)
         if len(order) < needed:
             raise KadanoffError(
-                f"{path} has {len(order)} chains in the {name} region, but Table 1 with these test sets needs {needed}. "
-                "Raise its samples, give it temperatures there, or ask for fewer test sets."
+                f"{path} has {len(order)} chains in the {name} region, but Table 1 with these test sets needs "
+                f"{needed}. Raise its samples, give it temperatures there, or ask for fewer test sets."
             )
     found = []
     for counts in sets:

@@ -25,9 +25,10 @@ from kadanoff.phases.features import neighbourhood_counts
 from kadanoff.phases.systems import System
 
 OUTPUTS = 5
-"""Log-odds of a spin whose neighbours sum up to -4, -2, 0, 2, 4."""
+"""Log-odds of a spin whose neighbours sum up to -4, -2, 0, 2, 4, divided by SCALE."""
+SCALE = 10.0  # log-odds reach 40 at T = 0.2, and weights of a last layer grow by small steps
 COLDEST, HOTTEST = 0.1, 4.0
-GROUP = 8  # lattices that share a system and a temperature
+GROUP = 4  # lattices that share a system and a temperature
 SWEEPS = 32
 
 
@@ -49,12 +50,13 @@ class Sample:
 class Stream:
     """Lattices by the number of the epoch; sizes take turns, systems are mixed.
 
-    The next epoch is simulated while the network learns from this one.
+    An epoch has `lattices` of the largest size, or as many spins in more lattices of a smaller one. The next epoch is simulated while the network learns from this one.
     """
 
     systems: Mapping[str, System]
     sizes: tuple[int, ...]
     lattices: int
+    validation: int
     seed: int
     _next: dict = field(default_factory=dict)
     _ahead: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
@@ -68,16 +70,18 @@ class Stream:
 
     def sample(self, epoch: int) -> Sample:
         """The lattices of an epoch; 0 is for validation, at the largest size. A pure function of seed and epoch."""
-        size = max(self.sizes) if epoch == 0 else self.sizes[(epoch - 1) % len(self.sizes)]
+        largest = max(self.sizes)
+        size = self.sizes[(epoch - 1) % len(self.sizes)] if epoch else largest
+        count = self.lattices * largest**2 // size**2 if epoch else self.validation
         random = np.random.Generator(np.random.Philox(np.random.SeedSequence(derived_seed(self.seed, epoch))))
-        groups = -(-self.lattices // GROUP)
+        groups = -(-count // GROUP)
         systems = [list(self.systems.values())[index] for index in random.integers(len(self.systems), size=groups)]
         temperatures = random.uniform(COLDEST, HOTTEST, groups)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             parts = pool.map(self._group, [epoch] * groups, range(groups), systems, temperatures, [size] * groups)
-            spins = np.concatenate(list(parts))[: self.lattices]
-        couplings = np.repeat([system.coupling for system in systems], GROUP)[: self.lattices]
-        return _hide(spins, np.repeat(temperatures, GROUP)[: self.lattices], couplings, random)
+            spins = np.concatenate(list(parts))[:count]
+        couplings = np.repeat([system.coupling for system in systems], GROUP)[:count]
+        return _hide(spins, np.repeat(temperatures, GROUP)[:count], couplings, random)
 
     def _group(self, epoch: int, group: int, system: System, temperature: float, size: int) -> NDArray[np.int8]:
         dataset = Dataset(
@@ -86,6 +90,7 @@ class Stream:
             samples=GROUP,
             boundary=system.boundary,
             coupling=float(system.coupling),
+            sampler="swendsen_wang",
             seed=self.seed,
             start=system.start,
         )
@@ -97,7 +102,10 @@ class Stream:
 
 
 def _hide(
-    spins: NDArray[np.int8], temperatures: NDArray[np.float64], couplings: NDArray[np.int64], random: np.random.Generator
+    spins: NDArray[np.int8],
+    temperatures: NDArray[np.float64],
+    couplings: NDArray[np.int64],
+    random: np.random.Generator,
 ) -> Sample:
     """Put zeros into a window of half the side, anywhere but at the edges."""
     count, size = spins.shape[:2]
@@ -105,19 +113,27 @@ def _hide(
     top, left = random.integers(1, size - side, (2, count))
     counts = neighbourhood_counts(spins, top, left, side, side)
     rows = np.arange(size)
-    inside = (rows >= top[:, None]) & (rows < top[:, None] + side), (rows >= left[:, None]) & (rows < left[:, None] + side)
+    inside = (
+        (rows >= top[:, None]) & (rows < top[:, None] + side),
+        (rows >= left[:, None]) & (rows < left[:, None] + side),
+    )
     seen = np.where(inside[0][:, :, None] & inside[1][:, None, :], 0, spins).astype(np.int8)
     hidden = torch.from_numpy((counts / side**2).astype(np.float32))
     return Sample(torch.from_numpy(seen).unsqueeze(1), hidden, temperatures, couplings)
 
 
-def surprise(log_odds: Tensor, hidden: Tensor) -> Tensor:
-    """-log P of a hidden spin given its neighbours, in nats, averaged over spins and lattices.
+def surprises(log_odds: Tensor, hidden: Tensor) -> Tensor:
+    """-log P of a hidden spin given its neighbours, in nats, averaged over the spins of each lattice: (B,).
 
     `log_odds` is (B, 5), `hidden` (B, 5, 2) as in `Sample`.
     """
     down, up = hidden.unbind(-1)
-    return -(up * logsigmoid(log_odds) + down * logsigmoid(-log_odds)).sum(1).mean()
+    return -(up * logsigmoid(log_odds) + down * logsigmoid(-log_odds)).sum(1)
+
+
+def surprise(outputs: Tensor, hidden: Tensor) -> Tensor:
+    """Mean of `surprises` for the outputs of a network: the loss of pre-training."""
+    return surprises(SCALE * outputs, hidden).mean()
 
 
 def exact_log_odds(sample: Sample) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Any
 from kadanoff.errors import KadanoffError
 from kadanoff.lab.files import fingerprint
 from kadanoff.lab.params import Dataset, TrainingParams, entry, read_params
-from kadanoff.stages import exponents, superres_variants
+from kadanoff.stages import classify, classify_models, exponents, pretrain, superres_variants
 from kadanoff.stages.coarsen import read_variant
 from kadanoff.stages.coarsen_curve import Curve
 
@@ -29,6 +29,9 @@ def resumable(root: Path) -> dict[str, str | None]:
     for study in ("superres", "upsample"):
         for name in (content.get(study) or {}).get("variants") or {}:
             found |= _folder(study, name, partial(_superres, root, study))
+    for name in (content.get("classify") or {}).get("models") or {}:
+        found |= _folder("pretrain", name, lambda name: pretrain.parameters_of(*pretrain.read(root, name)))
+        found |= _folder("classify", name, partial(_classify, root))
     found |= _folder("coarsen_curve", "all", lambda _: _curve(root))
     return found | _folder("exponents", "all", lambda _: _exponents(root))
 
@@ -44,6 +47,10 @@ def _folder(stage: str, variant: str, parameters: Callable[[str], Parameters]) -
 def _exponents(root: Path) -> Parameters:
     recipes = {name: superres_variants.read_variant(root, name) for name in exponents.NETWORKS}
     return exponents.given(entry(root, exponents.Params, "exponents"), recipes)
+
+
+def _classify(root: Path, name: str) -> Parameters:
+    return classify.parameters_of(root, *classify_models.read_model(root, name), classify.read_params(root))
 
 
 def _superres(root: Path, study: str, name: str) -> Parameters:

@@ -28,7 +28,7 @@ def simulate(root: Path, name: str, workers: int | None = None) -> None:
         recorded("simulate", name, parameters=dataset.model_dump(), inputs=[]) as record,
     ):
         ensemble = run(dataset, name, workers, folder)
-        quenched = dataset.allow_unequilibrated and dataset.start == "hot"
+        quenched = dataset.allow_unequilibrated and dataset.sampler == "metropolis"
         rows = compare(ensemble, dataset.lattice, dataset.field, quenched)
         record.metrics(_metrics(rows, ensemble.provenance))
         draw(record, ensemble, rows, dataset)

@@ -19,7 +19,19 @@ from kadanoff.spins.statistics import Estimate
 
 HISTORY = "history/"
 """Before the names of a history's columns in MLflow: its charts then stand together, above those of single numbers."""
-PACKAGES = ("kadanoff", "numpy", "numba", "torch", "zarr", "xarray", "dvc", "mlflow", "transformers", "timm", "scikit-learn")
+PACKAGES = (
+    "kadanoff",
+    "numpy",
+    "numba",
+    "torch",
+    "zarr",
+    "xarray",
+    "dvc",
+    "mlflow",
+    "transformers",
+    "timm",
+    "scikit-learn",
+)
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.=-]{0,99}$")]
 Text = Annotated[str, Field(max_length=1000)]

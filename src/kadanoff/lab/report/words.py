@@ -10,10 +10,12 @@ from kadanoff.spins.statistics import Estimate
 
 LONGEST_TEXT = 400  # characters of one value
 FIGURES = {
+    "attention": "Where the transformer of {run} looks: attention over local energy and walls, correlations, controls",
     "block_sums": "How often blocks of {run} have each number of up spins, by Monte Carlo, controls and networks",
     "cascade": "One lattice of {run} over five scales, each picture the square in the one before",
     "collapse": "Curves of Monte Carlo and of decimated lattices in {run}, and the temperatures that join them",
     "configurations": "One configuration of {run} at each temperature",
+    "confusions": "How often {run} takes lattices of each region for those of another",
     "correlations": "Two-point functions of {run} at every size, and what is left after the exact one",
     "criticality": "What {run} finds at and near T_c, over lattice size and distance",
     "energies": "Distribution of the energy in {run}: exact, Monte Carlo, controls and networks",
@@ -29,17 +31,23 @@ FIGURES = {
     "figure10_histograms_test": "Distributions of magnetization and energy of test lattices in {run}",
     "flow": "Configurations below, at and above T_c, coarse-grained again and again",
     "history": "Training and validation loss of {run} over epochs",
-    "learning_curve": "Error in {run} over the number of training configurations",
+    "learning_curve": "Score or error of {run} over the number of training configurations",
+    "learning_curves": "Macro-F1 in {run} over the number of labelled images, from each network's first weights",
     "levels": "Slope of the susceptibility, energy and Binder ratio in {run} at every size, beside exact values",
+    "limits": "Exact distributions of the energy in each region in {run}, and the region that is best to say there",
     "losses": "Losses of {run} over epochs, and over temperature",
     "magnetization": "Magnetization per site in {run} over temperature",
     "observables": "Energy and magnetization per site of {run} over temperature, beside exact curves",
     "physics": "Magnetization, errors and spatial correlation in {run}, predictions beside targets",
     "pictures": "A coarse lattice of {run}, the one it came from, and what networks draw",
     "predictions": "Spins, targets, predictions and their errors in {run}, for a few configurations",
+    "reading": "The temperature that {run} reads off lattices that it never saw, beside the true one",
     "relaxation": "How energy, magnetization and correlation of {run} come to equilibrium from each start",
+    "rollout": "Configurations of {run} below, at and above T_c: energies, domain walls, and where attention goes",
+    "scores": "Macro-F1 of networks, baselines and the paper in {run}, beside the Bayes limit of each system",
     "structure": "Structure factors of {run} at every size, by Monte Carlo, as drawn and refined",
     "times": "Sweeps and seconds to equilibrium in {run} over lattice size, for each start",
+    "transfer": "Macro-F1 in {run} of networks trained on one system and tested on the others",
 }
 
 

@@ -1,0 +1,246 @@
+"""Where a vision transformer looks, by attention rollout, and what a configuration has there: energy, domain walls."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.stats import rankdata
+from torch import Tensor
+
+from kadanoff.errors import KadanoffError
+from kadanoff.networks.vision import Reader
+from kadanoff.spins.boundary import Lattice
+from kadanoff.spins.statistics import Estimate, independent_mean
+
+BATCH = 20  # images: twelve layers of twelve heads of ViT-Base take 0.5 GB
+SHARE = 0.05
+"""Part of all sites that a cluster needs to be a domain."""
+LEAST = 10
+"""Configurations that correlations need."""
+
+
+def rollout(network: Reader, spins: NDArray[np.int8]) -> NDArray[np.float32]:
+    """How much of the class token comes from each patch: spins (n, y, x) to (n, rows, columns), of sum 1 each.
+
+    Attentions are averaged over heads, the residual adds the identity, and the layers are multiplied: Abnar and
+    Zuidema, ACL 2020, arXiv:2005.00928.
+
+    Raises
+    ------
+    KadanoffError
+        If the network has no attention of a class token to patches.
+    """
+    rows, columns = (-(-side * network.scale // network.patch) for side in spins.shape[1:])
+    device = next(network.parameters()).device
+    with _eager(network), torch.inference_mode():
+        parts = [
+            _rolled(_attentions(network, torch.from_numpy(part).to(device).float().unsqueeze(1), rows * columns))
+            for part in np.split(spins, range(BATCH, len(spins), BATCH))
+        ]
+    last = torch.cat(parts)[:, -rows * columns :]  # patches come after all other tokens
+    return (last / last.sum(1, keepdim=True)).reshape(-1, rows, columns).cpu().numpy()
+
+
+@contextmanager
+def _eager(network: Reader) -> Iterator[None]:
+    """In evaluation, and in the one implementation that gives its attentions."""
+    body: Any = network.body
+    if not getattr(getattr(body, "config", None), "num_attention_heads", None):
+        raise _unfit(network)
+    before, training = body.config._attn_implementation, network.training
+    body.set_attn_implementation("eager")
+    network.eval()
+    try:
+        yield
+    finally:
+        body.set_attn_implementation(before)
+        network.train(training)
+
+
+def _attentions(network: Reader, spins: Tensor, patches: int) -> tuple[Tensor, ...]:
+    found = network.body(network.pixels(spins), output_attentions=True, **network.options)
+    layers = getattr(found, "attentions", None) or ()
+    tokens = layers[0].shape[-1] if layers else 0
+    if tokens <= patches or {layer.shape[::2] + layer.shape[3:] for layer in layers} != {(len(spins), tokens, tokens)}:
+        raise _unfit(network)
+    return layers
+
+
+def _unfit(network: Reader) -> KadanoffError:
+    return KadanoffError(
+        f"{network.name} has no attention of a class token to patches, which rollout needs. Take a vision transformer "
+        "of the library transformers, such as vit, deit or dinov2."
+    )
+
+
+def _rolled(layers: tuple[Tensor, ...]) -> Tensor:
+    """First row of the product of all layers (B, heads, tokens, tokens), the last one leftmost: (B, tokens)."""
+    row = torch.zeros_like(layers[0][:, 0, :1])
+    row[..., 0] = 1
+    for layer in reversed(layers):
+        mixed = layer.mean(1) + torch.eye(layer.shape[-1], device=layer.device)
+        row = row @ (mixed / mixed.sum(-1, keepdim=True))
+    return row[:, 0]
+
+
+def patch_means(values: NDArray, patch: int | Fraction) -> NDArray[np.float64]:
+    """Means of values (n, y, x) over patches as wide as `patch` spins, whose outer parts count for nothing.
+
+    Shape (n, rows, columns): rows from the top, columns from the left. A spin in two patches counts in parts.
+    """
+    inside = []
+    for side in values.shape[1:]:
+        edges = np.minimum(np.arange(math.ceil(side / Fraction(patch)) + 1) * float(patch), side)
+        first, last, spin = edges[:-1, None], edges[1:, None], np.arange(side)
+        inside.append(np.clip(np.minimum(last, spin + 1) - np.maximum(first, spin), 0, 1) / (last - first))
+    return inside[0] @ values @ inside[1].T
+
+
+def local_energy(spins: NDArray[np.int8], lattice: Lattice) -> NDArray[np.float64]:
+    """Half of the energy of each spin's bonds, and all of that of its ghost's: its mean is the energy per site."""
+    right, down = _bonds(spins, lattice)
+    return -(right + np.roll(right, 1, 2) + down + np.roll(down, 1, 1)) / 2 - lattice.ghost * spins
+
+
+def domain_walls(spins: NDArray[np.int8], lattice: Lattice) -> NDArray[np.bool_]:
+    """Which sites of spins (n, y, x) lie on a wall between domains, as opposed to beside a few thermally excited spins.
+
+    A domain is a cluster, joined by bonds of negative energy, of at least `SHARE` of all sites, so that of an
+    antiferromagnet is staggered; ghosts are domains too. Walls are bonds of positive energy between domains, or of one
+    with itself round an antiperiodic lattice. This was fixed before any attention was looked at.
+    """
+    right, down = _bonds(spins, lattice)
+    large = np.stack([_in_domain(*bonds) for bonds in zip(right > 0, down > 0, strict=True)])
+    walls = large & (lattice.ghost * spins < 0)
+    for bonds, axis in ((right, 2), (down, 1)):
+        crossed = (bonds < 0) & large & np.roll(large, -1, axis)
+        walls |= crossed | np.roll(crossed, 1, axis)
+    return walls
+
+
+def _bonds(spins: NDArray[np.int8], lattice: Lattice) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
+    """J s s' of the bonds to the right and down, the negative of their energy."""
+    return lattice.right * spins * np.roll(spins, -1, 2), lattice.down * spins * np.roll(spins, -1, 1)
+
+
+def _in_domain(right: NDArray[np.bool_], down: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which sites (y, x) are in large clusters, from the bonds that join them."""
+    sites = np.arange(right.size).reshape(right.shape)
+    ends = np.concatenate([np.roll(sites, -1, 1)[right], np.roll(sites, -1, 0)[down]])
+    starts = np.concatenate([sites[right], sites[down]])
+    graph = coo_array((np.ones(len(starts), np.int8), (starts, ends)), shape=(right.size, right.size))
+    labels = connected_components(graph, directed=False)[1].reshape(right.shape)
+    return np.bincount(labels.ravel())[labels] >= SHARE * right.size
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """Correlations over patches between attention and a local quantity, means over configurations with errors.
+
+    `pearson` and `spearman` are of maps of the same configuration. `others` pairs attention with the local maps of all
+    other configurations, which keeps what all share by position; `excess` is `pearson` less that. Both are jackknifed,
+    which makes the error of `others` too large by 2^(1/2) where nothing is shared. `permuted` mixes the patches of each
+    configuration; its error is the scatter of one such control. `exceeded` counts, of `shuffles` random pairings with
+    others, those whose mean is at least `pearson` in modulus. `used` says which configurations have contrast in both
+    maps; `pairs` (n, n) are Pearson's of the attention (rows) and local maps (columns) of these n.
+    """
+
+    pearson: Estimate
+    spearman: Estimate
+    others: Estimate
+    permuted: Estimate
+    excess: Estimate
+    exceeded: int
+    shuffles: int
+    pairs: NDArray[np.float64]
+    used: NDArray[np.bool_]
+
+    @property
+    def left_out(self) -> int:
+        """Configurations one of whose maps is uniform."""
+        return int((~self.used).sum())
+
+    @property
+    def each(self) -> NDArray[np.float64]:
+        """Pearson's correlation of every configuration that is not left out."""
+        return self.pairs.diagonal()
+
+
+def correlation(attention: NDArray, local: NDArray, shuffles: int, seed: int) -> Correlation:
+    """Correlate maps (n, rows, columns) of attention and of a local quantity; at least 2 shuffles.
+
+    Raises
+    ------
+    KadanoffError
+        If fewer than `LEAST` configurations have two maps with any contrast.
+    """
+    maps = [np.asarray(item, float).reshape(len(item), -1) for item in (attention, local)]
+    # rounding is no contrast
+    used = np.all([np.ptp(item, 1) > 1e-6 * np.abs(item).max(1, initial=0) for item in maps], 0)
+    if (count := int(used.sum())) < LEAST:
+        raise KadanoffError(
+            f"{count} of {len(used)} configurations have contrast in both maps; a correlation needs {LEAST}. Take more "
+            "images, temperatures where there is more to see (domain walls lie near T_c), or a network that does not "
+            "attend to the same places in all of them."
+        )
+    seen, there = (_standard(item[used]) for item in maps)
+    ranks = [_standard(rankdata(item[used], axis=1)) for item in maps]
+    pairs = seen @ there.T
+    random = np.random.Generator(np.random.Philox(np.random.SeedSequence(seed)))
+    # a ring of all configurations in random order: no one follows itself
+    rings = [random.permutation(count) for _ in range(shuffles)]
+    shuffled = np.array([pairs[ring, np.roll(ring, 1)].mean() for ring in rings])
+    mixed = np.array([(seen * random.permuted(there, axis=1)).sum(1).mean() for _ in range(shuffles)])
+    own = independent_mean(pairs.diagonal())
+    return Correlation(
+        pearson=own,
+        spearman=independent_mean((ranks[0] * ranks[1]).sum(1)),
+        others=_without_one(_off_diagonal(pairs)),
+        permuted=Estimate(float(mixed.mean()), float(mixed.std(ddof=1)), n=count),
+        excess=_without_one(_diagonal(pairs) - _off_diagonal(pairs)),
+        exceeded=int((np.abs(shuffled) >= abs(own.mean)).sum()),
+        shuffles=shuffles,
+        pairs=pairs,
+        used=used,
+    )
+
+
+def _standard(maps: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rows of mean 0 and length 1, whose products are correlations."""
+    centred = maps - maps.mean(1, keepdims=True)
+    return centred / np.linalg.norm(centred, axis=1, keepdims=True)
+
+
+def _diagonal(pairs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean of the diagonal, then that without each of the configurations: (1 + n,)."""
+    own = pairs.diagonal()
+    return np.append(own.mean(), (own.sum() - own) / (len(own) - 1))
+
+
+def _off_diagonal(pairs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean of all pairs of two, then that without each of the configurations: (1 + n,)."""
+    count, rest = len(pairs), pairs - np.diag(pairs.diagonal())
+    total = rest.sum()
+    without = (total - rest.sum(0) - rest.sum(1)) / ((count - 1) * (count - 2))
+    return np.append(total / (count * (count - 1)), without)
+
+
+def _without_one(values: NDArray[np.float64]) -> Estimate:
+    """Jackknife of a number (first) and of what it is without each of n configurations: Efron (1982), chapter 3."""
+    count = len(values) - 1
+    return Estimate(float(values[0]), float(np.sqrt((count - 1) * values[1:].var())), n=count)
+
+
+def at_equal(local: NDArray, given: NDArray) -> NDArray[np.float64]:
+    """What a straight line in `given` leaves of `local`, in every configuration of its own; all (n, rows, columns)."""
+    own, other = (item - item.mean((1, 2), keepdims=True) for item in (local, given))
+    power = (other**2).sum((1, 2), keepdims=True)
+    return own - (own * other).sum((1, 2), keepdims=True) / np.where(power > 0, power, 1) * other

@@ -1,0 +1,36 @@
+"""The entries of `classify.models`: image models by name, each with its pre-training and its fine-tuning."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from kadanoff.lab.params import Section
+
+
+class Model(Section):
+    """One line of params.yaml; its other keys override `classify.training`.
+
+    `options` go to the library: keys of a configuration of Transformers, or arguments of ``timm.create_model``.
+    `pretrain` overrides `pretrain.training`; `protocols` are those that it is trained on; `compare` lists the first
+    weights of the learning curve, `weights` those of everything else.
+    """
+
+    library: Literal["transformers", "timm"]
+    model: str
+    options: dict[str, Any] = Field(default_factory=dict)
+    scale: int = Field(default=1, gt=0, le=16)
+    weights: str = "physics"
+    compare: list[str] = Field(default=["none", "physics"])
+    protocols: list[str] | None = None
+    pretrain: dict[str, Any] = Field(default_factory=dict)
+
+    def arguments(self, outputs: int, size: int) -> dict[str, Any]:
+        """Arguments of the registry's builder."""
+        given = {"model": self.model, "outputs": outputs, "scale": self.scale, "options": self.options}
+        return given | ({"size": size} if self.library == "transformers" else {})
+
+
+def physics_weights(root: Path, name: str) -> Path:
+    """Where the stage `pretrain` puts the weights of a model."""
+    return root / "models" / "pretrain" / f"{name}.safetensors"

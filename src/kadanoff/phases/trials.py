@@ -1,0 +1,196 @@
+"""One trial: an image model is tuned to one system, and looks at test sets that it has never seen.
+
+A finished trial is a small file in the working folder, so that a stage goes on in the middle of any of them.
+"""
+
+import json
+import shutil
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+
+from kadanoff.errors import KadanoffError
+from kadanoff.lab.params import TunedParams
+from kadanoff.lab.store import open_dataset
+from kadanoff.learning.checkpoints import save_model, save_weights
+from kadanoff.learning.precision import resolved
+from kadanoff.learning.pretrained import NONE, initial
+from kadanoff.learning.randomness import derived_seed, seeded
+from kadanoff.learning.training import Epoch, Settings
+from kadanoff.phases.classifiers import regions_of, tune
+from kadanoff.phases.microstates import Microstates, draw, draw_tests
+from kadanoff.phases.models import Model
+from kadanoff.phases.probe import probe
+from kadanoff.phases.regions import REGIONS, TRAIN
+
+NETWORK, RESULT = "network.safetensors", "result.safetensors"
+LABELLED = sum(TRAIN)
+
+
+class Task(NamedTuple):
+    """What a trial is trained on, and from which weights."""
+
+    protocol: str
+    system: str
+    weights: str
+    images: int
+    trial: int
+
+    @property
+    def name(self) -> str:
+        """As a folder: a hash stands for what a path of weights may hold."""
+        return f"{self.protocol}-{self.system}-{zlib.crc32(self.weights.encode()):08x}-{self.images}-{self.trial}"
+
+    @property
+    def shown(self) -> bool:
+        """Whether its network is kept, and looks at other systems and sizes too: the first trial with all images."""
+        return self.trial == 0 and self.images == LABELLED
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What all trials of a model share: where its data and weights are, and how it is trained."""
+
+    root: Path
+    folder: Path
+    model: Model
+    training: TunedParams
+    physics: Path
+    systems: tuple[str, ...]
+    sizes: Mapping[str, tuple[str, ...]]
+    tests: int
+    seed: int
+
+    def dataset(self, system: str, protocol: str) -> Path:
+        """The dataset of a system as a protocol makes it."""
+        return self.root / "data" / f"classify_{system}_{protocol}.zarr"
+
+    def microstates(self, system: str, protocol: str) -> Microstates:
+        """Its sets: the same for all models and trials."""
+        path = self.dataset(system, protocol)
+        return draw(path, open_dataset(path), self.tests, self.seed)
+
+    def size_test(self, name: str) -> Any:
+        """One test set of a dataset of another size."""
+        path = self.root / "data" / f"{name}.zarr"
+        return draw_tests(path, open_dataset(path), 1, self.seed)[0]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a trained network said, int8: `tests` (tests, n), and (n,) for every other system and size."""
+
+    tests: NDArray[np.int8]
+    others: dict[str, NDArray[np.int8]]
+    history: list[Epoch]
+    parameters: int
+
+
+def run(bench: Bench, task: Task) -> Trial:
+    """Run a trial, or read what an earlier run of it has left."""
+    folder = bench.folder / task.name
+    if (found := _read(folder)) is not None:
+        return found
+    folder.mkdir(exist_ok=True)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    states = bench.microstates(task.system, task.protocol)
+    train = states.train.first(task.images)
+    seed = derived_seed(bench.training.seed, zlib.crc32(task.name.encode()))
+    with seeded(seed):
+        arguments = bench.model.arguments(len(REGIONS), train.spins.shape[-1])
+        network, recipe = initial(bench.model.library, arguments, task.weights, bench.physics)
+    if task.weights != NONE:
+        network.keep_statistics = True
+        probe(network, train, states.validation, device)
+    fitted = tune(network, train, states.validation, _settings(bench, seed, device), device.type, folder)
+    save_model(folder / NETWORK, network, recipe)
+    network.to(device)
+    tests = np.stack([regions_of(network, images.spins, device) for images in states.tests])
+    others = _elsewhere(bench, task, network, device) if task.shown else {}
+    trial = Trial(tests, others, list(fitted.history), sum(item.numel() for item in network.parameters()))
+    _write(folder, trial, keep=task.shown)
+    return trial
+
+
+def _settings(bench: Bench, seed: int, device: torch.device) -> Settings:
+    given = bench.training.model_dump() | {"seed": seed, "optimizer": "adamw"}
+    return Settings(**given | {"precision": resolved(bench.training.precision, device)})
+
+
+def _elsewhere(bench: Bench, task: Task, network: Any, device: torch.device) -> dict[str, NDArray[np.int8]]:
+    systems = (system for system in bench.systems if system != task.system)
+    images = {f"system/{system}": bench.microstates(system, task.protocol).tests[0] for system in systems}
+    if task.protocol == "equilibrium":
+        images |= {f"size/{name}": bench.size_test(name) for name in bench.sizes.get(task.system, ())}
+    return {name: regions_of(network, found.spins, device) for name, found in images.items()}
+
+
+def _write(folder: Path, trial: Trial, keep: bool) -> None:
+    """Put the result in place of everything that was needed to make it."""
+    tensors = {"tests": trial.tests} | trial.others
+    history = json.dumps(
+        {"history": [list(vars(epoch).values()) for epoch in trial.history], "parameters": trial.parameters}
+    )
+    save_weights(
+        folder / RESULT, {name: torch.from_numpy(values) for name, values in tensors.items()}, {"trial": history}
+    )
+    for path in folder.iterdir():
+        if path.name != RESULT and not (keep and path.name == NETWORK):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _read(folder: Path) -> Trial | None:
+    try:
+        with safe_open(folder / RESULT, "np") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            known = json.loads(file.metadata()["trial"])
+    except (OSError, SafetensorError):  # not there yet, or cut short by a power failure
+        return None
+    history = [Epoch(*values) for values in known["history"]]
+    return Trial(tensors.pop("tests"), tensors, history, known["parameters"])
+
+
+class Said(NamedTuple):
+    """What a trial said, as a `Trial` has it."""
+
+    tests: NDArray[np.int8]
+    others: dict[str, NDArray[np.int8]]
+
+
+def save_predictions(path: Path, trials: Mapping[Task, Trial]) -> None:
+    """Write what every trial said, of its own system's test sets and elsewhere."""
+    said: dict[str, torch.Tensor] = {}
+    for number, trial in enumerate(trials.values()):
+        parts = {"tests": trial.tests} | trial.others
+        said |= {f"{number}/{name}": torch.from_numpy(values) for name, values in parts.items()}
+    save_weights(path, said, {"tasks": json.dumps([list(task) for task in trials])})
+
+
+def read_predictions(path: Path) -> dict[Task, Said]:
+    """What the trials of a model said.
+
+    Raises
+    ------
+    KadanoffError
+        If there is no such file, or it is damaged.
+    """
+    try:
+        with safe_open(path, "np") as file:
+            tasks = [Task(*values) for values in json.loads(file.metadata()["tasks"])]
+            parts: list[dict[str, NDArray[np.int8]]] = [{} for _ in tasks]
+            for key in file.keys():  # noqa: SIM118 (not a dict)
+                number, name = key.split("/", 1)
+                parts[int(number)][name] = file.get_tensor(key)
+        return {task: Said(part.pop("tests"), part) for task, part in zip(tasks, parts, strict=True)}
+    except (OSError, SafetensorError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise KadanoffError(
+            f"{path} holds no predictions ({error}). Make them with `dvc repro classify`, or fetch them with "
+            "`kadanoff pull`."
+        ) from error

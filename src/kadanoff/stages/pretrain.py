@@ -1,0 +1,129 @@
+"""Stage `pretrain`: an image model learns to read temperatures off lattices; models/pretrain/MODEL.safetensors."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import nn
+
+from kadanoff.lab.figures import figure
+from kadanoff.lab.files import working_folder
+from kadanoff.lab.params import Section, TunedParams, section, validated
+from kadanoff.lab.progress import progress
+from kadanoff.lab.records import Recorder, recorded
+from kadanoff.learning.checkpoints import Recipe, save_model
+from kadanoff.learning.fit import Fit, fit
+from kadanoff.learning.precision import resolved
+from kadanoff.learning.predict import predict
+from kadanoff.learning.pretrained import NONE, initial
+from kadanoff.learning.randomness import derived_seed, seeded
+from kadanoff.learning.training import Epoch, Settings
+from kadanoff.phases.models import Model, physics_weights
+from kadanoff.phases.stream import OUTPUTS, SCALE, Sample, Stream, exact_log_odds, surprise, surprises
+from kadanoff.phases.systems import System
+from kadanoff.spins.statistics import independent_mean
+from kadanoff.stages.classify_models import read_model, read_systems
+
+
+class Params(Section):
+    """The section `pretrain`, but for `training`."""
+
+    sizes: list[int] = Field(min_length=1)
+    lattices: int = Field(gt=0)
+    validation: int = Field(gt=1)
+    threads: int = Field(gt=0)
+
+
+def read(root: Path, name: str) -> tuple[Model, Params, TunedParams, dict[str, System]]:
+    """What the stage is given for a model; KadanoffError if a key breaks a rule."""
+    model, _ = read_model(root, name)
+    raw = section(root, "pretrain")
+    given = validated(Params, {key: value for key, value in raw.items() if key != "training"}, "pretrain")
+    training = section(root, "pretrain", "training") | model.pretrain
+    return model, given, validated(TunedParams, training, f"classify.models.{name}.pretrain"), read_systems(root)
+
+
+def parameters_of(model: Model, given: Params, training: TunedParams, systems: dict[str, System]) -> dict[str, Any]:
+    """Everything that the result depends on."""
+    what = {"library": model.library, "model": model.model, "options": model.options, "scale": model.scale}
+    plain = {name: system.model_dump() for name, system in systems.items()}
+    return what | given.model_dump() | training.model_dump() | {"systems": plain}
+
+
+def pretrain(root: Path, name: str) -> None:
+    """Write models/pretrain/MODEL.safetensors and the record reports/pretrain/MODEL."""
+    model, given, training, systems = read(root, name)
+    parameters = parameters_of(model, given, training, systems)
+    stream = Stream(systems, tuple(given.sizes), given.lattices, given.validation, training.seed)
+    with seeded(derived_seed(training.seed)):
+        network, recipe = initial(model.library, model.arguments(OUTPUTS, max(given.sizes)), NONE)
+    for size in given.sizes:
+        network.check(size, size)
+    with (
+        working_folder("pretrain", name, parameters) as folder,
+        recorded("pretrain", name, parameters=parameters) as record,
+    ):
+        held = stream.sample(0)
+        found = _train(network, stream, held, _settings(training, given.threads), record, folder)
+        _measure(network, held, found, record)
+        save_model(physics_weights(root, name), network, Recipe(recipe.network, recipe.arguments, parameters))
+
+
+def _settings(training: TunedParams, threads: int) -> Settings:
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    given = training.model_dump() | {"optimizer": "adamw", "threads": threads}
+    return Settings(**given | {"precision": resolved(training.precision, device)})
+
+
+def _train(network: nn.Module, stream: Stream, held: Sample, settings: Settings, record: Recorder, folder: Path) -> Fit:
+    with progress("pretrain", settings.epochs) as advance:
+
+        def on_epoch(epoch: Epoch) -> None:
+            losses = {"train_loss": epoch.train_loss, "validation_loss": epoch.validation_loss}
+            record.epoch(epoch.epoch, **losses, learning_rate=epoch.learning_rate)
+            advance()
+
+        pair = held.seen, held.hidden
+        return fit(network, stream, pair, settings, loss=surprise, on_epoch=on_epoch, checkpoint=folder)
+
+
+def _measure(network: nn.Module, held: Sample, found: Fit, record: Recorder) -> None:
+    """How far from the exact conditional probabilities its own are, on lattices that it never saw."""
+    log_odds = SCALE * torch.from_numpy(predict(network, held.seen[:, 0].numpy(), 100))
+    exact, own = (surprises(odds, held.hidden).numpy().astype(float) for odds in (exact_log_odds(held), log_odds))
+    record.metrics(
+        {
+            "nats_per_spin": independent_mean(own),
+            "exact_nats_per_spin": independent_mean(exact),
+            "surplus": independent_mean(own - exact),  # lattice by lattice
+            "parameters": sum(item.numel() for item in network.parameters()),
+            "epochs": len(found.history),
+            "best_epoch": found.best.epoch,
+        }
+    )
+    _draw_history(record, found, float(exact.mean()))
+    _draw_reading(record, log_odds.numpy(), held)
+
+
+def _draw_history(record: Recorder, found: Fit, exact: float) -> None:
+    with figure(figsize=(5.2, 3.6)) as (drawn, axis):
+        epochs = [epoch.epoch for epoch in found.history]
+        axis.plot(epochs, [epoch.train_loss for epoch in found.history], color="0.7", label="training, all sizes")
+        axis.plot(epochs, [epoch.validation_loss for epoch in found.history], color="C0", label="validation")
+        axis.axhline(exact, color="k", lw=0.8, ls=":", label="exact conditional, validation")
+        axis.set(xlabel="epoch", ylabel="-log P of hidden spins (nats a spin)")
+        axis.legend()
+        record.figure("history", drawn)
+
+
+def _draw_reading(record: Recorder, log_odds: NDArray[np.float32], held: Sample) -> None:
+    """The temperature in its log-odds of a spin whose neighbours sum up to 2, 4 J / T, beside the true one."""
+    read = 4 * held.couplings / log_odds[:, 3]
+    with figure(figsize=(4.2, 4)) as (drawn, axis):
+        axis.plot([0, 4], [0, 4], color="0.6", lw=0.8)
+        axis.scatter(held.temperatures, np.clip(read, 0, 6), s=5, color="C0")
+        axis.set(xlabel=r"true temperature ($J/k_B$)", ylabel=r"temperature read ($J/k_B$)", xlim=(0, 4.1), ylim=(0, 6))
+        record.figure("reading", drawn)
