@@ -79,14 +79,14 @@ def shrink(params: dict) -> dict:
     variants = params["coarsen"]["variants"]
     params["coarsen"]["variants"] = {name: variants[name] for name in ("drawn", "cnn", "mlp", "exact", "exact_block3")}
     for name, dataset in params["datasets"].items():
-        if name.startswith(("superres", "upsample", "grow")):
+        if name.startswith(("superres", "upsample", "grow", "classify")):
             continue
         size = {"coarsen12": 12, "coarsen_critical32": 16, "coarsen_critical64": 32}.get(name, 8)
         dataset.update(TINY, size=size)
     params["datasets"]["coarsen_curve"]["samples"] = 40
     params["coarsen"]["training"].update(epochs=2)
     params["coarsen_curve"].update(configurations=[10, 40], steps={"cnn": 20, "mlp": 20})
-    return shrink_upsample(shrink_superres(params))
+    return shrink_classify(shrink_upsample(shrink_superres(params)))
 
 
 SIDES = {"critical4": 3, "critical8": 4, "critical12": 6, "critical16": 8}
@@ -125,4 +125,22 @@ def shrink_upsample(params: dict) -> dict:
     params["grow"].update(seeds=[8], sweeps=4, truth={"chains": [8], "sweeps": 40})
     params["grow"]["compare"] = {"levels": 1, "sweeps": [0, 2]}
     params["grow_times"].update(sizes=[384], chains=[8], sweeps=8, cluster_sweeps=8)
+    return params
+
+
+def shrink_classify(params: dict) -> dict:
+    """Regions of 16 x 16 lattices at eight temperatures, by tiny models."""
+    for name, dataset in params["datasets"].items():
+        if name.startswith("classify"):
+            size = {"classify_periodic64": 12, "classify_periodic128": 20}.get(name, 16)
+            dataset.update(size=size, samples=320, temperatures=[0.6, 1.0, 1.6, 2.0, 2.2, 2.3, 2.5, 3.5], sweeps=40)
+            dataset.update(allow_unequilibrated=True)
+    params["pretrain"].update(sizes=[12, 16], lattices=32, validation=16)
+    params["pretrain"]["training"].update(epochs=2)
+    small = {"patch_size": 5, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 1}
+    params["classify"]["models"]["vit"].update(options=small | {"intermediate_size": 32}, scratch={"epochs": 2})
+    params["classify"]["models"]["resnet18"].update(model="resnet10t", pretrain={"epochs": 1})
+    params["classify"].update(tests=2, curve={"protocol": "equilibrium", "system": "periodic", "images": [40]})
+    params["classify"]["training"].update(epochs=1)
+    params["classify_compare"].update(scatter=100)
     return params

@@ -10,7 +10,7 @@ from dvc.exceptions import InvalidArgumentError
 from dvc.utils.hydra import apply_overrides
 
 from kadanoff.lab.params import Dataset, validated
-from kadanoff.stages import coarsen, superres_variants
+from kadanoff.stages import classify, classify_models, coarsen, pretrain, superres_variants
 
 ROOT = Path(__file__).parents[1]
 OVERRIDES = [line for line in (ROOT / "full-scale.params").read_text().splitlines() if line and line[0] != "#"]
@@ -43,3 +43,7 @@ def test_all_of_it_is_valid(params):
     for study, read in readers.items():
         for name in changed[study]["variants"]:
             read(params.parent, name)
+    classify.read_params(params.parent)
+    for name in changed["classify"]["models"]:
+        classify_models.read_model(params.parent, name)
+        pretrain.read(params.parent, name)

@@ -33,7 +33,8 @@ def apply(
     """Write the network's output for every configuration of `source` as array `output` of a new Zarr group.
 
     `output` is float32 (temperature, sample, y, x), of chains (temperature, sample, x); of a classifier (temperature,
-    sample, class), the probability of each region; attributes name the model and the source. A super-resolution network draws one fine lattice, +1 and -1, for every configuration, under `seed`; of
+    sample, class), the probability of each region; attributes name the model and the source. A super-resolution network
+    draws one fine lattice, +1 and -1, for every configuration, under `seed`; of
     its networks it takes the one trained at `temperature`, which the output then has. The default, the temperature of
     the configurations, is right where they were coarsened from lattices at it, and at T_c; other Monte Carlo lattices
     have one that their own must be rescaled to (`kadanoff.spins.rescaling`).

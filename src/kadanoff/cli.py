@@ -14,6 +14,7 @@ from kadanoff.errors import KadanoffError
 
 # nothing here reaches for the network; read when the library loads
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 app = typer.Typer(
     help="A laboratory for the renormalization group on lattice spins.",

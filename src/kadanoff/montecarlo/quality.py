@@ -53,7 +53,8 @@ def exact_energies(
 def compare(ensemble: Ensemble, lattice: Lattice, field: float = 0.0, quenched: bool = False) -> list[dict[str, Any]]:
     """One row a temperature: means with standard errors over independent samples, and the exact energy.
 
-    `deviation` is (energy - exact) in standard errors, exact ones if they are known; it is missing where there is no exact value or no spread, and
+    `deviation` is (energy - exact) in standard errors, exact ones if they are known; it is missing where
+    there is no exact value or no spread, and
     for `quenched` lattices, which are not meant to be in equilibrium.
     """
     rows = []

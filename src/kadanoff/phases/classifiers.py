@@ -24,7 +24,8 @@ BATCH = 100  # images that are looked at together where nothing is learned
 def tune(network: Reader, train: Images, validation: Images, settings: Settings, device: str, folder: Path) -> Fit:
     """Train in place by cross-entropy, on images turned, mirrored and flipped at random; resumes from `folder`.
 
-    A lattice keeps its energy, and so its region, under these; not every boundary is left as it is.
+    A lattice keeps its energy, and so its region, under these; not every boundary is left as it is. Where no epoch has
+    a lower validation loss than the start, the network stays as it was.
 
     Raises
     ------
@@ -43,7 +44,18 @@ def tune(network: Reader, train: Images, validation: Images, settings: Settings,
         seed = derived_seed(settings.seed, epoch, 2)  # 0 and 1 are the order and the dropout
         return _turned(train, np.random.Generator(np.random.Philox(np.random.SeedSequence(seed))))
 
-    return fit(network, turned, _pair(validation), settings, loss=label_loss, device=device, checkpoint=folder)
+    start = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    before = _validation_loss(network, validation, device)
+    found = fit(network, turned, _pair(validation), settings, loss=label_loss, device=device, checkpoint=folder)
+    if before <= found.best.validation_loss:
+        network.load_state_dict(start)
+    return found
+
+
+def _validation_loss(network: Reader, images: Images, device: str) -> float:
+    logits = predict(network.to(device), images.spins, BATCH, device)
+    network.to("cpu")
+    return float(label_loss(torch.from_numpy(logits), torch.from_numpy(images.labels)))
 
 
 def label_loss(logits: Tensor, labels: Tensor) -> Tensor:

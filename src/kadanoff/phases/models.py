@@ -12,8 +12,9 @@ class Model(Section):
     """One line of params.yaml; its other keys override `classify.training`.
 
     `options` go to the library: keys of a configuration of Transformers, or arguments of ``timm.create_model``.
-    `pretrain` overrides `pretrain.training`; `protocols` are those that it is trained on; `compare` lists the first
-    weights of the learning curve, `weights` those of everything else.
+    `pretrain` overrides `pretrain.training`, and `scratch` the fine-tuning where the first weights are none;
+    `protocols` are those that it is trained on; `compare` lists the first weights of the learning curve, `weights`
+    those of everything else.
     """
 
     library: Literal["transformers", "timm"]
@@ -24,6 +25,7 @@ class Model(Section):
     compare: list[str] = Field(default=["none", "physics"])
     protocols: list[str] | None = None
     pretrain: dict[str, Any] = Field(default_factory=dict)
+    scratch: dict[str, Any] = Field(default_factory=dict)
 
     def arguments(self, outputs: int, size: int) -> dict[str, Any]:
         """Arguments of the registry's builder."""

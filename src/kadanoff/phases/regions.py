@@ -24,6 +24,7 @@ def region(temperatures: ArrayLike) -> NDArray[np.int64]:
     outside = values[~((values > EDGES[0]) & (values <= EDGES[-1]))]  # NaN too
     if outside.size:
         raise KadanoffError(
-            f"temperature {outside.flat[0]:g} lies in no region; they hold {EDGES[0]:g} < T <= {EDGES[-1]:g}. Leave it out."
+            f"temperature {outside.flat[0]:g} lies in no region; they hold {EDGES[0]:g} < T <= {EDGES[-1]:g}. "
+            "Leave it out."
         )
     return np.searchsorted(EDGES, values, side="left") - 1

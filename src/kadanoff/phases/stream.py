@@ -50,7 +50,8 @@ class Sample:
 class Stream:
     """Lattices by the number of the epoch; sizes take turns, systems are mixed.
 
-    An epoch has `lattices` of the largest size, or as many spins in more lattices of a smaller one. The next epoch is simulated while the network learns from this one.
+    An epoch has `lattices` of the largest size, or as many spins in more lattices of a smaller one. The next
+    epoch is simulated while the network learns from this one.
     """
 
     systems: Mapping[str, System]

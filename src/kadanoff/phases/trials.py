@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from kadanoff.errors import KadanoffError
-from kadanoff.lab.params import TunedParams
+from kadanoff.lab.params import TunedParams, validated
 from kadanoff.lab.store import open_dataset
 from kadanoff.learning.checkpoints import save_model, save_weights
 from kadanoff.learning.precision import resolved
@@ -109,7 +109,7 @@ def run(bench: Bench, task: Task) -> Trial:
     if task.weights != NONE:
         network.keep_statistics = True
         probe(network, train, states.validation, device)
-    fitted = tune(network, train, states.validation, _settings(bench, seed, device), device.type, folder)
+    fitted = tune(network, train, states.validation, _settings(bench, task, seed, device), device.type, folder)
     save_model(folder / NETWORK, network, recipe)
     network.to(device)
     tests = np.stack([regions_of(network, images.spins, device) for images in states.tests])
@@ -119,9 +119,11 @@ def run(bench: Bench, task: Task) -> Trial:
     return trial
 
 
-def _settings(bench: Bench, seed: int, device: torch.device) -> Settings:
-    given = bench.training.model_dump() | {"seed": seed, "optimizer": "adamw"}
-    return Settings(**given | {"precision": resolved(bench.training.precision, device)})
+def _settings(bench: Bench, task: Task, seed: int, device: torch.device) -> Settings:
+    own = bench.model.scratch if task.weights == NONE else {}
+    training = validated(TunedParams, bench.training.model_dump() | own, "classify.models: scratch")
+    given = training.model_dump() | {"seed": seed, "optimizer": "adamw"}
+    return Settings(**given | {"precision": resolved(training.precision, device)})
 
 
 def _elsewhere(bench: Bench, task: Task, network: Any, device: torch.device) -> dict[str, NDArray[np.int8]]:
