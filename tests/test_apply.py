@@ -9,6 +9,7 @@ from kadanoff.errors import KadanoffError
 from kadanoff.lab.store import Ensemble
 from kadanoff.learning.checkpoints import Recipe, save_model
 from kadanoff.learning.predict import predict
+from kadanoff.learning.randomness import seeded
 from kadanoff.networks.registry import build
 from kadanoff.spins.blocking import average, majority
 
@@ -123,3 +124,40 @@ def test_chains_are_refined_by_networks_of_chains_only(dataset, refiner, tmp_pat
     with xarray.open_zarr(tmp_path / "out.zarr", chunks=None) as found:
         assert found.output.dims == ("temperature", "sample", "x")
         assert found.output.shape == (2, 30, 16)
+
+
+def test_a_classifier_gives_the_probability_of_each_region(dataset, tmp_path):
+    options = {"patch_size": 4, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+    arguments = {"model": "vit", "outputs": 4, "size": 8, "scale": 1, "options": options}
+    with seeded(0):
+        network = build("transformers", **arguments).eval()
+    save_model(tmp_path / "vit.safetensors", network, Recipe("transformers", arguments))
+    apply(tmp_path / "vit.safetensors", tmp_path / "in.zarr", tmp_path / "out.zarr", batch=7)
+    with xarray.open_zarr(tmp_path / "out.zarr", chunks=None) as found:
+        assert found.output.dims == ("temperature", "sample", "class")
+        assert (found.output.shape, found.output.dtype) == ((2, 30, 4), np.float32)
+        assert found.temperature.values.tolist() == [1.0, 2.0]
+        values = found.output.values
+    assert values.min() > 0
+    assert values.sum(-1) == pytest.approx(1, abs=1e-6)
+    logits = np.stack([predict(network, spins) for spins in dataset.spins])
+    assert np.array_equal(values.argmax(-1), logits.argmax(-1))
+    assert np.diff(np.log(values)) == pytest.approx(np.diff(logits), abs=1e-5)
+    # negative control: the logits themselves are no probabilities
+    assert np.abs(logits.sum(-1) - 1).min() > 0.01
+
+
+def test_a_lattice_that_a_classifier_does_not_take_is_refused(dataset, tmp_path):
+    arguments = {"model": "test_vit", "outputs": 4, "scale": 1, "options": {"img_size": 32}}
+    save_model(tmp_path / "vit.safetensors", build("timm", **arguments), Recipe("timm", arguments))
+    with pytest.raises(KadanoffError, match="the lattice is 8 x 8, which test_vit does not take"):
+        apply(tmp_path / "vit.safetensors", tmp_path / "in.zarr", tmp_path / "out.zarr")
+    assert not (tmp_path / "out.zarr").exists()
+
+
+def test_a_network_that_is_no_classifier_of_regions_is_refused(dataset, tmp_path):
+    arguments = {"model": "test_resnet", "outputs": 5, "scale": 1, "options": {}}
+    save_model(tmp_path / "five.safetensors", build("timm", **arguments), Recipe("timm", arguments))
+    with pytest.raises(KadanoffError, match="the network has 5 outputs a configuration, a classifier of regions 4"):
+        apply(tmp_path / "five.safetensors", tmp_path / "in.zarr", tmp_path / "out.zarr")
+    assert not (tmp_path / "out.zarr").exists()

@@ -22,6 +22,7 @@ from kadanoff.learning.checkpoints import load_model
 from kadanoff.learning.predict import predict
 from kadanoff.networks.superres import Superresolution
 from kadanoff.networks.vision import Reader
+from kadanoff.phases.regions import REGIONS
 
 Run = Callable[[NDArray, int, int], NDArray]
 """(configurations, index of their temperature, number of the first of them) -> output."""
@@ -83,6 +84,11 @@ def _run(
         raise KadanoffError(f"{source} holds chains; this network takes square lattices.")
     if isinstance(network, Reader):
         network.check(*ensemble.spins.shape[2:])
+        if (outputs := predict(network, ensemble.read(0, slice(0, 1))).shape[1]) != len(REGIONS):
+            raise KadanoffError(
+                f"the network has {outputs} outputs a configuration, a classifier of regions {len(REGIONS)}; one "
+                "of `pretrain` foretells hidden spins. Take one of models/classify."
+            )
         return lambda spins, _, __: softmax(predict(network, spins, batch), axis=1), ensemble.temperatures
     return lambda spins, _, __: predict(network, spins, batch), ensemble.temperatures
 

@@ -82,7 +82,7 @@ def test_a_stage_has_one_name_everywhere(stage):
     assert [next(iter(output)).split("/")[:2] for output in body(stage)["plots"]] == [["reports", stage]]
 
 
-ORDER = [{"stages", "cli", "bench"}, {"inverse"}, {"montecarlo", "learning"}, {"lab", "networks"}, {"spins"}]
+ORDER = [{"stages", "cli", "bench"}, {"inverse", "phases"}, {"montecarlo", "learning"}, {"lab", "networks"}, {"spins"}]
 
 
 def level(name):

@@ -19,6 +19,7 @@ from kadanoff.learning.checkpoints import load_state, save_state, save_weights
 from kadanoff.learning.training import DivergedError, Epoch, Loss, Pair, Settings, Source, Training
 
 LAST_GOOD = "last-good.safetensors"
+SHARE = 20  # a large state takes seconds to write: for each of them the next is later, up to this many times
 
 
 @dataclass(frozen=True)
@@ -72,14 +73,16 @@ def fit(
     if on_epoch is not None:
         for epoch in training.history:
             on_epoch(epoch)
-    saved = time.monotonic()
+    saved, pause = time.monotonic(), checkpoint_seconds
     while not training.finished:
         epoch = _next(training, epochs, validation, checkpoint)
         if on_epoch is not None:
             on_epoch(epoch)
-        if checkpoint is not None and (training.finished or time.monotonic() - saved >= checkpoint_seconds):
+        if checkpoint is not None and (training.finished or time.monotonic() - saved >= pause):
+            began = time.monotonic()
             save_state(checkpoint, training.state())
             saved = time.monotonic()
+            pause = checkpoint_seconds * min(max(1.0, saved - began), SHARE)
     network.load_state_dict(training.best_weights)
     network.to("cpu", memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
     return Fit(tuple(training.history), training.best)
@@ -132,6 +135,8 @@ def _fitting(training: Training, pair: Pair) -> int:
             return size
         except (torch.OutOfMemoryError, ValueError):  # batch normalization refuses a single one
             training.optimizer.zero_grad()
+            if training.device.type == "cuda":
+                torch.cuda.empty_cache()  # pieces of what was too large would leave no whole
             size //= 2
     return 0
 

@@ -74,7 +74,8 @@ def compare(ensemble: Ensemble, lattice: Lattice, field: float = 0.0, quenched: 
         }
         if exact is not None:
             row["energy_exact"] = exact
-            if error > 0:
-                row["deviation"] = (row["energy"] - exact) / (error if spread is None else spread / root)
+            scale = error if spread is None else spread / root
+            if scale > 0:
+                row["deviation"] = (row["energy"] - exact) / scale
         rows.append(row)
     return rows

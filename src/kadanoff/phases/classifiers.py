@@ -24,21 +24,15 @@ BATCH = 100  # images that are looked at together where nothing is learned
 def tune(network: Reader, train: Images, validation: Images, settings: Settings, device: str, folder: Path) -> Fit:
     """Train in place by cross-entropy, on images turned, mirrored and flipped at random; resumes from `folder`.
 
-    A lattice keeps its energy, and so its region, under these; not every boundary is left as it is. Where no epoch has
-    a lower validation loss than the start, the network stays as it was.
+    Turned or mirrored, a torus is as likely as before; a skewed lattice keeps all bonds but those to its fixed rows.
+    Where no epoch brings a lower validation loss than the start, the network stays as it was.
 
     Raises
     ------
     KadanoffError
-        If a region has no image, the model does not take the size, or training fails as `fit` says.
+        As `check`, or if training fails as `fit` says.
     """
-    for name, images in (("training", train), ("validation", validation)):
-        for number in set(range(len(REGIONS))) - set(images.labels.tolist()):
-            raise KadanoffError(
-                f"the {name} set of {len(images)} images has none of the {REGIONS[number]} region; a classifier needs "
-                "some of each. Take more images."
-            )
-    network.check(*train.spins.shape[1:])
+    check(network, train, validation)
 
     def turned(epoch: int) -> Pair:
         seed = derived_seed(settings.seed, epoch, 2)  # 0 and 1 are the order and the dropout
@@ -47,9 +41,26 @@ def tune(network: Reader, train: Images, validation: Images, settings: Settings,
     start = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     before = _validation_loss(network, validation, device)
     found = fit(network, turned, _pair(validation), settings, loss=label_loss, device=device, checkpoint=folder)
-    if before <= found.best.validation_loss:
+    if before <= _validation_loss(network, validation, device):
         network.load_state_dict(start)
     return found
+
+
+def check(network: Reader, train: Images, validation: Images) -> None:
+    """Refuse what cannot be learned.
+
+    Raises
+    ------
+    KadanoffError
+        If a region has no image, or the model does not take the size.
+    """
+    for name, images in (("training", train), ("validation", validation)):
+        for number in set(range(len(REGIONS))) - set(images.labels.tolist()):
+            raise KadanoffError(
+                f"the {name} set of {len(images)} images has none of the {REGIONS[number]} region; a classifier needs "
+                "some of each. Take more images."
+            )
+    network.check(*train.spins.shape[1:])
 
 
 def _validation_loss(network: Reader, images: Images, device: str) -> float:

@@ -1,4 +1,4 @@
-"""What a physicist measures on an image without being told its boundary conditions or its temperature."""
+"""What a physicist measures on an image without its temperature; unlike networks, he is told its bonds."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from kadanoff.lab.params import Section
+from kadanoff.lab.params import Name, Section
 
 
 class Model(Section):
@@ -23,7 +23,7 @@ class Model(Section):
     scale: int = Field(default=1, gt=0, le=16)
     weights: str = "physics"
     compare: list[str] = Field(default=["none", "physics"])
-    protocols: list[str] | None = None
+    protocols: list[Name] | None = None
     pretrain: dict[str, Any] = Field(default_factory=dict)
     scratch: dict[str, Any] = Field(default_factory=dict)
 

@@ -11,6 +11,7 @@ from torch import nn
 
 from kadanoff.learning.predict import predict
 from kadanoff.phases.microstates import Images
+from kadanoff.phases.regions import REGIONS
 
 STRENGTHS = (1.0, 30.0, 1000.0)
 """Inverse strengths of the penalty; the one with the lowest validation loss is taken."""
@@ -18,7 +19,7 @@ BATCH = 100
 
 
 def probe(network: nn.Module, train: Images, validation: Images, device: torch.device) -> None:
-    """Set the last layer of `network`, on the CPU, in place; nothing changes if there is no linear one."""
+    """Set the last layer of `network`, on the CPU, in place; nothing changes if there is not one linear layer."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import log_loss
     from sklearn.preprocessing import StandardScaler
@@ -43,8 +44,12 @@ def probe(network: nn.Module, train: Images, validation: Images, device: torch.d
 
 
 def _last(network: nn.Module) -> nn.Linear | None:
-    layers = [module for module in network.modules() if isinstance(module, nn.Linear) and module.bias is not None]
-    return layers[-1] if layers else None
+    layers = [
+        module
+        for module in network.modules()
+        if isinstance(module, nn.Linear) and module.out_features == len(REGIONS) and module.bias is not None
+    ]
+    return layers[0] if len(layers) == 1 else None  # some models average two
 
 
 def _features(network: nn.Module, last: nn.Linear, images: Images, device: torch.device) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import torch
@@ -85,20 +86,22 @@ class Stream:
         return _hide(spins, np.repeat(temperatures, GROUP)[:count], couplings, random)
 
     def _group(self, epoch: int, group: int, system: System, temperature: float, size: int) -> NDArray[np.int8]:
+        # clusters alone would leave the wall that a boundary forces flat
+        sampler: Literal["hybrid", "swendsen_wang"] = "hybrid" if system.start == "ground" else "swendsen_wang"
         dataset = Dataset(
             size=size,
             temperatures=[temperature],
             samples=GROUP,
             boundary=system.boundary,
             coupling=float(system.coupling),
-            sampler="swendsen_wang",
+            sampler=sampler,
             seed=self.seed,
             start=system.start,
         )
         name = f"pretrain {epoch} {group}"
         spins = first_configurations(dataset, name, temperature, 0, GROUP)
-        key = key_of(dataset, name, temperature, "swendsen_wang")
-        SAMPLERS["swendsen_wang"](spins, dataset.lattice, temperature, 0.0, key, 0, 0, SWEEPS)
+        key = key_of(dataset, name, temperature, sampler)
+        SAMPLERS[sampler](spins, dataset.lattice, temperature, 0.0, key, 0, 0, SWEEPS)
         return spins
 
 

@@ -19,12 +19,13 @@ from safetensors import SafetensorError, safe_open
 from kadanoff.errors import KadanoffError
 from kadanoff.lab.params import TunedParams, validated
 from kadanoff.lab.store import open_dataset
-from kadanoff.learning.checkpoints import save_model, save_weights
+from kadanoff.learning.checkpoints import Recipe, save_model, save_weights
 from kadanoff.learning.precision import resolved
-from kadanoff.learning.pretrained import NONE, initial
+from kadanoff.learning.pretrained import NONE, PHYSICS, initial
 from kadanoff.learning.randomness import derived_seed, seeded
+from kadanoff.learning.threads import torch_threads
 from kadanoff.learning.training import Epoch, Settings
-from kadanoff.phases.classifiers import regions_of, tune
+from kadanoff.phases.classifiers import check, regions_of, tune
 from kadanoff.phases.microstates import Microstates, draw, draw_tests
 from kadanoff.phases.models import Model
 from kadanoff.phases.probe import probe
@@ -100,23 +101,32 @@ def run(bench: Bench, task: Task) -> Trial:
         return found
     folder.mkdir(exist_ok=True)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    with torch_threads(1 if device.type == "cpu" else torch.get_num_threads()):  # a process a core
+        trial = _trained(bench, task, folder, device)
+    _write(folder, trial, keep=task.shown)
+    return trial
+
+
+def _trained(bench: Bench, task: Task, folder: Path, device: torch.device) -> Trial:
     states = bench.microstates(task.system, task.protocol)
     train = states.train.first(task.images)
     seed = derived_seed(bench.training.seed, zlib.crc32(task.name.encode()))
     with seeded(seed):
         arguments = bench.model.arguments(len(REGIONS), train.spins.shape[-1])
         network, recipe = initial(bench.model.library, arguments, task.weights, bench.physics)
+    check(network, train, states.validation)
+    for name in bench.sizes.get(task.system, ()) if task.shown else ():
+        network.check(*open_dataset(bench.root / "data" / f"{name}.zarr").spins.shape[2:])
     if task.weights != NONE:
-        network.keep_statistics = True
+        network.keep_statistics = task.weights == PHYSICS
         probe(network, train, states.validation, device)
     fitted = tune(network, train, states.validation, _settings(bench, task, seed, device), device.type, folder)
-    save_model(folder / NETWORK, network, recipe)
+    made = task._asdict() | {"dataset": bench.dataset(task.system, task.protocol).name, "seed": seed}
+    save_model(folder / NETWORK, network, Recipe(recipe.network, recipe.arguments, made))
     network.to(device)
     tests = np.stack([regions_of(network, images.spins, device) for images in states.tests])
     others = _elsewhere(bench, task, network, device) if task.shown else {}
-    trial = Trial(tests, others, list(fitted.history), sum(item.numel() for item in network.parameters()))
-    _write(folder, trial, keep=task.shown)
-    return trial
+    return Trial(tests, others, list(fitted.history), sum(item.numel() for item in network.parameters()))
 
 
 def _settings(bench: Bench, task: Task, seed: int, device: torch.device) -> Settings:

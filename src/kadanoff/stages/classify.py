@@ -1,6 +1,7 @@
 """Stage `classify`: an image model learns the temperature regions of every system; models/classify/MODEL."""
 
 import shutil
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,13 @@ import torch
 from pydantic import Field
 
 from kadanoff.errors import KadanoffError
-from kadanoff.lab.files import disk_errors, replace_folder, working_folder
+from kadanoff.lab.files import disk_errors, fingerprint, replace_folder, working_folder
 from kadanoff.lab.parallel import in_processes
-from kadanoff.lab.params import Section, TunedParams, section, validated
+from kadanoff.lab.params import Name, Section, TunedParams, section, validated
 from kadanoff.lab.progress import progress
 from kadanoff.lab.records import Recorder, recorded
+from kadanoff.lab.records.dvclock import file_md5
+from kadanoff.lab.store import open_dataset
 from kadanoff.phases.models import Model, physics_weights
 from kadanoff.phases.regions import REGIONS
 from kadanoff.phases.trials import LABELLED, NETWORK, Bench, Task, Trial, run, save_predictions
@@ -27,18 +30,18 @@ PREDICTIONS = "predictions.safetensors"
 class Curve(Section):
     """Where the learning curve is measured, and with how many labelled images; the last point is Table 1's 600."""
 
-    protocol: str
-    system: str
+    protocol: Name
+    system: Name
     images: list[int] = Field(min_length=1)
 
 
 class Params(Section):
     """The section `classify`, but for `systems`, `models` and `training`."""
 
-    protocols: list[str] = Field(min_length=1)
+    protocols: list[Name] = Field(min_length=1)
     trials: int = Field(gt=0)
     tests: int = Field(gt=0)
-    sizes: dict[str, list[str]]
+    sizes: dict[Name, list[Name]]
     curve: Curve
     seed: int = Field(ge=0)
 
@@ -81,7 +84,9 @@ def classify(root: Path, name: str) -> None:
             tests=given.tests,
             seed=given.seed,
         )
-        inputs = [bench.dataset(system, protocol) for protocol in protocols for system in systems]
+        inputs = _inputs(bench, protocols)
+        bench = replace(bench, folder=folder / _origin(inputs))
+        bench.folder.mkdir(exist_ok=True)
         with recorded("classify", name, parameters=parameters, inputs=inputs) as record:
             trials = _run_all(bench, _tasks(bench, given, protocols))
             scores = score(bench, trials, (given.curve.protocol, given.curve.system))
@@ -95,6 +100,19 @@ def classify(root: Path, name: str) -> None:
                 takes=[-1, -1, -1],
                 gives=[-1, len(REGIONS)],
             )
+
+
+def _inputs(bench: Bench, protocols: list[str]) -> list[Path]:
+    """Datasets, and the pre-trained weights if they are there."""
+    sizes = [bench.root / "data" / f"{name}.zarr" for names in bench.sizes.values() for name in names]
+    data = [bench.dataset(system, protocol) for protocol in protocols for system in bench.systems]
+    return [*data, *sizes, *([bench.physics] if bench.physics.exists() else [])]
+
+
+def _origin(inputs: list[Path]) -> str:
+    """Names a folder of trials: those of other data or weights must not be gone on from."""
+    known = [file_md5(path) if path.is_file() else open_dataset(path).provenance for path in inputs]
+    return fingerprint(known)
 
 
 def _tasks(bench: Bench, given: Params, protocols: list[str]) -> list[Task]:

@@ -1,0 +1,155 @@
+"""The probe, on tiny networks and on features made by hand."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from kadanoff.learning.predict import predict
+from kadanoff.learning.randomness import seeded
+from kadanoff.networks.registry import build
+from kadanoff.phases.microstates import Images
+from kadanoff.phases.probe import STRENGTHS, probe
+
+CPU = torch.device("cpu")
+VIT = {"patch_size": 4, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+
+
+class Pixels(nn.Module):
+    """A network whose features are the spins themselves."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(3, 3)
+        self.last = nn.Linear(64, 4)
+
+    def forward(self, spins):
+        return self.last(spins.flatten(1))
+
+
+def images(count=80, seed=1, noise=0.1):
+    """Four classes by the signs of two halves, each spin of which is turned with a probability `noise`."""
+    random = np.random.default_rng(seed)
+    labels = np.arange(count) % 4
+    spins = np.ones((count, 8, 8), np.int8)
+    spins[labels % 2 == 1, :4] = -1
+    spins[labels // 2 == 1, 4:] = -1
+    spins[random.random(spins.shape) < noise] *= -1
+    return Images(spins, labels.astype(np.int64), np.ones(count), np.zeros(count), np.arange(count))
+
+
+def network(name):
+    with seeded(0):
+        if name == "pixels":
+            return Pixels()
+        if name == "timm":
+            return build("timm", model="test_resnet", outputs=4, scale=1, options={})
+        return build("transformers", model="vit", outputs=4, size=8, scale=1, options=VIT)
+
+
+def weights(found):
+    return {name: tensor.clone() for name, tensor in found.state_dict().items()}
+
+
+def accuracy(found, given):
+    return np.mean(predict(found, given.spins).argmax(1) == given.labels)
+
+
+LAST = {"pixels": "last", "transformers": "body.classifier", "timm": "body.fc"}
+
+
+def test_separable_features_are_separated():
+    given = images()
+    found = network("pixels")
+    assert accuracy(found, given) < 0.6  # as drawn
+    probe(found, given, images(40, seed=2), CPU)
+    assert accuracy(found, given) == 1
+    assert accuracy(found, images(400, seed=3)) > 0.97
+
+
+@pytest.mark.parametrize("name", LAST)
+def test_only_the_last_layer_changes(name):
+    found = network(name)
+    before = weights(found)
+    probe(found, images(), images(40, seed=2), CPU)
+    changed = {key for key, tensor in found.state_dict().items() if not torch.equal(tensor, before[key])}
+    assert changed == {f"{LAST[name]}.weight", f"{LAST[name]}.bias"}
+    assert all(tensor.dtype == before[key].dtype for key, tensor in found.state_dict().items())
+    assert {parameter.device.type for parameter in found.parameters()} == {"cpu"}
+    assert not any(module._forward_hooks for module in found.modules())
+    assert all(parameter.requires_grad for parameter in found.parameters())
+
+
+def test_a_drawn_vit_reads_more_with_a_probe_than_without():
+    given, held = images(200, noise=0.05), images(80, seed=2, noise=0.05)
+    found = network("transformers")
+    before = accuracy(found, held)
+    probe(found, given, held, CPU)
+    assert accuracy(found, images(200, seed=3, noise=0.05)) > before + 0.2
+
+
+def test_labels_that_tell_nothing_are_not_read():
+    # negative control
+    given = images(200)
+    labels = np.random.default_rng(1).permuted(given.labels)
+    found = network("pixels")
+    probe(found, replace(given, labels=labels), images(40, seed=2), CPU)
+    assert accuracy(found, images(400, seed=3)) < 0.6
+
+
+def test_the_probe_repeats_itself_whatever_the_last_layer_was():
+    given, held = images(), images(40, seed=2)
+    first, again = network("transformers"), network("transformers")
+    with torch.no_grad():
+        again.body.classifier.weight.fill_(3)
+    for found in (first, again):
+        probe(found, given, held, CPU)
+    assert all(torch.equal(tensor, again.state_dict()[name]) for name, tensor in first.state_dict().items())
+
+
+def test_the_penalty_is_chosen_on_the_validation_set(monkeypatch):
+    """With labels of the validation set that contradict the training set, the strongest penalty loses least."""
+    given, held = images(), images(40, seed=2)
+    contrary = replace(held, labels=3 - held.labels)
+    agreeing, opposed = network("pixels"), network("pixels")
+    probe(agreeing, given, held, CPU)
+    probe(opposed, given, contrary, CPU)
+    assert opposed.last.weight.norm() < agreeing.last.weight.norm()
+    monkeypatch.setattr("kadanoff.phases.probe.STRENGTHS", STRENGTHS[:1])
+    strongest = network("pixels")
+    probe(strongest, given, held, CPU)
+    assert torch.equal(strongest.last.weight, opposed.last.weight)
+
+
+class Convolutional(nn.Module):
+    """Without a linear layer that could be set."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Conv2d(1, 4, 8)
+        self.unbiased = nn.Linear(4, 4, bias=False)
+
+    def forward(self, spins):
+        return self.unbiased(self.layer(spins).flatten(1))
+
+
+class Distilled(nn.Module):
+    """With two heads, of which the mean is taken."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.two = nn.Linear(64, 4), nn.Linear(64, 4)
+
+    def forward(self, spins):
+        return (self.one(spins.flatten(1)) + self.two(spins.flatten(1))) / 2
+
+
+@pytest.mark.parametrize("kind", [Convolutional, Distilled])
+def test_without_a_single_last_layer_nothing_happens(kind):
+    with seeded(0):
+        found = kind()
+    before = weights(found)
+    probe(found, images(), images(40, seed=2), CPU)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in found.state_dict().items())

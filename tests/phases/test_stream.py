@@ -1,0 +1,291 @@
+"""Lattices for pre-training: what an epoch holds, what is hidden, and what the exact conditional gives for it."""
+
+import math
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from kadanoff.lab import files
+from kadanoff.lab.params import Dataset
+from kadanoff.montecarlo.samplers import first_configurations, key_of
+from kadanoff.phases import stream as module
+from kadanoff.phases.stream import (
+    COLDEST,
+    HOTTEST,
+    OUTPUTS,
+    SCALE,
+    SWEEPS,
+    Stream,
+    exact_log_odds,
+    surprise,
+    surprises,
+)
+from kadanoff.phases.systems import System
+from kadanoff.spins.statistics import independent_mean
+
+SYSTEMS = {
+    "periodic": System(),
+    "antiferromagnet": System(coupling=-1),
+    "skewed": System(boundary="skewed"),
+    "antiperiodic": System(boundary="antiperiodic"),
+}
+SIZES = (4, 6, 8)
+
+
+def stream(seed=3, sizes=SIZES, lattices=10, validation=6, systems=SYSTEMS, kind=Stream):
+    return kind(systems, sizes, lattices, validation, seed)
+
+
+def alike(first, second):
+    return (
+        torch.equal(first.seen, second.seen)
+        and torch.equal(first.hidden, second.hidden)
+        and np.array_equal(first.temperatures, second.temperatures)
+        and np.array_equal(first.couplings, second.couplings)
+    )
+
+
+def recorded(monkeypatch, given, epoch):
+    """The lattices of an epoch before anything was hidden, and the epoch."""
+    found = []
+
+    def hide(spins, *arguments):
+        found.append(spins.copy())
+        return original(spins, *arguments)
+
+    original = module._hide
+    monkeypatch.setattr(module, "_hide", hide)
+    sample = given.sample(epoch)
+    monkeypatch.undo()
+    return found[0], sample
+
+
+# --- epochs ----------------------------------------------------------------------------------------------
+
+
+def test_an_epoch_is_a_function_of_the_seed_and_its_number():
+    first, again, other = stream(), stream(), stream(seed=4)
+    again.sample(2)  # what was asked before makes no difference
+    for epoch in range(4):
+        assert alike(first.sample(epoch), again.sample(epoch))
+        assert not alike(first.sample(epoch), other.sample(epoch))
+    # epochs 1 and 4 have one size
+    assert first.sample(1).seen.shape == first.sample(4).seen.shape
+    assert not alike(first.sample(1), first.sample(4))
+
+
+@pytest.mark.parametrize("start", [1, 3])
+def test_an_epoch_that_was_simulated_ahead_is_the_same(start):
+    given, direct = stream(), stream()
+    for epoch in range(start, start + 3):
+        seen, hidden = given(epoch)
+        expected = direct.sample(epoch)
+        assert torch.equal(seen, expected.seen)
+        assert torch.equal(hidden, expected.hidden)
+
+
+def test_an_epoch_out_of_turn_is_the_same_too():
+    given, direct = stream(), stream()
+    for epoch in (2, 5, 5, 1):
+        assert torch.equal(given(epoch)[0], direct.sample(epoch).seen)
+
+
+class Counted(Stream):
+    def sample(self, epoch):
+        self.__dict__.setdefault("asked", []).append(epoch)
+        return super().sample(epoch)
+
+
+def test_every_epoch_is_simulated_once():
+    given = stream(kind=Counted)
+    for epoch in (3, 4, 5):
+        given(epoch)
+    given._ahead.shutdown()
+    assert sorted(given.asked) == [3, 4, 5, 6]
+
+
+def test_sizes_take_turns_and_keep_the_number_of_spins():
+    given = stream(sizes=(4, 8, 6, 4))
+    for epoch, size in enumerate([4, 8, 6, 4, 4, 8], 1):
+        sample = given.sample(epoch)
+        count = 10 * 64 // size**2
+        assert sample.seen.shape == (count, 1, size, size)
+        assert sample.hidden.shape == (count, OUTPUTS, 2)
+        assert sample.temperatures.shape == sample.couplings.shape == (count,)
+        assert (sample.seen.dtype, sample.hidden.dtype) == (torch.int8, torch.float32)
+    assert given.sample(0).seen.shape == (6, 1, 8, 8)  # validation, at the largest size
+
+
+def test_an_epoch_mixes_systems_and_temperatures():
+    sample = stream(lattices=400, sizes=(4,)).sample(1)
+    assert COLDEST <= sample.temperatures.min() < 0.5
+    assert 3.6 < sample.temperatures.max() <= HOTTEST
+    assert len(np.unique(sample.temperatures)) == 100  # four lattices each
+    # a quarter is antiferromagnetic: 25 +- 4.3 of 100 groups
+    assert 8 < np.sum(sample.couplings == -1) / 4 < 42
+
+
+# --- what is hidden --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [4, 5, 8])
+def test_the_window_holds_zeros_and_nothing_else_does(size, monkeypatch):
+    spins, sample = recorded(monkeypatch, stream(sizes=(size,), lattices=60), 1)
+    side, places = size // 2, set()
+    for lattice, seen in zip(spins, sample.seen[:, 0].numpy(), strict=True):
+        rows, columns = (np.flatnonzero((seen == 0).any(axis)) for axis in (1, 0))
+        assert (seen == 0).sum() == side**2
+        assert np.array_equal(rows, rows[0] + np.arange(side))
+        assert np.array_equal(columns, columns[0] + np.arange(side))
+        assert np.array_equal(seen[seen != 0], lattice[seen != 0])
+        places.add((int(rows[0]), int(columns[0])))
+    # everywhere but at the edges
+    assert {row for row, _ in places} == {column for _, column in places} == set(range(1, size - side))
+
+
+@pytest.mark.parametrize("size", [4, 7, 8])
+def test_what_is_hidden_are_the_shares_counted_one_by_one(size, monkeypatch):
+    spins, sample = recorded(monkeypatch, stream(sizes=(size,), lattices=20), 1)
+    for lattice, seen, hidden in zip(spins, sample.seen[:, 0].numpy(), sample.hidden.numpy(), strict=True):
+        counts = np.zeros((5, 2))
+        for y, x in zip(*np.nonzero(seen == 0), strict=True):
+            total = int(lattice[y - 1, x]) + int(lattice[y + 1, x]) + int(lattice[y, x - 1]) + int(lattice[y, x + 1])
+            counts[[-4, -2, 0, 2, 4].index(total), int(lattice[y, x] > 0)] += 1
+        assert hidden == pytest.approx(counts / (size // 2) ** 2, abs=1e-6)
+    assert sample.hidden.sum((1, 2)).numpy() == pytest.approx(1, abs=1e-6)
+    # negative control: those of other lattices
+    assert not np.allclose(sample.hidden.flip(0).numpy(), sample.hidden.numpy())
+
+
+# --- the loss --------------------------------------------------------------------------------------------
+
+
+def test_the_loss_is_the_mean_of_minus_log_p(monkeypatch):
+    spins, sample = recorded(monkeypatch, stream(sizes=(6,), lattices=8), 1)
+    outputs = torch.randn(8, OUTPUTS, generator=torch.Generator().manual_seed(1)) / 5
+    expected = []
+    for lattice, seen, output in zip(spins, sample.seen[:, 0].numpy(), outputs.double().numpy(), strict=True):
+        losses = []
+        for y, x in zip(*np.nonzero(seen == 0), strict=True):
+            total = sum(int(lattice[place]) for place in ((y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)))
+            up = 1 / (1 + math.exp(-SCALE * output[(total + 4) // 2]))
+            losses.append(-math.log(up if lattice[y, x] > 0 else 1 - up))
+        expected.append(np.mean(losses))
+    assert surprises(SCALE * outputs, sample.hidden).numpy() == pytest.approx(expected, rel=1e-4)
+    assert surprise(outputs, sample.hidden).item() == pytest.approx(np.mean(expected), rel=1e-4)
+    # negative control: of the opposite outputs
+    assert surprises(-SCALE * outputs, sample.hidden).numpy() != pytest.approx(expected, rel=0.1)
+
+
+def test_a_network_that_knows_nothing_loses_log_2():
+    hidden = stream().sample(1).hidden
+    assert surprise(torch.zeros(len(hidden), OUTPUTS), hidden).item() == pytest.approx(math.log(2), rel=1e-6)
+
+
+def test_log_odds_of_the_coldest_lattices_are_finite():
+    sample = stream(lattices=400).sample(1)
+    found = surprises(exact_log_odds(sample), sample.hidden)
+    assert torch.isfinite(found).all()
+    assert found.min() >= 0
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_true_temperatures_foretell_best(system):
+    """1600 lattices: the loss of temperatures 15% off is larger by some seven standard errors."""
+    sample = stream(sizes=(16,), lattices=1600, systems={system: SYSTEMS[system]}).sample(1)
+    exact = exact_log_odds(sample)
+    pairs = zip(sample.couplings, sample.temperatures, strict=True)
+    rows = np.array([[2 * J * h / T for h in (-4, -2, 0, 2, 4)] for J, T in pairs])
+    assert exact.numpy() == pytest.approx(rows, rel=1e-6)
+    own = surprises(exact, sample.hidden).double()
+    # what is lost where every spin is drawn with the exact probability
+    up = torch.sigmoid(exact.double())
+    entropy = (sample.hidden.double().sum(-1) * torch.distributions.Bernoulli(up).entropy()).sum(1)
+    excess = independent_mean((own - entropy).numpy())
+    assert abs(excess.mean) < 4 * excess.error < 0.01
+    for factor in (1 / 1.15, 1.15):  # negative controls
+        surplus = independent_mean((surprises(exact * factor, sample.hidden).double() - own).numpy())
+        assert surplus.mean > 4 * surplus.error
+    assert surprises(-exact, sample.hidden).mean() > own.mean() + 1
+
+
+# --- chains of their own ---------------------------------------------------------------------------------
+
+
+def test_no_chain_is_that_of_a_dataset(monkeypatch):
+    """The same parameters, temperatures and seed: only the name is another, and no dataset can have it."""
+    keys, starts = [], []
+
+    def noted(dataset, name, temperature, purpose):
+        keys.append((dataset, name, temperature, purpose))
+        return key_of(dataset, name, temperature, purpose)
+
+    def started(*arguments):
+        found = first_configurations(*arguments)
+        starts.append(found.copy())
+        return found
+
+    monkeypatch.setattr(module, "key_of", noted)
+    monkeypatch.setattr(module, "first_configurations", started)
+    given = stream(sizes=(16,), systems={"periodic": System()})
+    for epoch in range(3):
+        given.sample(epoch)
+    names = [name for _, name, _, _ in keys]
+    assert len(names) == len(set(names)) == 2 + 3 + 3
+    assert not any(files.NAME.fullmatch(name) or re.fullmatch(r"[A-Za-z0-9_-]+", name) for name in names)
+    own = {int(key_of(*key)) for key in keys}
+    assert len(own) == len(keys)
+    others = [(dataset, name, T, p) for dataset, _, T, p in keys for name in ("classify_periodic_equilibrium", "x")]
+    assert own.isdisjoint(int(key_of(*key)) for key in others)
+    # random bits: no lattice of the start twice, here or in a dataset
+    datasets = [first_configurations(dataset, name, T, 0, 4) for dataset, name, T, _ in others]
+    lattices = np.concatenate([*starts, *datasets])
+    assert len({lattice.tobytes() for lattice in lattices}) == len(lattices)
+    # negative control: the key does follow from these parameters
+    dataset, name, temperature, purpose = keys[0]
+    same = Dataset(**dataset.model_dump())
+    assert int(key_of(same, name, temperature, purpose)) in own
+
+
+def test_chains_run_long_enough_to_leave_their_start():
+    """Below T_c a hot start orders: 32 cluster sweeps leave the energy of equilibrium."""
+    sample = stream(sizes=(16,), lattices=100, systems={"periodic": System()}).sample(1)
+    cold = sample.temperatures < 1.0
+    assert SWEEPS >= 32
+    assert cold.sum() > 10
+    lattices = sample.seen[cold, 0].numpy()
+    ordered = [abs(lattice[lattice != 0].astype(int).mean()) for lattice in lattices]
+    assert min(ordered) > 0.95
+
+
+@pytest.mark.parametrize(
+    ("boundary", "coupling", "start"),
+    [
+        ("periodic", 1, "hot"),
+        ("periodic", -1, "hot"),
+        ("skewed", 1, "ground"),
+        ("skewed", -1, "hot"),
+        ("antiperiodic", 1, "ground"),
+        ("antiperiodic", -1, "hot"),
+    ],
+)
+def test_chains_start_with_a_wall_where_one_is_forced(boundary, coupling, start):
+    system = System(boundary=boundary, coupling=coupling)
+    assert system.start == start
+    # which is one that a dataset takes
+    lattice = Dataset(
+        size=8, temperatures=[1.0], samples=1, boundary=boundary, coupling=float(coupling), start=start
+    ).lattice
+    assert system.lattice(8) == lattice
+
+
+def test_walls_that_are_forced_are_moved_by_single_spins_too(monkeypatch):
+    """Clusters alone would leave them flat, and their lattices colder than they are."""
+    used, samplers = [], dict(module.SAMPLERS)
+    for name, sampler in samplers.items():
+        monkeypatch.setitem(module.SAMPLERS, name, lambda *given, n=name, s=sampler: (used.append(n), s(*given)))
+    for system in SYSTEMS.values():
+        stream(systems={"one": system}, lattices=4, sizes=(4,)).sample(1)
+    assert used == ["swendsen_wang", "swendsen_wang", "hybrid", "hybrid"]
