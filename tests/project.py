@@ -138,7 +138,9 @@ def shrink_classify(params: dict) -> dict:
     params["pretrain"].update(sizes=[12, 16], lattices=32, validation=16)
     params["pretrain"]["training"].update(epochs=2)
     small = {"patch_size": 5, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 1}
-    params["classify"]["models"]["vit"].update(options=small | {"intermediate_size": 32}, scratch={"epochs": 2})
+    params["classify"]["models"]["vit"].update(
+        protocols=["equilibrium"], options=small | {"intermediate_size": 32}, scratch={"epochs": 2}
+    )
     params["classify"]["models"]["resnet18"].update(model="resnet10t", pretrain={"epochs": 1})
     params["classify"].update(tests=2, curve={"protocol": "equilibrium", "system": "periodic", "images": [40]})
     params["classify"]["training"].update(epochs=1)

@@ -313,8 +313,9 @@ def test_a_network_knows_what_it_was_trained_on(bench):
 
 def test_a_size_that_the_model_does_not_take_is_named_before_it_is_trained(bench, monkeypatch):
     monkeypatch.setattr(trials, "tune", fail)
-    bound = Model(library="timm", model="test_vit", options={"img_size": 8, "patch_size": 4})
-    with pytest.raises(KadanoffError, match="the lattice is 12 x 12, which test_vit does not take"):
+    options = {"img_size": 8, "patch_size": 4, "depth": 1}
+    bound = Model(library="timm", model="vit_tiny_patch16_224", options=options)
+    with pytest.raises(KadanoffError, match="the lattice is 12 x 12, which vit_tiny_patch16_224 does not take"):
         run(replace(bench, model=bound), FULL)
 
 
