@@ -252,11 +252,11 @@ def test_trials_of_other_data_are_not_gone_on_from(project, monkeypatch, changed
 
 def bench(**changes):
     model = Model(**{"library": "transformers", "model": "vit"} | changes)
-    return Bench(None, None, model, None, None, ("a", "b"), {}, 1, 0)
+    return Bench(None, None, model, None, None, ("a", "periodic"), {}, 1, 0)
 
 
 def given(folder, images, repeated=2):
-    write(folder, "classify", "curve", value={"protocol": "e", "system": "b", "images": images})
+    write(folder, "classify", "curve", value={"protocol": "e", "system": "periodic", "images": images})
     return read_params(folder).model_copy(update={"trials": repeated})
 
 
@@ -265,10 +265,10 @@ def test_trials_come_once_and_the_longest_first(tmp_path):
     assert len(found) == len(set(found))
     images = [task.images for task in found]
     assert images == sorted(images, reverse=True)
-    main = [Task(p, s, "physics", 600, t) for p in ("e", "f") for s in ("a", "b") for t in (0, 1)]
+    main = [Task(p, s, "physics", 600, t) for p in ("e", "f") for s in ("a", "periodic") for t in (0, 1)]
     assert found[:8] == main
     assert set(found[8:]) == {
-        Task("e", "b", weights, number, t)
+        Task("e", "periodic", weights, number, t)
         for weights, number, t in product(("none", "physics"), (40, 150, 600), (0, 1))
     } - set(main)
     assert found[0].shown
@@ -282,7 +282,7 @@ def test_a_number_of_images_that_is_given_twice_is_one(tmp_path):
 
 def test_a_model_without_comparisons_has_its_main_trials_alone(tmp_path):
     found = _tasks(bench(compare=[], weights="none"), given(tmp_path, [40], 1), ["e"])
-    assert found == [Task("e", "a", "none", 600, 0), Task("e", "b", "none", 600, 0)]
+    assert found == [Task("e", "a", "none", 600, 0), Task("e", "periodic", "none", 600, 0)]
 
 
 # --- parameters ------------------------------------------------------------------------------------------

@@ -131,7 +131,7 @@ def _trained(bench: Bench, task: Task, folder: Path, device: torch.device) -> Tr
 
 def _settings(bench: Bench, task: Task, seed: int, device: torch.device) -> Settings:
     own = bench.model.scratch if task.weights == NONE else {}
-    training = validated(TunedParams, bench.training.model_dump() | own, "classify.models: scratch")
+    training = validated(TunedParams, bench.training.model_dump() | own, "scratch")
     given = training.model_dump() | {"seed": seed, "optimizer": "adamw"}
     return Settings(**given | {"precision": resolved(training.precision, device)})
 

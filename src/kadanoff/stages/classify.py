@@ -56,6 +56,11 @@ def read_params(root: Path) -> Params:
             f"classify.curve.images is {given.curve.images}; each is at least {len(REGIONS)} and below {LABELLED}, the "
             "last point in any case."
         )
+    systems = read_systems(root)
+    for key, names in (("curve.system", [given.curve.system]), ("sizes", list(given.sizes))):
+        for name in names:
+            if name not in systems:
+                raise KadanoffError(f"classify.{key} has {name!r}; take one of classify.systems: {', '.join(systems)}.")
     return given
 
 
@@ -84,7 +89,7 @@ def classify(root: Path, name: str) -> None:
             tests=given.tests,
             seed=given.seed,
         )
-        inputs = _inputs(bench, protocols)
+        inputs = _inputs(bench, protocols, given.curve)
         bench = replace(bench, folder=folder / _origin(inputs))
         bench.folder.mkdir(exist_ok=True)
         with recorded("classify", name, parameters=parameters, inputs=inputs) as record:
@@ -102,10 +107,11 @@ def classify(root: Path, name: str) -> None:
             )
 
 
-def _inputs(bench: Bench, protocols: list[str]) -> list[Path]:
+def _inputs(bench: Bench, protocols: list[str], curve: Curve) -> list[Path]:
     """Datasets, and the pre-trained weights if they are there."""
     sizes = [bench.root / "data" / f"{name}.zarr" for names in bench.sizes.values() for name in names]
     data = [bench.dataset(system, protocol) for protocol in protocols for system in bench.systems]
+    data = list(dict.fromkeys([*data, bench.dataset(curve.system, curve.protocol)]))
     return [*data, *sizes, *([bench.physics] if bench.physics.exists() else [])]
 
 

@@ -19,7 +19,10 @@ def read_model(root: Path, name: str) -> tuple[Model, TunedParams]:
     override = {key: value for key, value in raw.items() if key in TunedParams.model_fields}
     own = {key: value for key, value in raw.items() if key not in override}
     training = section(root, "classify", "training") | override
-    return validated(Model, own, where), validated(TunedParams, training, where if override else "classify.training")
+    model = validated(Model, own, where)
+    tuned = validated(TunedParams, training, where if override else "classify.training")
+    validated(TunedParams, training | model.scratch, f"{where}.scratch")  # now, not when its trial begins
+    return model, tuned
 
 
 def read_systems(root: Path) -> dict[str, System]:

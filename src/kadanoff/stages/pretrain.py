@@ -1,7 +1,7 @@
 """Stage `pretrain`: an image model learns to read temperatures off lattices; models/pretrain/MODEL.safetensors."""
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -31,7 +31,7 @@ from kadanoff.stages.classify_models import read_model, read_systems
 class Params(Section):
     """The section `pretrain`, but for `training`."""
 
-    sizes: list[int] = Field(min_length=1)
+    sizes: list[Annotated[int, Field(ge=4)]] = Field(min_length=1)
     lattices: int = Field(gt=0)
     validation: int = Field(gt=1)
     threads: int = Field(gt=0)
