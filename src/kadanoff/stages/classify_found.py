@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from kadanoff.phases.bayes import verdict
 from kadanoff.phases.models import Model
 from kadanoff.phases.regions import REGIONS
-from kadanoff.phases.scores import mean_over
+from kadanoff.phases.scores import mean_over, scores_of
 from kadanoff.spins.statistics import Estimate
 from kadanoff.stages.classify_reference import BAYES, EQUILIBRIUM, Reference, Size
-from kadanoff.stages.classify_said import Trials, curves, main, protocols_of, resized, scores, stacked, transfers
+from kadanoff.stages.classify_said import Trials, curves, main, protocols_of, resized, stacked, transfers
 
 
 @dataclass(frozen=True)
@@ -82,12 +82,12 @@ def collect(
 
 def _row(reference: Reference, protocol: str, said: NDArray) -> Row:
     labels, limit = reference.labels[protocol], reference.limit.macro_f1
-    table = scores(labels, said)
+    table = scores_of(labels, said)
     mean = mean_over(table)
     spread = float(table.mean(1).std(ddof=1)) if len(table) > 1 else float("nan")
     if protocol != EQUILIBRIUM:
         return Row(table, mean, spread)
-    less = mean_over(table - scores(labels, reference.said[protocol][BAYES]))
+    less = mean_over(table - scores_of(labels, reference.said[protocol][BAYES]))
     least = reference.scatter.deviation / np.sqrt(len(labels))
     percent = Estimate(100 * mean.mean / limit, 100 * mean.error / limit, n=mean.n)
     return Row(table, mean, spread, percent, less, verdict(mean, limit, least))

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kadanoff.phases.models import Model
-from kadanoff.phases.scores import confusion, f1_scores, mean_over
+from kadanoff.phases.scores import mean_over, on_one_set, scores_of
 from kadanoff.phases.trials import LABELLED, Said, Task
-from kadanoff.spins.statistics import Estimate, jackknife
+from kadanoff.spins.statistics import Estimate
 from kadanoff.stages.classify_reference import BAYES, EQUILIBRIUM, PROTOCOLS, Reference, Size
 
 Trials = Mapping[Task, Said]
@@ -33,20 +33,6 @@ def stacked(trials: Trials) -> NDArray[np.int8]:
     return np.array([trials[task].tests for task in sorted(trials, key=lambda task: task.trial)])
 
 
-def scores(labels: NDArray, said: NDArray) -> NDArray[np.float64]:
-    """Macro-F1 (trials, tests) of labels (tests, n) and what was said (trials, tests, n)."""
-    return np.array([[_score(*pair) for pair in zip(labels, trial, strict=True)] for trial in said])
-
-
-def _score(labels: NDArray, said: NDArray) -> float:
-    return float(f1_scores(confusion(labels, said)).mean())
-
-
-def _single(labels: NDArray, said: NDArray) -> Estimate:
-    """Macro-F1 on one test set, with the jackknife's error over images."""
-    return jackknife(lambda rows: _score(rows[:, 0], rows[:, 1]), np.stack([labels, said], axis=1))
-
-
 def transfers(
     models: Mapping[str, Model], said: Mapping[str, Trials], references: Mapping[str, Reference], protocol: str
 ) -> dict[str, dict[str, dict[str, Estimate]]]:
@@ -58,7 +44,7 @@ def transfers(
                 heard = {system: trial.others.get(f"system/{system}") for system in references}
                 heard[task.system] = trial.tests[0]
                 found.setdefault(name, {})[task.system] = {
-                    system: _single(references[system].labels[protocol][0], words)
+                    system: on_one_set(references[system].labels[protocol][0], words)
                     for system, words in heard.items()
                     if words is not None
                 }
@@ -74,9 +60,9 @@ def resized(
         for task, trial in main(model, said[name], EQUILIBRIUM).items():
             heard = {dataset: trial.others[f"size/{dataset}"] for dataset in sizes if f"size/{dataset}" in trial.others}
             if task.trial == 0 and heard:
-                seen = {dataset: _single(sizes[dataset].labels, words) for dataset, words in heard.items()}
+                seen = {dataset: on_one_set(sizes[dataset].labels, words) for dataset, words in heard.items()}
                 found.setdefault(name, {}).update(seen)
-    return found | {BAYES: {dataset: _single(size.labels, size.bayes) for dataset, size in sizes.items()}}
+    return found | {BAYES: {dataset: on_one_set(size.labels, size.bayes) for dataset, size in sizes.items()}}
 
 
 def curves(
@@ -98,6 +84,6 @@ def curves(
                 groups.setdefault(name, {})[images] = list(words)
     labels = reference.labels[curve[0]]
     return {
-        name: {images: mean_over(scores(labels, np.array(points[images]))) for images in sorted(points)}
+        name: {images: mean_over(scores_of(labels, np.array(points[images]))) for images in sorted(points)}
         for name, points in groups.items()
     }

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kadanoff.phases.microstates import Images
-from kadanoff.phases.scores import confusion, macro_f1, mean_over
+from kadanoff.phases.scores import confusion, mean_over, on_one_set, scores_of
 from kadanoff.phases.trials import LABELLED, Bench, Task, Trial
-from kadanoff.spins.statistics import Estimate, jackknife
+from kadanoff.spins.statistics import Estimate
 
 Confusion = NDArray[np.int64]
 
@@ -63,18 +63,19 @@ def score(bench: Bench, trials: dict[Task, Trial], curve: tuple[str, str]) -> Sc
     found = Scores({}, {}, {}, {}, {}, {})
     for task, group in groups.items():
         images = tests(task.protocol, task.system)
-        table = np.array([[macro_f1(i.labels, said) for i, said in zip(images, t.tests, strict=True)] for t in group])
+        labels, said = np.array([found.labels for found in images]), np.array([trial.tests for trial in group])
+        table = scores_of(labels, said)
         if task.weights == bench.model.weights and task.images == LABELLED:
             _add_main(found, task, group, table, images)
             found.transfer.setdefault(task.protocol, {})[task.system] = {
-                system: _single(tests(task.protocol, system)[0], group[0].others[f"system/{system}"])
+                system: on_one_set(tests(task.protocol, system)[0].labels, group[0].others[f"system/{system}"])
                 for system in bench.systems
                 if system != task.system
             }
-            for name, said in group[0].others.items():
+            for name, words in group[0].others.items():
                 if name.startswith("size/"):
                     dataset = name.removeprefix("size/")
-                    found.sizes[dataset] = _single(bench.size_test(dataset), said)
+                    found.sizes[dataset] = on_one_set(bench.size_test(dataset).labels, words)
         if (task.protocol, task.system) == curve:
             found.curve.setdefault(task.weights, {})[task.images] = mean_over(table)
     return found
@@ -89,9 +90,3 @@ def _add_main(
     found.confusions.setdefault(task.protocol, {})[task.system] = np.sum(
         [confusion(i.labels, said) for trial in group for i, said in zip(images, trial.tests, strict=True)], axis=0
     )
-
-
-def _single(images: Images, said: NDArray[np.int8]) -> Estimate:
-    """Macro-F1 on one test set, with the jackknife's error over images."""
-    pairs = np.stack([images.labels, said], axis=1)
-    return jackknife(lambda rows: macro_f1(rows[:, 0], rows[:, 1]), pairs)
