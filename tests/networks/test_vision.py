@@ -248,3 +248,9 @@ def test_the_libraries_are_imported_where_they_are_needed(code):
     assert {"transformers", "timm"} <= set(names())
     script = f"import sys; {code}; print([name for name in ('transformers', 'timm') if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(("library", "key"), [("timm", "checkpoint_path"), ("timm", "pretrained_cfg_overlay")])
+def test_options_that_would_load_files_are_refused(library, key):
+    with pytest.raises(KadanoffError, match=f"options has '{key}', which would load files"):
+        build(library, model="resnet10t", outputs=4, scale=1, options={key: "elsewhere.pth"})

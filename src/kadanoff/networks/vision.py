@@ -16,7 +16,10 @@ from torch.nn.functional import pad
 from kadanoff.errors import KadanoffError
 
 LIBRARIES = ("transformers", "timm")
-LOADING = ("architecture", "cache_dir", "checkpoint_path", "model_args", "pretrained", "pretrained_cfg")
+LOADING = (
+    *("architecture", "cache_dir", "checkpoint_path", "model_args"),
+    *("pretrained", "pretrained_cfg", "pretrained_cfg_overlay"),
+)
 """Options that would load files: a recipe from outside must not."""
 
 
@@ -147,7 +150,7 @@ def timm_model(name: str, outputs: int, scale: int, options: dict[str, Any]) -> 
 
 def _loads_nothing(options: dict[str, Any]) -> None:
     for key in options:
-        if key.startswith(LOADING):
+        if key in LOADING:
             raise KadanoffError(f"options has {key!r}, which would load files; remove it, and give `weights` instead.")
 
 
