@@ -135,7 +135,7 @@ def shrink_classify(params: dict) -> dict:
             size = {"classify_periodic64": 12, "classify_periodic128": 20}.get(name, 16)
             dataset.update(size=size, samples=320, temperatures=[0.6, 1.0, 1.6, 2.0, 2.2, 2.3, 2.5, 3.5], sweeps=40)
             dataset.update(allow_unequilibrated=True)
-    params["pretrain"].update(sizes=[12, 16], lattices=32, validation=16)
+    params["pretrain"].update(sizes=[12, 16], lattices=32, validation=8, held=16)
     params["pretrain"]["training"].update(epochs=2)
     small = {"patch_size": 5, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 1}
     params["classify"]["models"]["vit"].update(

@@ -32,6 +32,7 @@ def project(tmp_path_factory):
         params["datasets"] = {"coarsen16": params["datasets"]["coarsen16"]}
         params["coarsen"]["variants"] = {"exact": params["coarsen"]["variants"]["exact"]}
         params["superres"]["variants"], params["superres_extrapolate"], params["upsample"]["variants"] = {}, {}, {}
+        params["classify"]["models"] = {}
         project.write_params(params)
         project.run("git", "config", "user.name", "test")
         project.run("git", "config", "user.email", "test@localhost")

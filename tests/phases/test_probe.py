@@ -64,7 +64,7 @@ def test_separable_features_are_separated():
     given = images()
     found = network("pixels")
     assert accuracy(found, given) < 0.6  # as drawn
-    probe(found, given, images(40, seed=2), CPU)
+    probe(found, given, images(40, seed=2), 0, CPU)
     assert accuracy(found, given) == 1
     assert accuracy(found, images(400, seed=3)) > 0.97
 
@@ -73,7 +73,7 @@ def test_separable_features_are_separated():
 def test_only_the_last_layer_changes(name):
     found = network(name)
     before = weights(found)
-    probe(found, images(), images(40, seed=2), CPU)
+    probe(found, images(), images(40, seed=2), 0, CPU)
     changed = {key for key, tensor in found.state_dict().items() if not torch.equal(tensor, before[key])}
     assert changed == {f"{LAST[name]}.weight", f"{LAST[name]}.bias"}
     assert all(tensor.dtype == before[key].dtype for key, tensor in found.state_dict().items())
@@ -86,7 +86,7 @@ def test_a_drawn_vit_reads_more_with_a_probe_than_without():
     given, held = images(200, noise=0.05), images(80, seed=2, noise=0.05)
     found = network("transformers")
     before = accuracy(found, held)
-    probe(found, given, held, CPU)
+    probe(found, given, held, 0, CPU)
     assert accuracy(found, images(200, seed=3, noise=0.05)) > before + 0.2
 
 
@@ -95,7 +95,7 @@ def test_labels_that_tell_nothing_are_not_read():
     given = images(200)
     labels = np.random.default_rng(1).permuted(given.labels)
     found = network("pixels")
-    probe(found, replace(given, labels=labels), images(40, seed=2), CPU)
+    probe(found, replace(given, labels=labels), images(40, seed=2), 0, CPU)
     assert accuracy(found, images(400, seed=3)) < 0.6
 
 
@@ -105,7 +105,7 @@ def test_the_probe_repeats_itself_whatever_the_last_layer_was():
     with torch.no_grad():
         again.body.classifier.weight.fill_(3)
     for found in (first, again):
-        probe(found, given, held, CPU)
+        probe(found, given, held, 0, CPU)
     assert all(torch.equal(tensor, again.state_dict()[name]) for name, tensor in first.state_dict().items())
 
 
@@ -114,12 +114,12 @@ def test_the_penalty_is_chosen_on_the_validation_set(monkeypatch):
     given, held = images(), images(40, seed=2)
     contrary = replace(held, labels=3 - held.labels)
     agreeing, opposed = network("pixels"), network("pixels")
-    probe(agreeing, given, held, CPU)
-    probe(opposed, given, contrary, CPU)
+    probe(agreeing, given, held, 0, CPU)
+    probe(opposed, given, contrary, 0, CPU)
     assert opposed.last.weight.norm() < agreeing.last.weight.norm()
     monkeypatch.setattr("kadanoff.phases.probe.STRENGTHS", STRENGTHS[:1])
     strongest = network("pixels")
-    probe(strongest, given, held, CPU)
+    probe(strongest, given, held, 0, CPU)
     assert torch.equal(strongest.last.weight, opposed.last.weight)
 
 
@@ -151,5 +151,5 @@ def test_without_a_single_last_layer_nothing_happens(kind):
     with seeded(0):
         found = kind()
     before = weights(found)
-    probe(found, images(), images(40, seed=2), CPU)
+    probe(found, images(), images(40, seed=2), 0, CPU)
     assert all(torch.equal(tensor, before[name]) for name, tensor in found.state_dict().items())

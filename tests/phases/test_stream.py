@@ -12,13 +12,14 @@ from kadanoff.lab.params import Dataset
 from kadanoff.montecarlo.samplers import first_configurations, key_of
 from kadanoff.phases import stream as module
 from kadanoff.phases.stream import (
+    BLOCK,
     COLDEST,
     HOTTEST,
     OUTPUTS,
-    SCALE,
-    SWEEPS,
+    SAMPLED,
     Stream,
     exact_log_odds,
+    log_odds,
     surprise,
     surprises,
 )
@@ -34,8 +35,8 @@ SYSTEMS = {
 SIZES = (4, 6, 8)
 
 
-def stream(seed=3, sizes=SIZES, lattices=10, validation=6, systems=SYSTEMS, kind=Stream):
-    return kind(systems, sizes, lattices, validation, seed)
+def stream(seed=3, sizes=SIZES, lattices=10, held=6, systems=SYSTEMS, kind=Stream):
+    return kind(systems, sizes, lattices, held, seed)
 
 
 def alike(first, second):
@@ -112,19 +113,23 @@ def test_sizes_take_turns_and_keep_the_number_of_spins():
         sample = given.sample(epoch)
         count = 10 * 64 // size**2
         assert sample.seen.shape == (count, 1, size, size)
-        assert sample.hidden.shape == (count, OUTPUTS, 2)
+        assert sample.hidden.shape == (count, 5, 2)
         assert sample.temperatures.shape == sample.couplings.shape == (count,)
         assert (sample.seen.dtype, sample.hidden.dtype) == (torch.int8, torch.float32)
     assert given.sample(0).seen.shape == (6, 1, 8, 8)  # validation, at the largest size
 
 
 def test_an_epoch_mixes_systems_and_temperatures():
-    sample = stream(lattices=400, sizes=(4,)).sample(1)
+    sample = stream(lattices=3200, sizes=(4,)).sample(1)
     assert COLDEST <= sample.temperatures.min() < 0.5
     assert 3.6 < sample.temperatures.max() <= HOTTEST
-    assert len(np.unique(sample.temperatures)) == 100  # four lattices each
-    # a quarter is antiferromagnetic: 25 +- 4.3 of 100 groups
-    assert 8 < np.sum(sample.couplings == -1) / 4 < 42
+    blocks = sample.temperatures.reshape(-1, BLOCK)
+    shared = np.array([len(np.unique(block)) for block in blocks])
+    # half of the systems have a wall; their blocks share one temperature, the others have eight: 50 +- 5 of each
+    assert set(shared) == {BLOCK // share for share, _ in SAMPLED.values()} == {1, 8}
+    assert 30 < np.sum(shared == 1) < 70
+    # a quarter is antiferromagnetic: 25 +- 4.3 of 100 blocks
+    assert 8 < np.sum(sample.couplings == -1) / BLOCK < 42
 
 
 # --- what is hidden --------------------------------------------------------------------------------------
@@ -164,19 +169,19 @@ def test_what_is_hidden_are_the_shares_counted_one_by_one(size, monkeypatch):
 
 def test_the_loss_is_the_mean_of_minus_log_p(monkeypatch):
     spins, sample = recorded(monkeypatch, stream(sizes=(6,), lattices=8), 1)
-    outputs = torch.randn(8, OUTPUTS, generator=torch.Generator().manual_seed(1)) / 5
+    outputs = torch.randn(8, OUTPUTS, generator=torch.Generator().manual_seed(1))
     expected = []
-    for lattice, seen, output in zip(spins, sample.seen[:, 0].numpy(), outputs.double().numpy(), strict=True):
+    for lattice, seen, coupling in zip(spins, sample.seen[:, 0].numpy(), outputs[:, 0].tolist(), strict=True):
         losses = []
         for y, x in zip(*np.nonzero(seen == 0), strict=True):
             total = sum(int(lattice[place]) for place in ((y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)))
-            up = 1 / (1 + math.exp(-SCALE * output[(total + 4) // 2]))
+            up = 1 / (1 + math.exp(-2 * coupling * total))
             losses.append(-math.log(up if lattice[y, x] > 0 else 1 - up))
         expected.append(np.mean(losses))
-    assert surprises(SCALE * outputs, sample.hidden).numpy() == pytest.approx(expected, rel=1e-4)
+    assert surprises(log_odds(outputs), sample.hidden).numpy() == pytest.approx(expected, rel=1e-4)
     assert surprise(outputs, sample.hidden).item() == pytest.approx(np.mean(expected), rel=1e-4)
     # negative control: of the opposite outputs
-    assert surprises(-SCALE * outputs, sample.hidden).numpy() != pytest.approx(expected, rel=0.1)
+    assert surprises(log_odds(-outputs), sample.hidden).numpy() != pytest.approx(expected, rel=0.1)
 
 
 def test_a_network_that_knows_nothing_loses_log_2():
@@ -236,7 +241,7 @@ def test_no_chain_is_that_of_a_dataset(monkeypatch):
     for epoch in range(3):
         given.sample(epoch)
     names = [name for _, name, _, _ in keys]
-    assert len(names) == len(set(names)) == 2 + 3 + 3
+    assert len(names) == len(set(names)) == 3 * 8
     assert not any(files.NAME.fullmatch(name) or re.fullmatch(r"[A-Za-z0-9_-]+", name) for name in names)
     own = {int(key_of(*key)) for key in keys}
     assert len(own) == len(keys)
@@ -256,7 +261,7 @@ def test_chains_run_long_enough_to_leave_their_start():
     """Below T_c a hot start orders: 32 cluster sweeps leave the energy of equilibrium."""
     sample = stream(sizes=(16,), lattices=100, systems={"periodic": System()}).sample(1)
     cold = sample.temperatures < 1.0
-    assert SWEEPS >= 32
+    assert SAMPLED["swendsen_wang"][1] >= 32
     assert cold.sum() > 10
     lattices = sample.seen[cold, 0].numpy()
     ordered = [abs(lattice[lattice != 0].astype(int).mean()) for lattice in lattices]
@@ -291,4 +296,4 @@ def test_walls_that_are_forced_are_moved_by_single_spins_too(monkeypatch):
         monkeypatch.setitem(module.SAMPLERS, name, lambda *given, n=name, s=sampler: (used.append(n), s(*given)))
     for system in SYSTEMS.values():
         stream(systems={"one": system}, lattices=4, sizes=(4,)).sample(1)
-    assert used == ["swendsen_wang", "swendsen_wang", "hybrid", "hybrid"]
+    assert used == ["swendsen_wang"] * 16 + ["hybrid"] * 2

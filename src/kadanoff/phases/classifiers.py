@@ -1,7 +1,6 @@
 """Fine-tuning of image models to the temperature regions, and what they then say."""
 
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import torch
@@ -16,15 +15,13 @@ from kadanoff.learning.randomness import derived_seed
 from kadanoff.learning.training import Pair, Settings
 from kadanoff.networks.vision import Reader
 from kadanoff.phases.microstates import Images
+from kadanoff.phases.models import BATCH
 from kadanoff.phases.regions import REGIONS
-
-BATCH = 100  # images that are looked at together where nothing is learned
 
 
 def tune(network: Reader, train: Images, validation: Images, settings: Settings, device: str, folder: Path) -> Fit:
-    """Train in place by cross-entropy, on images turned, mirrored and flipped at random; resumes from `folder`.
+    """Train in place by cross-entropy, on images that are turned anew in every epoch; resumes from `folder`.
 
-    Turned or mirrored, a torus is as likely as before; a skewed lattice keeps all bonds but those to its fixed rows.
     Where no epoch brings a lower validation loss than the start, the network stays as it was.
 
     Raises
@@ -35,8 +32,7 @@ def tune(network: Reader, train: Images, validation: Images, settings: Settings,
     check(network, train, validation)
 
     def turned(epoch: int) -> Pair:
-        seed = derived_seed(settings.seed, epoch, 2)  # 0 and 1 are the order and the dropout
-        return _turned(train, np.random.Generator(np.random.Philox(np.random.SeedSequence(seed))))
+        return _pair(train.turned(derived_seed(settings.seed, epoch, 2)))  # 0 and 1 are the order and the dropout
 
     start = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     before = _validation_loss(network, validation, device)
@@ -81,16 +77,3 @@ def regions_of(network: Reader, spins: NDArray[np.int8], device: torch.device) -
 
 def _pair(images: Images) -> Pair:
     return torch.from_numpy(images.spins).unsqueeze(1), torch.from_numpy(images.labels)
-
-
-def _turned(images: Images, random: np.random.Generator) -> Pair:
-    """Every image in one of the eight positions of the square, with or without all spins reversed."""
-    spins, labels = _pair(images)
-    turned = torch.empty_like(spins)
-    position = torch.from_numpy(random.integers(0, 8, len(images)))
-    for number in range(8):
-        here = position == number
-        moved = spins[here].rot90(number % 4, (2, 3))
-        turned[here] = moved.flip(3) if number >= 4 else moved
-    signs = 1 - 2 * torch.from_numpy(random.integers(0, 2, (len(images), 1, 1, 1)))
-    return turned * cast(Tensor, signs).to(torch.int8), labels

@@ -1,6 +1,6 @@
 """Table 1 drawn from a dataset: every image is a chain of its own, and no chain is in two sets."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,19 @@ class Images:
     def first(self, count: int) -> "Images":
         """The first `count` of them."""
         return Images(*(getattr(self, name)[:count] for name in self.__dataclass_fields__))
+
+    def turned(self, seed: int) -> "Images":
+        """Every image in one of the eight positions of the square, with or without all spins reversed, at random.
+
+        A torus is as likely as before; a skewed lattice keeps all bonds but those to its fixed rows.
+        """
+        random = np.random.Generator(np.random.Philox(np.random.SeedSequence(seed)))
+        position, spins = random.integers(0, 8, len(self)), np.empty_like(self.spins)
+        for number in range(8):
+            moved = np.rot90(self.spins[position == number], number % 4, (1, 2))
+            spins[position == number] = moved[:, :, ::-1] if number >= 4 else moved
+        signs = 1 - 2 * random.integers(0, 2, (len(self), 1, 1), np.int8)
+        return replace(self, spins=spins * signs)
 
 
 @dataclass(frozen=True)

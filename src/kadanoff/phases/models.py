@@ -7,6 +7,9 @@ from pydantic import Field
 
 from kadanoff.lab.params import Name, Section
 
+BATCH = 25
+"""Images that are looked at together where nothing is learned: they fit into the cache of a core."""
+
 
 class Model(Section):
     """One line of params.yaml; its other keys override `classify.training`.

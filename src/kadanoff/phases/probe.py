@@ -10,37 +10,53 @@ from numpy.typing import NDArray
 from torch import nn
 
 from kadanoff.learning.predict import predict
+from kadanoff.learning.randomness import derived_seed
 from kadanoff.phases.microstates import Images
+from kadanoff.phases.models import BATCH
 from kadanoff.phases.regions import REGIONS
 
-STRENGTHS = (1.0, 30.0, 1000.0)
+STRENGTHS = (1.0, 10.0, 100.0, 1e3, 1e4, 1e5)
 """Inverse strengths of the penalty; the one with the lowest validation loss is taken."""
-BATCH = 100
+VIEWS = 5
+"""Of each image, all but the first turned at random: features know nothing of the symmetries of a lattice."""
+COMPONENTS = 8
+"""Principal components of the features that the regression sees: a temperature needs few, and noise has the rest."""
+Features = NDArray[np.float64]
 
 
-def probe(network: nn.Module, train: Images, validation: Images, device: torch.device) -> None:
+def probe(network: nn.Module, train: Images, validation: Images, seed: int, device: torch.device) -> None:
     """Set the last layer of `network`, on the CPU, in place; nothing changes if there is not one linear layer."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.metrics import log_loss
-    from sklearn.preprocessing import StandardScaler
-
     last = _last(network)
     if last is None:
         return
+    views = [train, *(train.turned(derived_seed(seed, view)) for view in range(1, VIEWS))]
     network.to(device)
-    seen, held = (_features(network, last, images, device) for images in (train, validation))
+    seen = np.concatenate([_features(network, last, view, device) for view in views])
+    held = _features(network, last, validation, device)
     network.to("cpu")
-    scaler = StandardScaler().fit(seen)
-    fitted = [
-        LogisticRegression(C=strength, solver="newton-cholesky").fit(scaler.transform(seen), train.labels)
-        for strength in STRENGTHS
-    ]
-    best = min(fitted, key=lambda model: log_loss(validation.labels, model.predict_proba(scaler.transform(held))))
-    weight = best.coef_ / scaler.scale_
-    bias = best.intercept_ - weight @ scaler.mean_
+    weight, bias = _regression(seen, np.tile(train.labels, VIEWS), held, validation.labels)
     with torch.no_grad():
         last.weight.copy_(torch.from_numpy(weight))
         last.bias.copy_(torch.from_numpy(bias))
+
+
+def _regression(
+    seen: Features, labels: NDArray[np.int64], held: Features, held_labels: NDArray[np.int64]
+) -> tuple[Features, Features]:
+    """Weights (regions, features) and biases of the logistic regression with the lowest validation loss."""
+    from sklearn.decomposition import PCA
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import log_loss
+
+    axes = PCA(min(COMPONENTS, *seen.shape), whiten=True, svd_solver="full").fit(seen)
+    inside, outside = axes.transform(seen), axes.transform(held)
+    fitted = [
+        LogisticRegression(C=strength, solver="newton-cholesky", max_iter=1000).fit(inside, labels)
+        for strength in STRENGTHS
+    ]
+    best = min(fitted, key=lambda model: log_loss(held_labels, model.predict_proba(outside)))
+    weight = best.coef_ @ (axes.components_ / np.sqrt(axes.explained_variance_)[:, None])
+    return weight, best.intercept_ - weight @ axes.mean_
 
 
 def _last(network: nn.Module) -> nn.Linear | None:
@@ -52,7 +68,7 @@ def _last(network: nn.Module) -> nn.Linear | None:
     return layers[0] if len(layers) == 1 else None  # some models average two
 
 
-def _features(network: nn.Module, last: nn.Linear, images: Images, device: torch.device) -> NDArray[np.float64]:
+def _features(network: nn.Module, last: nn.Linear, images: Images, device: torch.device) -> Features:
     found: list[torch.Tensor] = []
     hook = last.register_forward_hook(lambda _, inputs, __: found.append(inputs[0].float().cpu()))
     try:

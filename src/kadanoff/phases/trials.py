@@ -8,6 +8,7 @@ import shutil
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -75,13 +76,17 @@ class Bench:
 
     def microstates(self, system: str, protocol: str) -> Microstates:
         """Its sets: the same for all models and trials."""
-        path = self.dataset(system, protocol)
-        return draw(path, open_dataset(path), self.tests, self.seed)
+        return _drawn(self.dataset(system, protocol), self.tests, self.seed)
 
     def size_test(self, name: str) -> Any:
         """One test set of a dataset of another size."""
         path = self.root / "data" / f"{name}.zarr"
         return draw_tests(path, open_dataset(path), 1, self.seed)[0]
+
+
+@lru_cache(maxsize=4)  # trials of a process take turns among few datasets
+def _drawn(path: Path, tests: int, seed: int) -> Microstates:
+    return draw(path, open_dataset(path), tests, seed)
 
 
 @dataclass(frozen=True)
@@ -101,7 +106,9 @@ def run(bench: Bench, task: Task) -> Trial:
         return found
     folder.mkdir(exist_ok=True)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    with torch_threads(1 if device.type == "cpu" else torch.get_num_threads()):  # a process a core
+    # a process a core; on a GPU what is not training takes float16, whose 11 bits are those of TF32
+    reduced = torch.autocast("cuda", torch.float16, enabled=device.type == "cuda")
+    with torch_threads(1 if device.type == "cpu" else torch.get_num_threads()), reduced:
         trial = _trained(bench, task, folder, device)
     _write(folder, trial, keep=task.shown)
     return trial
@@ -119,7 +126,7 @@ def _trained(bench: Bench, task: Task, folder: Path, device: torch.device) -> Tr
         network.check(*open_dataset(bench.root / "data" / f"{name}.zarr").spins.shape[2:])
     if task.weights != NONE:
         network.keep_statistics = task.weights == PHYSICS
-        probe(network, train, states.validation, device)
+        probe(network, train, states.validation, derived_seed(seed, 0, 3), device)
     fitted = tune(network, train, states.validation, _settings(bench, task, seed, device), device.type, folder)
     made = task._asdict() | {"dataset": bench.dataset(task.system, task.protocol).name, "seed": seed}
     save_model(folder / NETWORK, network, Recipe(recipe.network, recipe.arguments, made))

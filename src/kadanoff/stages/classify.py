@@ -13,7 +13,6 @@ from kadanoff.errors import KadanoffError
 from kadanoff.lab.files import disk_errors, fingerprint, replace_folder, working_folder
 from kadanoff.lab.parallel import in_processes
 from kadanoff.lab.params import Name, Section, TunedParams, section, validated
-from kadanoff.lab.progress import progress
 from kadanoff.lab.records import Recorder, recorded
 from kadanoff.lab.records.dvclock import file_md5
 from kadanoff.lab.store import open_dataset
@@ -36,10 +35,11 @@ class Curve(Section):
 
 
 class Params(Section):
-    """The section `classify`, but for `systems`, `models` and `training`."""
+    """The section `classify`, but for `systems`, `models` and `training`; `at_once` trials share a GPU."""
 
     protocols: list[Name] = Field(min_length=1)
     trials: int = Field(gt=0)
+    at_once: int = Field(gt=0)
     tests: int = Field(gt=0)
     sizes: dict[Name, list[Name]]
     curve: Curve
@@ -93,7 +93,7 @@ def classify(root: Path, name: str) -> None:
         bench = replace(bench, folder=folder / _origin(inputs))
         bench.folder.mkdir(exist_ok=True)
         with recorded("classify", name, parameters=parameters, inputs=inputs) as record:
-            trials = _run_all(bench, _tasks(bench, given, protocols))
+            trials = _run_all(bench, _tasks(bench, given, protocols), given.at_once)
             scores = score(bench, trials, (given.curve.protocol, given.curve.system))
             _record(record, bench, trials, scores, protocols)
             _save(bench, trials, target)
@@ -134,17 +134,19 @@ def _tasks(bench: Bench, given: Params, protocols: list[str]) -> list[Task]:
     return list(dict.fromkeys([*main, *learning]))
 
 
-def _run_all(bench: Bench, tasks: list[Task]) -> dict[Task, Trial]:
-    """On a GPU one after another; else in a process a core."""
-    if not torch.cuda.is_available():
-        found = in_processes("classify", partial(run, bench), [(task,) for task in tasks])
-        return dict(zip(tasks, found, strict=True))
-    trials = {}
-    with progress("classify", len(tasks)) as advance:
-        for task in tasks:
-            trials[task] = run(bench, task)
-            advance()
-    return trials
+def _run_all(bench: Bench, tasks: list[Task], at_once: int) -> dict[Task, Trial]:
+    """A process a core; on a GPU `at_once` of them, each with its share."""
+    count = min(at_once, len(tasks)) if torch.cuda.is_available() else len(tasks)
+    shares = [tasks[number::count] for number in range(count)]
+    found = in_processes("classify", partial(_run_share, bench), [(share,) for share in shares])
+    known: dict[Task, Trial] = {}
+    for share, trials in zip(shares, found, strict=True):
+        known |= zip(share, trials, strict=True)
+    return {task: known[task] for task in tasks}
+
+
+def _run_share(bench: Bench, tasks: list[Task]) -> list[Trial]:
+    return [run(bench, task) for task in tasks]
 
 
 def _record(record: Recorder, bench: Bench, trials: dict[Task, Trial], scores: Scores, protocols: list[str]) -> None:

@@ -20,20 +20,24 @@ from kadanoff.learning.precision import resolved
 from kadanoff.learning.predict import predict
 from kadanoff.learning.pretrained import NONE, initial
 from kadanoff.learning.randomness import derived_seed, seeded
-from kadanoff.learning.training import Epoch, Settings
-from kadanoff.phases.models import Model, physics_weights
-from kadanoff.phases.stream import OUTPUTS, SCALE, Sample, Stream, exact_log_odds, surprise, surprises
+from kadanoff.learning.training import Epoch, Pair, Settings
+from kadanoff.phases.models import BATCH, Model, physics_weights
+from kadanoff.phases.stream import OUTPUTS, Sample, Stream, exact_log_odds, log_odds, surprise, surprises
 from kadanoff.phases.systems import System
 from kadanoff.spins.statistics import independent_mean
 from kadanoff.stages.classify_models import read_model, read_systems
 
 
 class Params(Section):
-    """The section `pretrain`, but for `training`."""
+    """The section `pretrain`, but for `training`.
+
+    `validation` lattices are looked at after every epoch, `held` of them, the same among them, for the record.
+    """
 
     sizes: list[Annotated[int, Field(ge=4)]] = Field(min_length=1)
     lattices: int = Field(gt=0)
-    validation: int = Field(gt=1)
+    validation: int = Field(gt=0)
+    held: int = Field(gt=1)
     threads: int = Field(gt=0)
 
 
@@ -57,7 +61,7 @@ def pretrain(root: Path, name: str) -> None:
     """Write models/pretrain/MODEL.safetensors and the record reports/pretrain/MODEL."""
     model, given, training, systems = read(root, name)
     parameters = parameters_of(model, given, training, systems)
-    stream = Stream(systems, tuple(given.sizes), given.lattices, given.validation, training.seed)
+    stream = Stream(systems, tuple(given.sizes), given.lattices, given.held, training.seed)
     with seeded(derived_seed(training.seed)):
         network, recipe = initial(model.library, model.arguments(OUTPUTS, max(given.sizes)), NONE)
     for size in given.sizes:
@@ -67,18 +71,22 @@ def pretrain(root: Path, name: str) -> None:
         recorded("pretrain", name, parameters=parameters) as record,
     ):
         held = stream.sample(0)
-        found = _train(network, stream, held, _settings(training, given.threads), record, folder)
-        _measure(network, held, found, record)
+        first = held.seen[: given.validation], held.hidden[: given.validation]
+        found = _train(network, stream, first, _settings(training, given.threads), record, folder)
+        _measure(network, held, given.validation, found, record)
         save_model(physics_weights(root, name), network, Recipe(recipe.network, recipe.arguments, parameters))
 
 
+def _device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def _settings(training: TunedParams, threads: int) -> Settings:
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     given = training.model_dump() | {"optimizer": "adamw", "threads": threads}
-    return Settings(**given | {"precision": resolved(training.precision, device)})
+    return Settings(**given | {"precision": resolved(training.precision, _device())})
 
 
-def _train(network: nn.Module, stream: Stream, held: Sample, settings: Settings, record: Recorder, folder: Path) -> Fit:
+def _train(network: nn.Module, stream: Stream, held: Pair, settings: Settings, record: Recorder, folder: Path) -> Fit:
     with progress("pretrain", settings.epochs) as advance:
 
         def on_epoch(epoch: Epoch) -> None:
@@ -86,14 +94,15 @@ def _train(network: nn.Module, stream: Stream, held: Sample, settings: Settings,
             record.epoch(epoch.epoch, **losses, learning_rate=epoch.learning_rate)
             advance()
 
-        pair = held.seen, held.hidden
-        return fit(network, stream, pair, settings, loss=surprise, on_epoch=on_epoch, checkpoint=folder)
+        return fit(network, stream, held, settings, loss=surprise, on_epoch=on_epoch, checkpoint=folder)
 
 
-def _measure(network: nn.Module, held: Sample, found: Fit, record: Recorder) -> None:
+def _measure(network: nn.Module, held: Sample, validation: int, found: Fit, record: Recorder) -> None:
     """How far from the exact conditional probabilities its own are, on lattices that it never saw."""
-    log_odds = SCALE * torch.from_numpy(predict(network, held.seen[:, 0].numpy(), 100))
-    exact, own = (surprises(odds, held.hidden).numpy().astype(float) for odds in (exact_log_odds(held), log_odds))
+    read = predict(network.to(_device()), held.seen[:, 0].numpy(), BATCH, _device()).reshape(-1, OUTPUTS)
+    network.to("cpu")
+    odds = exact_log_odds(held), log_odds(torch.from_numpy(read))
+    exact, own = (surprises(each, held.hidden).numpy().astype(float) for each in odds)
     record.metrics(
         {
             "nats_per_spin": independent_mean(own),
@@ -104,14 +113,16 @@ def _measure(network: nn.Module, held: Sample, found: Fit, record: Recorder) -> 
             "best_epoch": found.best.epoch,
         }
     )
-    _draw_history(record, found, float(exact.mean()))
-    _draw_reading(record, log_odds.numpy(), held)
+    _draw_history(record, found, float(exact[:validation].mean()))
+    _draw_reading(record, read[:, 0], held)
 
 
 def _draw_history(record: Recorder, found: Fit, exact: float) -> None:
     with figure(figsize=(5.2, 3.6)) as (drawn, axis):
         epochs = [epoch.epoch for epoch in found.history]
-        axis.plot(epochs, [epoch.train_loss for epoch in found.history], color="0.7", label="training, all sizes")
+        axis.plot(
+            epochs, [epoch.train_loss for epoch in found.history], color="0.7", label="training, all sizes, weighted"
+        )
         axis.plot(epochs, [epoch.validation_loss for epoch in found.history], color="C0", label="validation")
         axis.axhline(exact, color="k", lw=0.8, ls=":", label="exact conditional, validation")
         axis.set(xlabel="epoch", ylabel="-log P of hidden spins (nats a spin)")
@@ -119,11 +130,10 @@ def _draw_history(record: Recorder, found: Fit, exact: float) -> None:
         record.figure("history", drawn)
 
 
-def _draw_reading(record: Recorder, log_odds: NDArray[np.float32], held: Sample) -> None:
-    """The temperature in its log-odds of a spin whose neighbours sum up to 2, 4 J / T, beside the true one."""
-    read = 4 * held.couplings / log_odds[:, 3]
+def _draw_reading(record: Recorder, read: NDArray[np.float32], held: Sample) -> None:
+    """The temperature that is read, J / K, beside the true one."""
     with figure(figsize=(4.2, 4)) as (drawn, axis):
         axis.plot([0, 4], [0, 4], color="0.6", lw=0.8)
-        axis.scatter(held.temperatures, np.clip(read, 0, 6), s=5, color="C0")
+        axis.scatter(held.temperatures, np.clip(held.couplings / read, 0, 6), s=5, color="C0")
         axis.set(xlabel=r"true temperature ($J/k_B$)", ylabel=r"temperature read ($J/k_B$)", xlim=(0, 4.1), ylim=(0, 6))
         record.figure("reading", drawn)
