@@ -15,6 +15,7 @@ from kadanoff.phases.stream import (
     BLOCK,
     COLDEST,
     HOTTEST,
+    LEAST,
     OUTPUTS,
     SAMPLED,
     Stream,
@@ -22,6 +23,7 @@ from kadanoff.phases.stream import (
     log_odds,
     surprise,
     surprises,
+    weights,
 )
 from kadanoff.phases.systems import System
 from kadanoff.spins.statistics import independent_mean
@@ -43,6 +45,7 @@ def alike(first, second):
     return (
         torch.equal(first.seen, second.seen)
         and torch.equal(first.hidden, second.hidden)
+        and torch.equal(first.areas, second.areas)
         and np.array_equal(first.temperatures, second.temperatures)
         and np.array_equal(first.couplings, second.couplings)
     )
@@ -84,7 +87,8 @@ def test_an_epoch_that_was_simulated_ahead_is_the_same(start):
         seen, hidden = given(epoch)
         expected = direct.sample(epoch)
         assert torch.equal(seen, expected.seen)
-        assert torch.equal(hidden, expected.hidden)
+        factors = weights(expected.seen, expected.areas)
+        assert torch.equal(hidden, expected.hidden * factors[:, None, None])
 
 
 def test_an_epoch_out_of_turn_is_the_same_too():
@@ -136,32 +140,66 @@ def test_an_epoch_mixes_systems_and_temperatures():
 
 
 @pytest.mark.parametrize("size", [4, 5, 8])
-def test_the_window_holds_zeros_and_nothing_else_does(size, monkeypatch):
-    spins, sample = recorded(monkeypatch, stream(sizes=(size,), lattices=60), 1)
-    side, places = size // 2, set()
-    for lattice, seen in zip(spins, sample.seen[:, 0].numpy(), strict=True):
+@pytest.mark.parametrize("epoch", [0, 1])
+def test_the_window_holds_zeros_and_nothing_else_does(size, epoch, monkeypatch):
+    spins, sample = recorded(monkeypatch, stream(sizes=(size,), lattices=160, held=60), epoch)
+    sides, places = set(), set()
+    for lattice, seen, area in zip(spins, sample.seen[:, 0].numpy(), sample.areas.tolist(), strict=True):
         rows, columns = (np.flatnonzero((seen == 0).any(axis)) for axis in (1, 0))
-        assert (seen == 0).sum() == side**2
+        side = len(rows)
+        assert (seen == 0).sum() == side**2 == area
         assert np.array_equal(rows, rows[0] + np.arange(side))
         assert np.array_equal(columns, columns[0] + np.arange(side))
         assert np.array_equal(seen[seen != 0], lattice[seen != 0])
-        places.add((int(rows[0]), int(columns[0])))
-    # everywhere but at the edges
-    assert {row for row, _ in places} == {column for _, column in places} == set(range(1, size - side))
+        sides.add(side)
+        places |= {int(rows[0]), int(columns[0])}
+    # everywhere but at the edges, and of all widths where the network learns
+    assert sides == ({size // 2} if epoch == 0 else set(range(1, size // 2 + 1)))
+    assert places == set(range(1, size - min(sides)))
 
 
 @pytest.mark.parametrize("size", [4, 7, 8])
 def test_what_is_hidden_are_the_shares_counted_one_by_one(size, monkeypatch):
-    spins, sample = recorded(monkeypatch, stream(sizes=(size,), lattices=20), 1)
+    spins, sample = recorded(monkeypatch, stream(sizes=(size,), lattices=100), 1)
     for lattice, seen, hidden in zip(spins, sample.seen[:, 0].numpy(), sample.hidden.numpy(), strict=True):
         counts = np.zeros((5, 2))
         for y, x in zip(*np.nonzero(seen == 0), strict=True):
             total = int(lattice[y - 1, x]) + int(lattice[y + 1, x]) + int(lattice[y, x - 1]) + int(lattice[y, x + 1])
             counts[[-4, -2, 0, 2, 4].index(total), int(lattice[y, x] > 0)] += 1
-        assert hidden == pytest.approx(counts / (size // 2) ** 2, abs=1e-6)
+        assert hidden == pytest.approx(counts / (seen == 0).sum(), abs=1e-6)
     assert sample.hidden.sum((1, 2)).numpy() == pytest.approx(1, abs=1e-6)
     # negative control: those of other lattices
     assert not np.allclose(sample.hidden.flip(0).numpy(), sample.hidden.numpy())
+
+
+# --- weights ---------------------------------------------------------------------------------------------
+
+
+def test_weights_are_those_of_the_formula(monkeypatch):
+    sample = stream(sizes=(6,), lattices=40).sample(1)
+    expected = []
+    for seen, area in zip(sample.seen[:, 0].numpy().astype(int), sample.areas.tolist(), strict=True):
+        bonds = [
+            seen[y, x] * seen[y + dy, x + dx]
+            for dy, dx in ((0, 1), (1, 0))
+            for y in range(6 - dy)
+            for x in range(6 - dx)
+        ]
+        unlike, alike = bonds.count(-1), bonds.count(1)
+        expected.append(area * (min(unlike, alike) / (unlike + alike) + LEAST) ** -0.25)
+    found = weights(sample.seen, sample.areas)
+    assert found.numpy() == pytest.approx(np.array(expected) / np.mean(expected), rel=1e-5)
+
+
+def test_weights_do_not_know_what_is_hidden_and_favour_the_cold(monkeypatch):
+    spins, sample = recorded(monkeypatch, stream(sizes=(16,), lattices=320), 1)
+    flipped = torch.where(sample.seen == 0, -torch.from_numpy(spins)[:, None], torch.from_numpy(spins)[:, None])
+    seen = torch.where(sample.seen == 0, 0, flipped)  # what the other spins of the windows would leave
+    one = torch.ones_like(sample.areas)
+    found = weights(seen, one)
+    assert torch.equal(found, weights(sample.seen, one))
+    cold = sample.temperatures < 1
+    assert found[cold].mean() > 2 * found[~cold].mean()
 
 
 # --- the loss --------------------------------------------------------------------------------------------

@@ -40,11 +40,12 @@ class Sample:
     """Lattices of one size: what is seen, int8 (n, 1, y, x) with zeros in the window, and what is hidden.
 
     `hidden` is float32 (n, 5, 2): shares of the spins in the window by the sum of their neighbours and by their own
-    sign; `temperatures` float64 (n,) and `couplings` (n,) are for the record alone.
+    sign; `areas` int64 (n,) is how many; `temperatures` float64 (n,) and `couplings` (n,) are for the record alone.
     """
 
     seen: Tensor
     hidden: Tensor
+    areas: Tensor
     temperatures: NDArray[np.float64]
     couplings: NDArray[np.int64]
 
@@ -70,7 +71,7 @@ class Stream:
         found = self._next.pop(epoch, None)
         self._next = {epoch + 1: self._ahead.submit(self.sample, epoch + 1)}
         sample = found.result() if found is not None else self.sample(epoch)
-        return sample.seen, sample.hidden * weights(sample.seen)[:, None, None]
+        return sample.seen, sample.hidden * weights(sample.seen, sample.areas)[:, None, None]
 
     def sample(self, epoch: int) -> Sample:
         """The lattices of an epoch; 0 is for validation, at the largest size. A pure function of seed and epoch."""
@@ -89,7 +90,10 @@ class Stream:
         shares = [len(part) for part in parts]
         temperatures = np.repeat([temperature for _, temperature in groups], shares)
         couplings = np.repeat([system.coupling for system, _ in groups], shares)
-        return _hide(np.concatenate(parts)[:count], temperatures[:count], couplings[:count], random)
+        blocks, widest = -(-count // BLOCK), size // 2
+        # a network that has seen nothing but wide windows is at a loss with whole lattices
+        sides = random.integers(max(1, size // 8), widest + 1, blocks) if epoch else np.full(blocks, widest)
+        return _hide(np.concatenate(parts)[:count], temperatures[:count], couplings[:count], sides, random)
 
     def _group(self, epoch: int, size: int, number: int, group: tuple[System, float]) -> NDArray[np.int8]:
         system, temperature = group
@@ -121,11 +125,23 @@ def _hide(
     spins: NDArray[np.int8],
     temperatures: NDArray[np.float64],
     couplings: NDArray[np.int64],
+    sides: NDArray[np.int64],
     random: np.random.Generator,
 ) -> Sample:
-    """Put zeros into a window of half the side, anywhere but at the edges."""
+    """Put zeros into a window of each lattice, anywhere but at the edges; the lattices of a block share its side."""
+    parts = [
+        _hide_block(spins[first : first + BLOCK], side, random)
+        for first, side in zip(range(0, len(spins), BLOCK), sides.tolist(), strict=True)
+    ]
+    seen, hidden = (np.concatenate(part) for part in zip(*parts, strict=True))
+    areas = torch.from_numpy(np.repeat(sides, BLOCK)[: len(spins)] ** 2)
+    return Sample(torch.from_numpy(seen).unsqueeze(1), torch.from_numpy(hidden), areas, temperatures, couplings)
+
+
+def _hide_block(
+    spins: NDArray[np.int8], side: int, random: np.random.Generator
+) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     count, size = spins.shape[:2]
-    side = size // 2
     top, left = random.integers(1, size - side, (2, count))
     counts = neighbourhood_counts(spins, top, left, side, side)
     rows = np.arange(size)
@@ -134,22 +150,22 @@ def _hide(
         (rows >= left[:, None]) & (rows < left[:, None] + side),
     )
     seen = np.where(inside[0][:, :, None] & inside[1][:, None, :], 0, spins).astype(np.int8)
-    hidden = torch.from_numpy((counts / side**2).astype(np.float32))
-    return Sample(torch.from_numpy(seen).unsqueeze(1), hidden, temperatures, couplings)
+    return seen, (counts / side**2).astype(np.float32)
 
 
-def weights(seen: Tensor) -> Tensor:
-    """How much each lattice (n, 1, y, x) of an epoch counts, from what is seen of it: float32 (n,), 1 on average.
+def weights(seen: Tensor, areas: Tensor) -> Tensor:
+    """How much each lattice (n, 1, y, x) of an epoch counts, by what is seen of it and how much is not: float32 (n,).
 
-    A cold lattice hides few spins that surprise: the slope of its loss, and the noise of that slope, are small beside
-    those of hot ones, and regions below T_c would be learned last. The fourth root of the share of bonds that differ
-    from most evens out half of it. What is hidden has no part in it, so the same couplings foretell best.
+    The mean is 1. A cold lattice hides few spins that surprise: the slope of its loss, and the noise of that slope, are
+    small beside those of hot ones, and regions below T_c would be learned last. The fourth root of the share of bonds
+    that differ from most evens out half of it. The spins that are hidden have no part in it, so the same couplings
+    foretell best. A wide window says more than a narrow one.
     """
     spins = seen[:, 0]
     bonds = torch.cat([(spins[:, 1:] * spins[:, :-1]).flatten(1), (spins[:, :, 1:] * spins[:, :, :-1]).flatten(1)], 1)
     unlike, alike = (bonds == -1).sum(1), (bonds == 1).sum(1)
     share = torch.minimum(unlike, alike) / (unlike + alike)
-    found = (share + LEAST) ** -0.25
+    found = areas * (share + LEAST) ** -0.25
     return found / found.mean()
 
 

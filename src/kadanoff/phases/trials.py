@@ -106,9 +106,7 @@ def run(bench: Bench, task: Task) -> Trial:
         return found
     folder.mkdir(exist_ok=True)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    # a process a core; on a GPU what is not training takes float16, whose 11 bits are those of TF32
-    reduced = torch.autocast("cuda", torch.float16, enabled=device.type == "cuda")
-    with torch_threads(1 if device.type == "cpu" else torch.get_num_threads()), reduced:
+    with torch_threads(1 if device.type == "cpu" else torch.get_num_threads()):  # a process a core
         trial = _trained(bench, task, folder, device)
     _write(folder, trial, keep=task.shown)
     return trial
@@ -126,14 +124,24 @@ def _trained(bench: Bench, task: Task, folder: Path, device: torch.device) -> Tr
         network.check(*open_dataset(bench.root / "data" / f"{name}.zarr").spins.shape[2:])
     if task.weights != NONE:
         network.keep_statistics = task.weights == PHYSICS
-        probe(network, train, states.validation, derived_seed(seed, 0, 3), device)
+        with _looking(device):
+            probe(network, train, states.validation, derived_seed(seed, 0, 3), device)
     fitted = tune(network, train, states.validation, _settings(bench, task, seed, device), device.type, folder)
     made = task._asdict() | {"dataset": bench.dataset(task.system, task.protocol).name, "seed": seed}
     save_model(folder / NETWORK, network, Recipe(recipe.network, recipe.arguments, made))
     network.to(device)
-    tests = np.stack([regions_of(network, images.spins, device) for images in states.tests])
-    others = _elsewhere(bench, task, network, device) if task.shown else {}
+    with _looking(device):
+        tests = np.stack([regions_of(network, images.spins, device) for images in states.tests])
+        others = _elsewhere(bench, task, network, device) if task.shown else {}
     return Trial(tests, others, list(fitted.history), sum(item.numel() for item in network.parameters()))
+
+
+def _looking(device: torch.device) -> torch.autocast:
+    """On a GPU, what learns nothing takes float16, with as many bits as TF32.
+
+    Training must not be inside: autocast would go on with the weights that it has cast first.
+    """
+    return torch.autocast("cuda", torch.float16, enabled=device.type == "cuda")
 
 
 def _settings(bench: Bench, task: Task, seed: int, device: torch.device) -> Settings:
