@@ -191,7 +191,7 @@ def test_where_no_epoch_is_better_the_network_stays_as_it_was(library, tmp_path)
 def test_where_an_epoch_is_better_its_weights_are_kept(tmp_path):
     found = network()
     before = weights(found)
-    result = tuned(found, tmp_path, replace(SETTINGS, epochs=3))
+    result = tuned(found, tmp_path, replace(SETTINGS, epochs=3, seed=4))
     assert not same(weights(found), before)
     logits = found(torch.from_numpy(VALIDATION.spins).float().unsqueeze(1)).detach()
     loss = label_loss(logits, torch.from_numpy(VALIDATION.labels)).item()
@@ -203,7 +203,7 @@ def test_killed_and_resumed_gives_the_same_weights(learning_rate, tmp_path, monk
     """With the larger rate nothing is better than the start, which a resumed training has to know too."""
     start = network()
     tuned(start, tmp_path / "start", replace(SETTINGS, epochs=4))
-    first, settings = weights(start), replace(SETTINGS, epochs=4, learning_rate=learning_rate, seed=5)
+    first, settings = weights(start), replace(SETTINGS, epochs=4, learning_rate=learning_rate, seed=6)
     whole, resumed = network(), network()
     whole.load_state_dict(first)
     expected = tuned(whole, tmp_path / "whole", settings)

@@ -240,7 +240,7 @@ SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("skewed", "antip
 @pytest.mark.parametrize("system", ["periodic", "antiferromagnet", *SLOW])
 def test_true_temperatures_foretell_best(system):
     """1600 lattices: the loss of temperatures 15% off is larger by some seven standard errors."""
-    sample = stream(sizes=(16,), lattices=1600, systems={system: SYSTEMS[system]}).sample(1)
+    sample = stream(sizes=(16,), held=1600, systems={system: SYSTEMS[system]}).sample(0)
     exact = exact_log_odds(sample)
     pairs = zip(sample.couplings, sample.temperatures, strict=True)
     rows = np.array([[2 * J * h / T for h in (-4, -2, 0, 2, 4)] for J, T in pairs])

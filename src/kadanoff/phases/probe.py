@@ -19,8 +19,8 @@ STRENGTHS = (1.0, 10.0, 100.0, 1e3, 1e4, 1e5)
 """Inverse strengths of the penalty; the one with the lowest validation loss is taken."""
 VIEWS = 5
 """Of each image, all but the first turned at random: features know nothing of the symmetries of a lattice."""
-COMPONENTS = 8
-"""Principal components of the features that the regression sees: a temperature needs few, and noise has the rest."""
+COMPONENTS = 64
+"""Principal components of the features that the regression sees at most: a temperature needs few."""
 Features = NDArray[np.float64]
 
 
@@ -47,16 +47,18 @@ def _regression(
     from sklearn.decomposition import PCA
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import log_loss
+    from sklearn.preprocessing import StandardScaler
 
-    axes = PCA(min(COMPONENTS, *seen.shape), whiten=True, svd_solver="full").fit(seen)
-    inside, outside = axes.transform(seen), axes.transform(held)
+    scaler = StandardScaler().fit(seen)
+    axes = PCA(min(COMPONENTS, *seen.shape), svd_solver="full").fit(scaler.transform(seen))
+    inside, outside = (axes.transform(scaler.transform(features)) for features in (seen, held))
     fitted = [
         LogisticRegression(C=strength, solver="newton-cholesky", max_iter=1000).fit(inside, labels)
         for strength in STRENGTHS
     ]
     best = min(fitted, key=lambda model: log_loss(held_labels, model.predict_proba(outside)))
-    weight = best.coef_ @ (axes.components_ / np.sqrt(axes.explained_variance_)[:, None])
-    return weight, best.intercept_ - weight @ axes.mean_
+    weight = best.coef_ @ axes.components_ / scaler.scale_
+    return weight, best.intercept_ - best.coef_ @ axes.components_ @ axes.mean_ - weight @ scaler.mean_
 
 
 def _last(network: nn.Module) -> nn.Linear | None:
