@@ -32,11 +32,12 @@ TRAINING = {
     "plateau_factor": 0.5, "early_stopping_patience": 9, "precision": "float32", "seed": 0,
 }  # fmt: skip
 PARAMS = {
-    "pretrain": {"sizes": [6, 8], "lattices": 16, "validation": 8, "threads": 1, "training": TRAINING},
+    "pretrain": {"sizes": [6, 8], "lattices": 16, "validation": 8, "held": 16, "threads": 1, "training": TRAINING},
     "classify": {
         "systems": {"periodic": {}, "antiferromagnet": {"coupling": -1}},
         "protocols": ["equilibrium"],
         "trials": 2,
+        "at_once": 1,
         "tests": 2,
         "sizes": {"periodic": ["larger"]},
         "curve": {"protocol": "equilibrium", "system": "periodic", "images": [12]},
@@ -122,9 +123,9 @@ def metrics(folder, stage):
 # --- what the stages write -------------------------------------------------------------------------------
 
 
-def test_pre_training_leaves_a_network_of_five_outputs_and_its_record(finished):
+def test_pre_training_leaves_a_network_that_reads_one_coupling_and_its_record(finished):
     path = finished / "models" / "pretrain" / "vit.safetensors"
-    assert load_model(path)(torch.ones(3, 1, 8, 8)).shape == (3, 5)
+    assert load_model(path)(torch.ones(3, 1, 8, 8)).shape == (3, 1)
     assert read_recipe(path).training["sizes"] == [6, 8]
     found = metrics(finished, "pretrain")
     assert found["epochs"] == 2
@@ -383,7 +384,8 @@ def test_an_unknown_model_names_the_nearest(project):
     [
         (("pretrain", "lattice"), 4, "pretrain.lattice is not a known key; did you mean 'lattices'"),
         (("pretrain", "sizes"), [], "pretrain.sizes is"),
-        (("pretrain", "validation"), 1, "pretrain.validation is 1"),
+        (("pretrain", "validation"), 0, "pretrain.validation is 0"),
+        (("pretrain", "held"), 1, "pretrain.held is 1"),
         (("classify", "models", "vit", "pretrain"), {"epoch": 1}, r"classify.models.vit.pretrain.epoch is not a known"),
         (("classify", "models", "vit", "pretrain"), {"epochs": 0}, r"classify.models.vit.pretrain.epochs is 0"),
     ],
@@ -411,3 +413,19 @@ def test_data_that_are_not_there_are_named(project):
     write(project, "classify", "protocols", value=["metropolis500"])
     with pytest.raises(KadanoffError, match=r"classify_periodic_metropolis500.zarr"):
         classify(project, "vit")
+
+
+@pytest.mark.parametrize(("gpu", "expected"), [(True, [3, 2]), (False, [1] * 5)])
+def test_trials_share_a_gpu_and_else_have_a_process_each(gpu, expected, monkeypatch):
+    tasks, shares = [Task("equilibrium", "periodic", "physics", ALL, trial) for trial in range(5)], []
+
+    def in_turn(what, function, given):
+        shares.extend(len(share) for (share,) in given)
+        return [function(*one) for one in given]
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    monkeypatch.setattr(module, "in_processes", in_turn)
+    monkeypatch.setattr(module, "run", lambda bench, task: task.trial)
+    found = module._run_all(None, tasks, at_once=2)
+    assert list(found.items()) == [(task, task.trial) for task in tasks]
+    assert shares == expected

@@ -41,6 +41,7 @@ PARAMS = {
         "systems": SYSTEMS,
         "protocols": ["equilibrium"],
         "trials": 2,
+        "at_once": 1,
         "tests": TESTS,
         "sizes": {"periodic": ["larger"]},
         "curve": {"protocol": "equilibrium", "system": "periodic", "images": [40]},
