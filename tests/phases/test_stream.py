@@ -175,7 +175,7 @@ def test_what_is_hidden_are_the_shares_counted_one_by_one(size, monkeypatch):
 # --- weights ---------------------------------------------------------------------------------------------
 
 
-def test_weights_are_those_of_the_formula(monkeypatch):
+def test_weights_are_those_of_the_formula():
     sample = stream(sizes=(6,), lattices=40).sample(1)
     expected = []
     for seen, area in zip(sample.seen[:, 0].numpy().astype(int), sample.areas.tolist(), strict=True):
@@ -191,13 +191,9 @@ def test_weights_are_those_of_the_formula(monkeypatch):
     assert found.numpy() == pytest.approx(np.array(expected) / np.mean(expected), rel=1e-5)
 
 
-def test_weights_do_not_know_what_is_hidden_and_favour_the_cold(monkeypatch):
-    spins, sample = recorded(monkeypatch, stream(sizes=(16,), lattices=320), 1)
-    flipped = torch.where(sample.seen == 0, -torch.from_numpy(spins)[:, None], torch.from_numpy(spins)[:, None])
-    seen = torch.where(sample.seen == 0, 0, flipped)  # what the other spins of the windows would leave
-    one = torch.ones_like(sample.areas)
-    found = weights(seen, one)
-    assert torch.equal(found, weights(sample.seen, one))
+def test_weights_favour_the_cold():
+    sample = stream(sizes=(16,), lattices=320).sample(1)
+    found = weights(sample.seen, torch.ones_like(sample.areas))
     cold = sample.temperatures < 1
     assert found[cold].mean() > 2 * found[~cold].mean()
 
