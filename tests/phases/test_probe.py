@@ -123,6 +123,71 @@ def test_the_penalty_is_chosen_on_the_validation_set(monkeypatch):
     assert torch.equal(strongest.last.weight, opposed.last.weight)
 
 
+class Reader(nn.Module):
+    """Pre-trained to give the first product of `Bonds`."""
+
+    def __init__(self, bias=0.5):
+        super().__init__()
+        self.last = nn.Linear(32, 1)
+        with torch.no_grad():
+            self.last.weight.copy_(torch.eye(32)[:1])
+            self.last.bias.fill_(bias)
+
+
+def levels(random, count, noise):
+    """Random spins, and labels by the level of the first product."""
+    spins = random.choice(np.array([-1, 1], np.int8), (count, 8, 8))
+    level = predict(Features(), spins)[:, 0] + random.normal(0, noise, count)
+    return replace(images(count), spins=spins, labels=np.digitize(level, (-0.6, 0.0, 0.6)).astype(np.int64))
+
+
+def test_a_number_that_tells_the_labels_is_regressed_on_alone():
+    """The labels depend on the first product, with noise; all others would be learned by heart."""
+    random = np.random.default_rng(4)
+
+    train, held, far = (levels(random, count, 0.2) for count in (48, 200, 2000))
+    with_it, shifted, without = network("bonds"), network("bonds"), network("bonds")
+    probe(with_it, train, held, 0, CPU, Reader())
+    probe(shifted, train, held, 0, CPU, Reader(bias=-3.0))
+    probe(without, train, held, 0, CPU)
+    assert with_it.last.weight[:, 1:].abs().max() == 0
+    assert with_it.last.weight[:, 0].abs().min() > 0
+    assert torch.allclose(with_it.last.bias, shifted.last.bias, atol=1e-5)
+    # negative control: the features without it
+    assert accuracy(with_it, far) > accuracy(without, far) + 0.05
+
+
+def test_a_number_that_tells_nothing_is_left():
+    given, held = images(noise=0.03), images(40, seed=2, noise=0.03)
+    found, plain = network("bonds"), network("bonds")
+    probe(found, given, held, 0, CPU, Reader())
+    probe(plain, given, held, 0, CPU)
+    assert torch.equal(found.last.weight, plain.last.weight)
+
+
+def test_chance_alone_does_not_choose_the_axes(monkeypatch):
+    """With many images to learn from, the axes tell as much, and lose less on some validation sets."""
+    random = np.random.default_rng(6)
+
+    pairs = [(levels(random, 400, 0.5), levels(random, 24, 0.5)) for _ in range(12)]
+
+    def alone(train, held):
+        found = network("bonds")
+        probe(found, train, held, 0, CPU, Reader())
+        return bool(found.last.weight[:, 1:].abs().max() == 0)
+
+    assert all(alone(*pair) for pair in pairs)
+    # negative control: by the lowest loss, whatever its error
+    monkeypatch.setattr("kadanoff.phases.probe.SIGNIFICANT", 0.0)
+    assert not all(alone(*pair) for pair in pairs)
+
+
+class Features(Bonds):
+    def forward(self, spins):
+        products = torch.cat([spins * spins.roll(1, axis) for axis in (2, 3)], 1)
+        return nn.functional.avg_pool2d(products, 2).flatten(1)
+
+
 class Convolutional(nn.Module):
     """Without a linear layer that could be set."""
 

@@ -6,6 +6,8 @@ import re
 import numpy as np
 import pytest
 import torch
+from scipy.integrate import cumulative_trapezoid
+from scipy.stats import kstest
 
 from kadanoff.lab import files
 from kadanoff.lab.params import Dataset
@@ -14,18 +16,22 @@ from kadanoff.phases import stream as module
 from kadanoff.phases.stream import (
     BLOCK,
     COLDEST,
+    DISTINCT,
     HOTTEST,
     LEAST,
     OUTPUTS,
     SAMPLED,
+    Sample,
     Stream,
     exact_log_odds,
     log_odds,
+    quarters,
     surprise,
     surprises,
     weights,
 )
 from kadanoff.phases.systems import System
+from kadanoff.spins.exact.onsager import onsager
 from kadanoff.spins.statistics import independent_mean
 
 SYSTEMS = {
@@ -45,25 +51,38 @@ def alike(first, second):
     return (
         torch.equal(first.seen, second.seen)
         and torch.equal(first.hidden, second.hidden)
-        and torch.equal(first.areas, second.areas)
         and np.array_equal(first.temperatures, second.temperatures)
         and np.array_equal(first.couplings, second.couplings)
     )
 
 
 def recorded(monkeypatch, given, epoch):
-    """The lattices of an epoch before anything was hidden, and the epoch."""
+    """The whole lattices of an epoch, and the epoch."""
     found = []
 
-    def hide(spins, *arguments):
+    def noted(spins):
         found.append(spins.copy())
-        return original(spins, *arguments)
+        return quarters(spins)
 
-    original = module._hide
-    monkeypatch.setattr(module, "_hide", hide)
+    monkeypatch.setattr(module, "quarters", noted)
     sample = given.sample(epoch)
     monkeypatch.undo()
     return found[0], sample
+
+
+def parts(lattice):
+    """Its quarters, by rows."""
+    height, width = (side // 2 for side in lattice.shape)
+    return [lattice[y : y + height, x : x + width] for y in (0, height) for x in (0, width)]
+
+
+def others(lattice, number):
+    """(sum of the neighbours, spin) of every site of the other quarters that is off their edges."""
+    for place, part in enumerate(parts(lattice.astype(int))):
+        if place != number:
+            for y in range(1, part.shape[0] - 1):
+                for x in range(1, part.shape[1] - 1):
+                    yield part[y - 1, x] + part[y + 1, x] + part[y, x - 1] + part[y, x + 1], part[y, x]
 
 
 # --- epochs ----------------------------------------------------------------------------------------------
@@ -87,7 +106,7 @@ def test_an_epoch_that_was_simulated_ahead_is_the_same(start):
         seen, hidden = given(epoch)
         expected = direct.sample(epoch)
         assert torch.equal(seen, expected.seen)
-        factors = weights(expected.seen, expected.areas)
+        factors = weights(expected.seen)
         assert torch.equal(hidden, expected.hidden * factors[:, None, None])
 
 
@@ -130,7 +149,7 @@ def test_an_epoch_mixes_systems_and_temperatures():
     blocks = sample.temperatures.reshape(-1, BLOCK)
     shared = np.array([len(np.unique(block)) for block in blocks])
     # half of the systems have a wall; their blocks share one temperature, the others have eight: 50 +- 5 of each
-    assert set(shared) == {BLOCK // share for share, _ in SAMPLED.values()} == {1, 8}
+    assert set(shared) == {BLOCK // (4 * share) for share, _ in SAMPLED.values()} == {1, 8}
     assert 30 < np.sum(shared == 1) < 70
     # a quarter is antiferromagnetic: 25 +- 4.3 of 100 blocks
     assert 8 < np.sum(sample.couplings == -1) / BLOCK < 42
@@ -141,35 +160,57 @@ def test_an_epoch_mixes_systems_and_temperatures():
 
 @pytest.mark.parametrize("size", [4, 5, 8])
 @pytest.mark.parametrize("epoch", [0, 1])
-def test_the_window_holds_zeros_and_nothing_else_does(size, epoch, monkeypatch):
-    spins, sample = recorded(monkeypatch, stream(sizes=(size,), lattices=160, held=60), epoch)
-    sides, places = set(), set()
-    for lattice, seen, area in zip(spins, sample.seen[:, 0].numpy(), sample.areas.tolist(), strict=True):
-        rows, columns = (np.flatnonzero((seen == 0).any(axis)) for axis in (1, 0))
-        side = len(rows)
-        assert (seen == 0).sum() == side**2 == area
-        assert np.array_equal(rows, rows[0] + np.arange(side))
-        assert np.array_equal(columns, columns[0] + np.arange(side))
-        assert np.array_equal(seen[seen != 0], lattice[seen != 0])
-        sides.add(side)
-        places |= {int(rows[0]), int(columns[0])}
-    # everywhere but at the edges, and of all widths where the network learns
-    assert sides == ({size // 2} if epoch == 0 else set(range(1, size // 2 + 1)))
-    assert places == set(range(1, size - min(sides)))
+def test_a_quarter_is_seen(size, epoch, monkeypatch):
+    spins, sample = recorded(monkeypatch, stream(sizes=(size,), lattices=158, held=62), epoch)
+    assert spins.shape[1:] == (2 * size, 2 * size)
+    expected = np.array([part for lattice in spins for part in parts(lattice)])
+    assert np.array_equal(sample.seen[:, 0].numpy(), expected[: len(sample.seen)])
+    assert len(expected) - len(sample.seen) == 2  # whole blocks are simulated
 
 
 @pytest.mark.parametrize("size", [4, 7, 8])
-def test_what_is_hidden_are_the_shares_counted_one_by_one(size, monkeypatch):
+def test_what_is_hidden_are_the_shares_of_the_other_quarters_counted_one_by_one(size, monkeypatch):
     spins, sample = recorded(monkeypatch, stream(sizes=(size,), lattices=100), 1)
-    for lattice, seen, hidden in zip(spins, sample.seen[:, 0].numpy(), sample.hidden.numpy(), strict=True):
+    for number, hidden in enumerate(sample.hidden.numpy()):
         counts = np.zeros((5, 2))
-        for y, x in zip(*np.nonzero(seen == 0), strict=True):
-            total = int(lattice[y - 1, x]) + int(lattice[y + 1, x]) + int(lattice[y, x - 1]) + int(lattice[y, x + 1])
-            counts[[-4, -2, 0, 2, 4].index(total), int(lattice[y, x] > 0)] += 1
-        assert hidden == pytest.approx(counts / (seen == 0).sum(), abs=1e-6)
+        for total, spin in others(spins[number // 4], number % 4):
+            counts[[-4, -2, 0, 2, 4].index(total), int(spin > 0)] += 1
+        assert counts.sum() == 3 * (size - 2) ** 2
+        assert hidden == pytest.approx(counts / counts.sum(), abs=1e-6)
     assert sample.hidden.sum((1, 2)).numpy() == pytest.approx(1, abs=1e-6)
     # negative control: those of other lattices
     assert not np.allclose(sample.hidden.flip(0).numpy(), sample.hidden.numpy())
+
+
+def test_quarters_of_a_lattice_that_is_not_square():
+    spins = np.where(np.random.default_rng(1).random((3, 8, 12)) < 0.3, -1, 1).astype(np.int8)
+    seen, hidden = quarters(spins)
+    assert np.array_equal(seen, [part for lattice in spins for part in parts(lattice)])
+    assert hidden.shape == (12, 5, 2)
+    assert hidden[5, :, 1].sum() == pytest.approx(np.mean([spin > 0 for _, spin in others(spins[1], 1)]))
+
+
+# --- temperatures ------------------------------------------------------------------------------------------
+
+
+def test_temperatures_are_evenly_mixed_of_both_kinds():
+    """Half of the temperatures even in their logarithm, and half in the integral of sqrt(c) / T."""
+    found = Stream(SYSTEMS, (8,), 100, 10, 0)._groups(1, 4000)
+    temperatures = np.array([temperature for system, temperature in found if system.start != "ground"])
+    grid = np.linspace(COLDEST, HOTTEST, 20_001)
+    density = np.sqrt([onsager(float(temperature)).specific_heat for temperature in grid[::10]]) / grid[::10]
+    lengths = cumulative_trapezoid(density, grid[::10], initial=0)
+    logarithms = np.log(grid[::10] / COLDEST) / np.log(HOTTEST / COLDEST)
+
+    def p_value(share):
+        shares = share * lengths / lengths[-1] + (1 - share) * logarithms
+        return kstest(temperatures, lambda values: np.interp(values, grid[::10], shares)).pvalue
+
+    assert len(temperatures) > 10_000
+    assert p_value(DISTINCT) > 1e-3
+    # negative controls: of one kind alone
+    assert p_value(0.0) < 1e-9
+    assert p_value(1.0) < 1e-9
 
 
 # --- weights ---------------------------------------------------------------------------------------------
@@ -178,7 +219,7 @@ def test_what_is_hidden_are_the_shares_counted_one_by_one(size, monkeypatch):
 def test_weights_are_those_of_the_formula():
     sample = stream(sizes=(6,), lattices=40).sample(1)
     expected = []
-    for seen, area in zip(sample.seen[:, 0].numpy().astype(int), sample.areas.tolist(), strict=True):
+    for seen in sample.seen[:, 0].numpy().astype(int):
         bonds = [
             seen[y, x] * seen[y + dy, x + dx]
             for dy, dx in ((0, 1), (1, 0))
@@ -186,16 +227,16 @@ def test_weights_are_those_of_the_formula():
             for x in range(6 - dx)
         ]
         unlike, alike = bonds.count(-1), bonds.count(1)
-        expected.append(area * (min(unlike, alike) / (unlike + alike) + LEAST) ** -0.25)
-    found = weights(sample.seen, sample.areas)
+        expected.append((min(unlike, alike) / (unlike + alike) + LEAST) ** -0.25)
+    found = weights(sample.seen)
     assert found.numpy() == pytest.approx(np.array(expected) / np.mean(expected), rel=1e-5)
 
 
 def test_weights_favour_the_cold():
     sample = stream(sizes=(16,), lattices=320).sample(1)
-    found = weights(sample.seen, torch.ones_like(sample.areas))
-    cold = sample.temperatures < 1
-    assert found[cold].mean() > 2 * found[~cold].mean()
+    found = weights(sample.seen)
+    cold, hot = sample.temperatures < 0.7, sample.temperatures > 2.5
+    assert found[cold].mean() > 2 * found[hot].mean()
 
 
 # --- the loss --------------------------------------------------------------------------------------------
@@ -205,12 +246,11 @@ def test_the_loss_is_the_mean_of_minus_log_p(monkeypatch):
     spins, sample = recorded(monkeypatch, stream(sizes=(6,), lattices=8), 1)
     outputs = torch.randn(8, OUTPUTS, generator=torch.Generator().manual_seed(1))
     expected = []
-    for lattice, seen, coupling in zip(spins, sample.seen[:, 0].numpy(), outputs[:, 0].tolist(), strict=True):
+    for number, coupling in enumerate(outputs[:, 0].tolist()):
         losses = []
-        for y, x in zip(*np.nonzero(seen == 0), strict=True):
-            total = sum(int(lattice[place]) for place in ((y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)))
+        for total, spin in others(spins[number // 4], number % 4):
             up = 1 / (1 + math.exp(-2 * coupling * total))
-            losses.append(-math.log(up if lattice[y, x] > 0 else 1 - up))
+            losses.append(-math.log(up if spin > 0 else 1 - up))
         expected.append(np.mean(losses))
     assert surprises(log_odds(outputs), sample.hidden).numpy() == pytest.approx(expected, rel=1e-4)
     assert surprise(outputs, sample.hidden).item() == pytest.approx(np.mean(expected), rel=1e-4)
@@ -235,8 +275,10 @@ SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("skewed", "antip
 
 @pytest.mark.parametrize("system", ["periodic", "antiferromagnet", *SLOW])
 def test_true_temperatures_foretell_best(system):
-    """1600 lattices: the loss of temperatures 15% off is larger by some seven standard errors."""
-    sample = stream(sizes=(16,), held=1600, systems={system: SYSTEMS[system]}).sample(0)
+    """400 lattices, a quarter of each: the loss of temperatures 15% off is larger by some seven standard errors."""
+    every = stream(sizes=(16,), held=1600, systems={system: SYSTEMS[system]}).sample(0)
+    # what the quarters of a lattice do not see is nearly the same
+    sample = Sample(*(getattr(every, name)[::4] for name in ("seen", "hidden", "temperatures", "couplings")))
     exact = exact_log_odds(sample)
     pairs = zip(sample.couplings, sample.temperatures, strict=True)
     rows = np.array([[2 * J * h / T for h in (-4, -2, 0, 2, 4)] for J, T in pairs])

@@ -15,6 +15,7 @@ from kadanoff.phases import microstates, trials
 from kadanoff.phases.classifiers import regions_of
 from kadanoff.phases.models import Model
 from kadanoff.phases.scores import macro_f1
+from kadanoff.phases.stream import BLOCK
 from kadanoff.phases.trials import Bench, Task, read_predictions
 from kadanoff.stages import classify as module
 from kadanoff.stages import classify_scores
@@ -136,6 +137,17 @@ def test_pre_training_leaves_a_network_that_reads_one_coupling_and_its_record(fi
     assert {item.stem for item in (finished / "reports" / "pretrain" / "vit").glob("*.png")} == {"history", "reading"}
     rows = (finished / "reports" / "pretrain" / "vit" / "history.csv").read_text().splitlines()
     assert len(rows) == 3
+
+
+def test_quarters_of_a_block_do_not_count_as_independent():
+    levels = np.random.default_rng(0).normal(size=64)
+    found = pretraining._mean(np.repeat(levels, BLOCK))
+    assert found.mean == pytest.approx(levels.mean())
+    assert found.error == pytest.approx(levels.std(ddof=1) / 8)
+    # negative control: all at random within the blocks, so the error is that of so many more
+    mixed = np.random.default_rng(1).permutation(np.repeat(levels, BLOCK))
+    assert pretraining._mean(mixed).error < found.error / 4
+    assert np.isfinite(pretraining._mean(np.arange(BLOCK + 3.0)).error)  # a last block that is not whole
 
 
 def test_all_trials_are_in_the_predictions_and_the_first_networks_are_kept(finished, monkeypatch):

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from kadanoff.phases.features import table
 from kadanoff.phases.microstates import Images
@@ -76,7 +77,10 @@ def fit_baselines(train: Images, validation: Images, seed: int) -> dict[str, Pre
     The same images and seed give the same predictors.
     """
     (_, seen), (_, held_out) = table(train), table(validation)
-    return {name: _fitted(baseline, seen, train, held_out, validation, seed) for name, baseline in BASELINES.items()}
+    with threadpool_limits(1):  # small trees: where processes share cores, threads that wait take six times as long
+        return {
+            name: _fitted(baseline, seen, train, held_out, validation, seed) for name, baseline in BASELINES.items()
+        }
 
 
 def _fitted(

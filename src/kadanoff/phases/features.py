@@ -1,7 +1,7 @@
 """What a physicist measures on an image without its temperature; unlike networks, he is told its bonds."""
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from kadanoff.errors import KadanoffError
 from kadanoff.phases.microstates import Images
@@ -11,52 +11,33 @@ from kadanoff.spins.observables import magnetization
 NAMES = ("energy", "log excess", "|m|", "staggered |m|", *(f"log aligned {number}" for number in range(5)))
 
 
-def neighbourhood_counts(
-    spins: NDArray[np.int8], top: ArrayLike, left: ArrayLike, height: int, width: int
-) -> NDArray[np.int64]:
-    """How often a spin of a window has each sum of its four neighbours, int64 (n, 5, 2).
+def neighbourhood_counts(spins: NDArray[np.int8]) -> NDArray[np.int64]:
+    """How often a spin off the edges has each sum of its four neighbours, int64 (n, 5, 2).
 
-    Parameters
-    ----------
-    spins
-        int8 (n, y, x) of +1 and -1.
-    top, left
-        First row and column of the windows: one number for all images, or (n,).
-    height, width
-        Of the windows. At least one site lies between them and every edge, so all neighbours are in the image.
-
-    Returns
-    -------
-    NDArray
-        Index [image, h, s]: h = (sum of the neighbours + 4)/2, and s = 0 for a spin of -1, 1 for +1.
+    `spins` is int8 (n, y, x) of +1 and -1. Index [image, h, s] of what is returned: h = (sum of the neighbours + 4)/2,
+    and s = 0 for a spin of -1, 1 for +1.
 
     Raises
     ------
     KadanoffError
-        If the spins are no images int8 (n, y, x), or a window touches an edge or is empty.
+        If the spins are no images int8 (n, y, x), or smaller than 3 x 3.
     """
     if spins.ndim != 3 or spins.dtype != np.int8:
         raise KadanoffError(f"the spins are {spins.dtype} {spins.shape}; neighbourhoods need int8 (n, y, x).")
-    corners = [np.ascontiguousarray(np.broadcast_to(corner, len(spins)), np.int64) for corner in (top, left)]
-    for name, first, length, side in zip("yx", corners, (height, width), spins.shape[1:], strict=True):
-        outside = first[(first < 1) | (first + length > side - 1)]
-        if length < 1 or outside.size:
-            start = outside[0] if outside.size else first.min(initial=1)
-            raise KadanoffError(
-                f"a window of {length} sites from {name} = {start} does not fit an image of {side}; it has at least "
-                "one site, and leaves at least one at each edge. Move it or take a smaller one."
-            )
+    if min(spins.shape[1:]) < 3:
+        size = " x ".join(map(str, spins.shape[1:]))
+        raise KadanoffError(f"images of {size} have no site off their edges; neighbourhoods need 3 x 3 at least.")
     counts = np.zeros((len(spins), 5, 2), np.int64)
-    _count(np.ascontiguousarray(spins), *corners, height, width, counts)
+    _count(np.ascontiguousarray(spins), counts)
     return counts
 
 
 @compiled
-def _count(spins, top, left, height, width, counts):
+def _count(spins, counts):
     for image in range(len(spins)):
         lattice = spins[image]
-        for y in range(top[image], top[image] + height):
-            for x in range(left[image], left[image] + width):
+        for y in range(1, lattice.shape[0] - 1):
+            for x in range(1, lattice.shape[1] - 1):
                 total = lattice[y - 1, x] + lattice[y + 1, x] + lattice[y, x - 1] + lattice[y, x + 1]
                 counts[image, (total + 4) // 2, (lattice[y, x] + 1) // 2] += 1
 
@@ -77,7 +58,7 @@ def table(images: Images) -> tuple[tuple[str, ...], NDArray[np.float64]]:
     """
     height, width = images.spins.shape[1:]
     sites, inside = height * width, (height - 2) * (width - 2)
-    counts = neighbourhood_counts(images.spins, 1, 1, height - 2, width - 2)
+    counts = neighbourhood_counts(images.spins)
     aligned = counts[:, :, 1] + counts[:, ::-1, 0]
     signs = 1 - 2 * (np.indices((height, width), np.int8).sum(0, dtype=np.int8) % 2)
     excess = np.maximum(images.energies + 2, 0) / 2 + 1 / (2 * sites)

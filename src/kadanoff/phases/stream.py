@@ -1,21 +1,22 @@
-"""Endless simulated lattices for self-supervised training: a window of spins is hidden, and has to be foretold.
+"""Endless simulated lattices for self-supervised training: a quarter is seen, and the rest has to be foretold.
 
 In equilibrium the probability of a spin given its four neighbours is 1 / (1 + exp(-2 K h)), h their sum and K = J / T,
-on any lattice: it depends on K alone. So a network that sees the rest of a lattice and must say how likely the hidden
-spins are has to read K there; their product is Besag's pseudo-likelihood (J. R. Stat. Soc. D 24, 179, 1975). No label
-or temperature enters. Every lattice comes from chains of its own, named after this stream.
+on any lattice: it depends on K alone. So a network that sees a quarter of a lattice and must say how likely the spins
+of the others are has to read K there; their product is Besag's pseudo-likelihood (J. R. Stat. Soc. D 24, 179, 1975).
+No label or temperature enters. Every lattice comes from chains of its own, named after this stream.
 """
 
 import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.integrate import cumulative_trapezoid
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
@@ -25,37 +26,40 @@ from kadanoff.learning.training import Pair
 from kadanoff.montecarlo.samplers import SAMPLERS, first_configurations, key_of
 from kadanoff.phases.features import neighbourhood_counts
 from kadanoff.phases.systems import System
+from kadanoff.spins.exact.onsager import onsager
 
 OUTPUTS = 1
 """The reduced coupling K = J / T, negative in an antiferromagnet."""
-COLDEST, HOTTEST = 0.1, 4.0
+COLDEST, HOTTEST = 0.4, 4.0
+"""Range of temperatures; one of 50,000 lattices of 100 x 100 has an excited spin at 0.4."""
+DISTINCT = 0.5
+"""Share of temperatures that are drawn evenly in thermodynamic length; the others are even in their logarithm."""
 LEAST = 1 / 800  # share of bonds, so that a lattice without any does not outweigh all
-BLOCK = 32  # lattices that share a system
-SAMPLED: dict[Literal["hybrid", "swendsen_wang"], tuple[int, int]] = {"swendsen_wang": (4, 32), "hybrid": (BLOCK, 16)}
+BLOCK = 32  # quarters that share a system
+SAMPLED: dict[Literal["hybrid", "swendsen_wang"], tuple[int, int]] = {"swendsen_wang": (1, 32), "hybrid": (8, 16)}
 """Lattices that share a temperature, and sweeps: single-spin updates of few chains cost as much as those of many."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Lattices of one size: what is seen, int8 (n, 1, y, x) with zeros in the window, and what is hidden.
+    """Quarters of lattices: what is seen, int8 (n, 1, y, x), and what is not of the same lattice.
 
-    `hidden` is float32 (n, 5, 2): shares of the spins in the window by the sum of their neighbours and by their own
-    sign; `areas` int64 (n,) is how many; `temperatures` float64 (n,) and `couplings` (n,) are for the record alone.
+    `hidden` is float32 (n, 5, 2): shares of the spins in the other three quarters by the sum of their neighbours and by
+    their own sign; `temperatures` float64 (n,) and `couplings` (n,) are for the record alone.
     """
 
     seen: Tensor
     hidden: Tensor
-    areas: Tensor
     temperatures: NDArray[np.float64]
     couplings: NDArray[np.int64]
 
 
 @dataclass
 class Stream:
-    """Lattices by the number of the epoch; sizes take turns, systems are mixed.
+    """Quarters of lattices by the number of the epoch; their sizes take turns, systems are mixed.
 
-    An epoch has `lattices` of the largest size, or as many spins in more lattices of a smaller one; epoch 0, of `held`
-    lattices, is for validation. The next epoch is simulated while the network learns from this one.
+    An epoch has `lattices` of the largest size, or as many spins in more of a smaller one; epoch 0, of `held`, is for
+    validation. The next epoch is simulated while the network learns from this one.
     """
 
     systems: Mapping[str, System]
@@ -71,29 +75,33 @@ class Stream:
         found = self._next.pop(epoch, None)
         self._next = {epoch + 1: self._ahead.submit(self.sample, epoch + 1)}
         sample = found.result() if found is not None else self.sample(epoch)
-        return sample.seen, sample.hidden * weights(sample.seen, sample.areas)[:, None, None]
+        return sample.seen, sample.hidden * weights(sample.seen)[:, None, None]
 
     def sample(self, epoch: int) -> Sample:
-        """The lattices of an epoch; 0 is for validation, at the largest size. A pure function of seed and epoch."""
+        """The quarters of an epoch; 0 is for validation, at the largest size. A pure function of seed and epoch."""
         largest = max(self.sizes)
         size = self.sizes[(epoch - 1) % len(self.sizes)] if epoch else largest
         count = self.lattices * largest**2 // size**2 if epoch else self.held
-        random = np.random.Generator(np.random.Philox(np.random.SeedSequence(derived_seed(self.seed, epoch))))
-        systems = list(self.systems.values())
-        groups: list[tuple[System, float]] = []
-        for _ in range(-(-count // BLOCK)):
-            system = systems[random.integers(len(systems))]
-            share = SAMPLED[_sampler(system)][0]
-            groups += [(system, temperature) for temperature in random.uniform(COLDEST, HOTTEST, BLOCK // share)]
+        groups = self._groups(epoch, -(-count // BLOCK))
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            parts = list(pool.map(partial(self._group, epoch, size), range(len(groups)), groups))
-        shares = [len(part) for part in parts]
+            parts = list(pool.map(partial(self._group, epoch, 2 * size), range(len(groups)), groups))
+        shares = [4 * len(part) for part in parts]
         temperatures = np.repeat([temperature for _, temperature in groups], shares)
         couplings = np.repeat([system.coupling for system, _ in groups], shares)
-        blocks, widest = -(-count // BLOCK), size // 2
-        # a network that has seen nothing but wide windows is at a loss with whole lattices
-        sides = random.integers(max(1, size // 8), widest + 1, blocks) if epoch else np.full(blocks, widest)
-        return _hide(np.concatenate(parts)[:count], temperatures[:count], couplings[:count], sides, random)
+        seen, hidden = (torch.from_numpy(part[:count]) for part in quarters(np.concatenate(parts)))
+        return Sample(seen.unsqueeze(1), hidden, temperatures[:count], couplings[:count])
+
+    def _groups(self, epoch: int, blocks: int) -> list[tuple[System, float]]:
+        """Systems and temperatures, of all blocks."""
+        random = np.random.Generator(np.random.Philox(np.random.SeedSequence(derived_seed(self.seed, epoch))))
+        systems, found = list(self.systems.values()), []
+        for _ in range(blocks):
+            system = systems[random.integers(len(systems))]
+            number = BLOCK // (4 * SAMPLED[_sampler(system)][0])
+            shares, temperatures = _temperatures()
+            drawn = np.interp(random.uniform(0, 1, number), shares, temperatures)
+            found += [(system, temperature) for temperature in drawn.tolist()]
+        return found
 
     def _group(self, epoch: int, size: int, number: int, group: tuple[System, float]) -> NDArray[np.int8]:
         system, temperature = group
@@ -121,51 +129,41 @@ def _sampler(system: System) -> Literal["hybrid", "swendsen_wang"]:
     return "hybrid" if system.start == "ground" else "swendsen_wang"
 
 
-def _hide(
-    spins: NDArray[np.int8],
-    temperatures: NDArray[np.float64],
-    couplings: NDArray[np.int64],
-    sides: NDArray[np.int64],
-    random: np.random.Generator,
-) -> Sample:
-    """Put zeros into a window of each lattice, anywhere but at the edges; the lattices of a block share its side."""
-    parts = [
-        _hide_block(spins[first : first + BLOCK], side, random)
-        for first, side in zip(range(0, len(spins), BLOCK), sides.tolist(), strict=True)
-    ]
-    seen, hidden = (np.concatenate(part) for part in zip(*parts, strict=True))
-    areas = torch.from_numpy(np.repeat(sides, BLOCK)[: len(spins)] ** 2)
-    return Sample(torch.from_numpy(seen).unsqueeze(1), torch.from_numpy(hidden), areas, temperatures, couplings)
+@cache
+def _temperatures() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What share of all temperatures lies below each of these.
+
+    Thermodynamic length is the integral of sqrt(c) / T, c the specific heat: a lattice tells temperatures apart as far
+    as the length between them goes (c / T^2 is the Fisher information of T a spin), which is most near T_c.
+    """
+    temperatures = np.geomspace(COLDEST, HOTTEST, 500)
+    density = np.sqrt([onsager(temperature).specific_heat for temperature in temperatures.tolist()]) / temperatures
+    lengths = cumulative_trapezoid(density, temperatures, initial=0)
+    return DISTINCT * lengths / lengths[-1] + (1 - DISTINCT) * np.linspace(0, 1, len(temperatures)), temperatures
 
 
-def _hide_block(
-    spins: NDArray[np.int8], side: int, random: np.random.Generator
-) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    count, size = spins.shape[:2]
-    top, left = random.integers(1, size - side, (2, count))
-    counts = neighbourhood_counts(spins, top, left, side, side)
-    rows = np.arange(size)
-    inside = (
-        (rows >= top[:, None]) & (rows < top[:, None] + side),
-        (rows >= left[:, None]) & (rows < left[:, None] + side),
-    )
-    seen = np.where(inside[0][:, :, None] & inside[1][:, None, :], 0, spins).astype(np.int8)
-    return seen, (counts / side**2).astype(np.float32)
+def quarters(spins: NDArray[np.int8]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Quarters (4 m, y, x) of lattices (m, 2 y, 2 x), and shares (4 m, 5, 2) of the other three, off their edges."""
+    count, height, width = len(spins), spins.shape[1] // 2, spins.shape[2] // 2
+    parts = spins.reshape(count, 2, height, 2, width).swapaxes(2, 3).reshape(4 * count, height, width)
+    counts = neighbourhood_counts(parts).reshape(count, 4, 5, 2)
+    others = (counts.sum(1, keepdims=True) - counts) / (3 * (height - 2) * (width - 2))
+    return parts, others.reshape(-1, 5, 2).astype(np.float32)
 
 
-def weights(seen: Tensor, areas: Tensor) -> Tensor:
-    """How much each lattice (n, 1, y, x) of an epoch counts, by what is seen of it and how much is not: float32 (n,).
+def weights(seen: Tensor) -> Tensor:
+    """How much each lattice (n, 1, y, x) of an epoch counts, by what is seen of it: float32 (n,).
 
     The mean is 1. A cold lattice hides few spins that surprise: the slope of its loss, and the noise of that slope, are
     small beside those of hot ones, and regions below T_c would be learned last. The fourth root of the share of bonds
     that differ from most evens out half of it. The spins that are hidden have no part in it, so the same couplings
-    foretell best. A wide window says more than a narrow one.
+    foretell best.
     """
     spins = seen[:, 0]
     bonds = torch.cat([(spins[:, 1:] * spins[:, :-1]).flatten(1), (spins[:, :, 1:] * spins[:, :, :-1]).flatten(1)], 1)
     unlike, alike = (bonds == -1).sum(1), (bonds == 1).sum(1)
     share = torch.minimum(unlike, alike) / (unlike + alike)
-    found = areas * (share + LEAST) ** -0.25
+    found = (share + LEAST) ** -0.25
     return found / found.mean()
 
 

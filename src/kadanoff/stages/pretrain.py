@@ -22,9 +22,9 @@ from kadanoff.learning.pretrained import NONE, initial
 from kadanoff.learning.randomness import derived_seed, seeded
 from kadanoff.learning.training import Epoch, Pair, Settings
 from kadanoff.phases.models import BATCH, Model, physics_weights
-from kadanoff.phases.stream import OUTPUTS, Sample, Stream, exact_log_odds, log_odds, surprise, surprises
+from kadanoff.phases.stream import BLOCK, OUTPUTS, Sample, Stream, exact_log_odds, log_odds, surprise, surprises
 from kadanoff.phases.systems import System
-from kadanoff.spins.statistics import independent_mean
+from kadanoff.spins.statistics import Estimate, independent_mean
 from kadanoff.stages.classify_models import read_model, read_systems
 
 
@@ -71,9 +71,10 @@ def pretrain(root: Path, name: str) -> None:
         recorded("pretrain", name, parameters=parameters) as record,
     ):
         held = stream.sample(0)
-        first = held.seen[: given.validation], held.hidden[: given.validation]
+        looked_at = slice(None, None, -(-given.held // given.validation))  # spread: a block shares a system
+        first = held.seen[looked_at], held.hidden[looked_at]
         found = _train(network, stream, first, _settings(training, given.threads), record, folder)
-        _measure(network, held, given.validation, found, record)
+        _measure(network, held, looked_at, found, record)
         save_model(physics_weights(root, name), network, Recipe(recipe.network, recipe.arguments, parameters))
 
 
@@ -97,7 +98,7 @@ def _train(network: nn.Module, stream: Stream, held: Pair, settings: Settings, r
         return fit(network, stream, held, settings, loss=surprise, on_epoch=on_epoch, checkpoint=folder)
 
 
-def _measure(network: nn.Module, held: Sample, validation: int, found: Fit, record: Recorder) -> None:
+def _measure(network: nn.Module, held: Sample, looked_at: slice, found: Fit, record: Recorder) -> None:
     """How far from the exact conditional probabilities its own are, on lattices that it never saw."""
     read = predict(network.to(_device()), held.seen[:, 0].numpy(), BATCH, _device()).reshape(-1, OUTPUTS)
     network.to("cpu")
@@ -105,16 +106,22 @@ def _measure(network: nn.Module, held: Sample, validation: int, found: Fit, reco
     exact, own = (surprises(each, held.hidden).numpy().astype(float) for each in odds)
     record.metrics(
         {
-            "nats_per_spin": independent_mean(own),
-            "exact_nats_per_spin": independent_mean(exact),
-            "surplus": independent_mean(own - exact),  # lattice by lattice
+            "nats_per_spin": _mean(own),
+            "exact_nats_per_spin": _mean(exact),
+            "surplus": _mean(own - exact),  # quarter by quarter
             "parameters": sum(item.numel() for item in network.parameters()),
             "epochs": len(found.history),
             "best_epoch": found.best.epoch,
         }
     )
-    _draw_history(record, found, float(exact[:validation].mean()))
+    _draw_history(record, found, float(exact[looked_at].mean()))
     _draw_reading(record, read[:, 0], held)
+
+
+def _mean(values: NDArray[np.float64]) -> Estimate:
+    """Over blocks: quarters of a lattice, and lattices that share a temperature, are not independent."""
+    firsts = np.arange(0, len(values), BLOCK)
+    return independent_mean(np.add.reduceat(values, firsts) / np.diff([*firsts, len(values)]))
 
 
 def _draw_history(record: Recorder, found: Fit, exact: float) -> None:
