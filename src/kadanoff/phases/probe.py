@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import log_softmax
 from torch import nn
 
 from kadanoff.learning.predict import predict
@@ -21,13 +20,13 @@ from kadanoff.phases.models import BATCH
 from kadanoff.phases.regions import REGIONS
 
 STRENGTHS = (1.0, 10.0, 100.0, 1e3, 1e4, 1e5, 1e6)
-"""Inverse strengths of the penalty; the regression with the lowest validation loss is taken."""
+"""Inverse strengths of the penalty; the regression that loses least on the validation set is taken."""
 VIEWS = 5
 """Of each image, all but the first turned at random: features know nothing of the symmetries of a lattice."""
 COMPONENTS = 64
 """Principal components of the features that the regression sees at most: a temperature needs few."""
-SIGNIFICANT = 2.0
-"""Standard errors by which the axes must lose less on the validation set than the number alone."""
+ERRORS = 1.0
+"""Standard errors by which the axes must lose less than the number alone (Breiman et al., 1984, section 3.4.3)."""
 
 Features = NDArray[np.float64]
 
@@ -40,7 +39,11 @@ class Axes(NamedTuple):
 
 
 class Regression(NamedTuple):
-    """Weights (regions, f) and biases (regions,) for features, and what each validation image loses (n,)."""
+    """Weights (regions, f) and biases (regions,) for features, and what each validation image loses (n,).
+
+    The loss is Brier's: the squared distance of the probabilities from the truth, 2 at most. Minus the log of a
+    probability has no bound, and few images of which a regression is too sure would decide.
+    """
 
     weight: Features
     bias: Features
@@ -79,7 +82,7 @@ def probe(
 
 def _better(found: Regression, simpler: Regression) -> bool:
     gains = simpler.losses - found.losses  # image by image
-    return gains.mean() > SIGNIFICANT * gains.std(ddof=1) / np.sqrt(len(gains))
+    return gains.mean() > ERRORS * gains.std(ddof=1) / np.sqrt(len(gains))
 
 
 def _principal(seen: Features) -> Axes:
@@ -110,7 +113,7 @@ def _regression(
     found = []
     for strength in STRENGTHS:
         model = LogisticRegression(C=strength, solver="newton-cholesky", max_iter=1000).fit(seen, known)
-        losses = -log_softmax(model.decision_function(held), axis=1)[np.arange(len(held)), held_labels]
+        losses = np.square(model.predict_proba(held) - np.eye(len(REGIONS))[held_labels]).sum(1)
         weight, bias = model.coef_ @ axes.matrix.T, model.intercept_ + model.coef_ @ axes.offset
         found.append(Regression(weight, bias, losses))
     return min(found, key=lambda each: each.losses.mean())
