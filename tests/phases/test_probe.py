@@ -111,7 +111,7 @@ def test_the_probe_repeats_itself_whatever_the_last_layer_was():
 
 def test_the_penalty_is_chosen_on_the_validation_set(monkeypatch):
     """With labels of the validation set that contradict the training set, the strongest penalty loses least."""
-    given, held = images(), images(40, seed=2)
+    given, held = images(noise=0.05), images(40, seed=2, noise=0.05)
     contrary = replace(held, labels=3 - held.labels)
     agreeing, opposed = network("bonds"), network("bonds")
     probe(agreeing, given, held, 0, CPU)
