@@ -24,8 +24,10 @@ from kadanoff.lab.progress import Advance, progress
 from kadanoff.lab.store import Ensemble
 from kadanoff.montecarlo import checkpoints
 from kadanoff.montecarlo.checkpoints import Task
-from kadanoff.montecarlo.equilibration import Pilot, pilot, pilot_places, sweeps_needed
-from kadanoff.montecarlo.samplers import SAMPLERS, Choice, chains_per_task, choose, first_configurations, key_of
+from kadanoff.montecarlo.choice import Choice, choose
+from kadanoff.montecarlo.equilibration import Pilot, check_pilot, pilot, pilot_places, sweeps_needed
+from kadanoff.montecarlo.samplers import SAMPLERS, chains_per_task, first_configurations, key_of
+from kadanoff.montecarlo.symmetry import ends_with_symmetry, symmetrize
 from kadanoff.spins.observables import energy, magnetization
 
 SLICE_UPDATES = 1 << 28
@@ -41,7 +43,7 @@ class Campaign:
     folder: Path | None
     choice: Choice
     pilots: dict[int, Pilot] = field(default_factory=dict)
-    sweeps: int = 0
+    sweeps: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     stopped: Event = field(default_factory=Event)
 
     def tasks(self) -> list[Task]:
@@ -67,14 +69,18 @@ class Campaign:
         key = key_of(dataset, self.name, temperature, self.choice.name)
         stride = max(1, SLICE_UPDATES // spins.size)
         saved = time.monotonic()
-        while done < self.sweeps and not self.stopped.is_set():
-            step = min(stride, self.sweeps - done)
+        sweeps = int(self.sweeps[task.temperature])
+        while done < sweeps and not self.stopped.is_set():
+            step = min(stride, sweeps - done)
             SAMPLERS[self.choice.name](spins, lattice, temperature, dataset.field, key, task.first_chain, done, step)
             done += step
             advance(step * task.chains)
-            if done == self.sweeps or time.monotonic() - saved > SAVE_SECONDS:
+            if done == sweeps or time.monotonic() - saved > SAVE_SECONDS:
                 checkpoints.save(self.folder, task, done, spins)
                 saved = time.monotonic()
+        if ends_with_symmetry(lattice, dataset.field):
+            symmetry = key_of(dataset, self.name, temperature, "symmetry")
+            symmetrize(spins, lattice, dataset.field, symmetry, task.first_chain)
         return spins
 
 
@@ -88,14 +94,14 @@ def run(dataset: Dataset, name: str, workers: int | None = None, folder: Path | 
     KadanoffError
         If the sweeps are too few for equilibrium.
     """
-    choice = choose(dataset)
     # before the pilots: what cannot be stored need not be measured
     spins = _buffer(folder, (len(dataset.temperatures), dataset.samples, *dataset.lattice.shape))
+    choice = Choice(*checkpoints.remembered(folder, "sampler", lambda: choose(dataset, name)))
     campaign = Campaign(dataset, name, folder, choice)
     campaign.pilots = _pilots(campaign, workers)
     campaign.sweeps = sweeps_needed(dataset, campaign.pilots)
     tasks = campaign.tasks()
-    with progress(f"simulate {name}", campaign.sweeps * spins.shape[0] * spins.shape[1]) as advance:
+    with progress(f"simulate {name}", float(campaign.sweeps.sum()) * dataset.samples) as advance:
 
         def work(task: Task) -> None:
             end = task.first_chain + task.chains
@@ -136,15 +142,23 @@ def _in_threads(work: Any, items: Sequence[Any], workers: int | None, stopped: E
 
 
 def _pilots(campaign: Campaign, workers: int | None) -> dict[int, Pilot]:
-    def measure(temperature: float) -> Pilot:
-        def compute() -> Pilot:
-            return pilot(campaign.dataset, campaign.name, campaign.choice.name, temperature)
+    """Pilots by place; the first that needs more sweeps than there may be ends them."""
+    dataset, sampler = campaign.dataset, campaign.choice.name
+    places = pilot_places(dataset)
+    with progress(f"pilot chains {campaign.name}", len(places)) as advance:
 
-        return Pilot(*checkpoints.remembered(campaign.folder, f"pilot-{temperature!r}", compute))
+        def measure(place: int) -> Pilot:
+            temperature = dataset.temperatures[place]
 
-    places = pilot_places(campaign.dataset)
-    temperatures = [campaign.dataset.temperatures[place] for place in places]
-    return dict(zip(places, _in_threads(measure, temperatures, workers, Event()), strict=True))
+            def compute() -> Pilot:
+                return pilot(dataset, campaign.name, sampler, temperature)
+
+            found = Pilot(*checkpoints.remembered(campaign.folder, f"pilot-{temperature!r}", compute))
+            check_pilot(dataset, sampler, temperature, found)
+            advance()
+            return found
+
+        return dict(zip(places, _in_threads(measure, places, workers, Event()), strict=True))
 
 
 def _ensemble(campaign: Campaign, spins: NDArray[np.int8]) -> Ensemble:
@@ -153,14 +167,14 @@ def _ensemble(campaign: Campaign, spins: NDArray[np.int8]) -> Ensemble:
     taus = np.full(len(dataset.temperatures), np.nan)
     for place, found in campaign.pilots.items():
         taus[place] = found.tau
-    met = [found.resolved and campaign.sweeps >= found.sweeps for found in campaign.pilots.values()]
+    met = [found.resolved and campaign.sweeps[place] >= found.sweeps for place, found in campaign.pilots.items()]
     provenance = {
         "name": campaign.name,
         "parameters": dataset.model_dump(mode="json"),
         "sampler": campaign.choice.name,
         "sampler_reason": campaign.choice.reason,
-        "sweeps": campaign.sweeps,
-        "equilibrated": bool(met) and all(met),
+        "sweeps": campaign.sweeps.tolist(),
+        "equilibrated": bool(met and all(met)),
         "generator": "Philox4x32-10",
         "versions": {"kadanoff": kadanoff.__version__} | {name: version(name) for name in ("numba", "numpy", "zarr")},
     }
@@ -207,9 +221,10 @@ def simulate(
     dimension
         2, or 1 for a chain.
     sampler
-        ``metropolis``, ``swendsen_wang``, ``hybrid`` (one sweep of clusters, then eight of single spins) or ``auto``.
+        ``metropolis``, ``swendsen_wang``, ``hybrid`` (one sweep of clusters, then eight of single spins) or ``auto``,
+        for which two short pilots decide where both could do.
     sweeps
-        Sweeps of every chain from its start; None takes 20 autocorrelation times of a pilot chain.
+        Sweeps of every chain from its start; None takes, at each temperature, 20 autocorrelation times of pilot chains.
     seed
         The same seed and parameters give the same spins on any number of workers.
     workers
@@ -232,7 +247,7 @@ def simulate(
     Raises
     ------
     KadanoffError
-        If a value breaks a rule, or the sweeps are too few.
+        If a value breaks a rule, or the sweeps are too few for equilibrium, or chains do not come to it.
 
     Examples
     --------

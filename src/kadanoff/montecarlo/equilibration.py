@@ -8,7 +8,10 @@ from numpy.typing import NDArray
 
 from kadanoff.errors import KadanoffError
 from kadanoff.lab.params import Dataset
-from kadanoff.montecarlo.samplers import GROUP, SAMPLERS, Sampler, first_configurations, key_of
+from kadanoff.montecarlo.samplers import GROUP, SAMPLERS, first_configurations, key_of
+from kadanoff.montecarlo.symmetry import ends_with_symmetry, symmetrize
+from kadanoff.spins.boundary import Lattice
+from kadanoff.spins.compiled import compiled
 from kadanoff.spins.exact import T_C
 from kadanoff.spins.observables import energy
 from kadanoff.spins.statistics import autocorrelation_time
@@ -17,7 +20,9 @@ SWEEPS_PER_TAU = 20
 PILOT_SITES = 1 << 20
 FEWEST = 16  # chains: fewer do not notice that one in ten is stuck
 MEASUREMENTS = 1024
-LONGEST_PILOT = 1 << 17
+FIRST_PILOT, LONGEST_PILOT = 64, 1 << 17
+PILOT_UPDATES = 1 << 36
+"""Sites x sweeps of the longest pilot: some minutes."""
 MOST_PILOTS = 64
 """Temperatures with pilots of their own: on a finer grid times change little from one to the next."""
 
@@ -40,24 +45,30 @@ class Pilot(NamedTuple):
         return max(math.ceil(SWEEPS_PER_TAU * self.tau), self.burn_in)
 
 
-def pilot(dataset: Dataset, name: str, sampler_name: str, temperature: float) -> Pilot:
-    """Autocorrelation time at one temperature, the largest of e, |m| and the staggered |m|; in a field of m too.
+def pilot_chains(lattice: Lattice) -> int:
+    """How many chains tell of equilibrium: 64 on small lattices, 16 on large ones."""
+    return int(np.clip(PILOT_SITES // lattice.sites, FEWEST, GROUP))
 
-    Several chains (64 on small lattices) run for n sweeps, n doubling until it is at least 20 times the result. One
-    mean over all chains makes chains that are stuck in different states, as after a quench, show up as a huge time.
-    In a field, some chains start with all spins up and some with all down: a metastable state shows up likewise.
+
+def pilot(dataset: Dataset, name: str, sampler_name: str, temperature: float, longest: int = LONGEST_PILOT) -> Pilot:
+    """Autocorrelation time at one temperature, the largest of those of `_observables`.
+
+    Several chains (64 on small lattices) run for n sweeps, n doubling until it is at least 20 times the result or the
+    next would be longer than `longest` or than some minutes. One mean over all chains makes chains that are stuck in
+    different states, as after a quench, show up as a huge time. In a field, some chains start with all spins up and
+    some with all down: a metastable state shows up likewise.
     """
     lattice = dataset.lattice
-    chains = int(np.clip(PILOT_SITES // lattice.sites, FEWEST, GROUP))
+    chains = pilot_chains(lattice)
     spins = first_configurations(dataset, name, temperature, 0, chains, "pilot start")
     if dataset.field:
         spins[1::4], spins[3::4] = 1, -1
-    key = key_of(dataset, name, temperature, f"pilot {sampler_name}")
     cap = max(MEASUREMENTS, min(LONGEST_PILOT, SWEEPS_PER_TAU * (dataset.sweeps or LONGEST_PILOT)))
-    done, length, slowest = 0, 64, 0.0
+    cap = max(FIRST_PILOT, min(cap, longest, PILOT_UPDATES // spins.size))
+    done, length, slowest = 0, FIRST_PILOT, 0.0
     while True:
         stride = -(-length // MEASUREMENTS)
-        series = _measure(spins, dataset, temperature, SAMPLERS[sampler_name], key, done, length, stride)
+        series = _measure(spins, dataset, name, temperature, sampler_name, done, length // stride, stride)
         done += length
         tau = stride * max(autocorrelation_time(observable).tau for observable in series)
         slowest = max(slowest, tau)
@@ -69,69 +80,126 @@ def pilot(dataset: Dataset, name: str, sampler_name: str, temperature: float) ->
 
 
 def pilot_places(dataset: Dataset) -> list[int]:
-    """Indices of the temperatures that get pilots: all, or evenly spread ones and the nearest to T_c.
+    """Indices of the temperatures that get pilots, from cold to hot.
 
-    None where any number of sweeps is said to do: nothing would be made of them.
+    All, or of more than 64 the coldest, the hottest, the nearest to T_c and evenly spread ones between them. None
+    where any number of sweeps is said to do: nothing would be made of them.
     """
     temperatures = np.array(dataset.temperatures)
     if dataset.allow_unequilibrated and dataset.sweeps:
         return []
-    if len(temperatures) <= MOST_PILOTS:
-        return list(range(len(temperatures)))
-    spread = np.linspace(0, len(temperatures) - 1, MOST_PILOTS - 1).round().astype(int)
-    return sorted({*spread.tolist(), int(np.abs(temperatures - T_C).argmin())})
+    order = np.argsort(temperatures)
+    if len(order) <= MOST_PILOTS:
+        return order.tolist()
+    spread = np.linspace(0, len(order) - 1, MOST_PILOTS - 1).round().astype(int)
+    nearest = int(np.abs(temperatures[order] - T_C).argmin())
+    return order[sorted({*spread.tolist(), nearest})].tolist()
 
 
 def _measure(
     spins: NDArray[np.int8],
     dataset: Dataset,
+    name: str,
     temperature: float,
-    advance: Sampler,
-    key: np.uint64,
+    sampler_name: str,
     first_sweep: int,
-    sweeps: int,
+    measurements: int,
     stride: int,
 ) -> NDArray[np.float64]:
-    """Series of e, |m|, staggered |m| and, in a field, m; shape (observable, chain, sweeps // stride)."""
-    lattice = dataset.lattice
-    signs = (1 - 2 * (np.indices(lattice.shape).sum(axis=0) % 2)).astype(np.int8)
-    series = np.empty((4 if dataset.field else 3, len(spins), sweeps // stride))
-    for step in range(sweeps // stride):
-        advance(spins, lattice, temperature, dataset.field, key, 0, first_sweep + step * stride, stride)
-        series[0, :, step] = energy(spins.reshape(len(spins), *lattice.array_shape), lattice)
-        series[1, :, step] = np.abs(spins.mean(axis=(1, 2)))
-        series[2, :, step] = np.abs((spins * signs).mean(axis=(1, 2)))
-        if dataset.field:
-            series[3, :, step] = spins.mean(axis=(1, 2))
-    return series
+    """Series of `_observables`, one every `stride` sweeps; shape (observable, chain, measurement).
+
+    Where chains end with a random symmetry, so does each configuration here: an order parameter whose sign it changes
+    is noise then, and one whose sign only the dynamics changes shows how slowly.
+    """
+    lattice, advance = dataset.lattice, SAMPLERS[sampler_name]
+    key = key_of(dataset, name, temperature, f"pilot {sampler_name}")
+    symmetry = key_of(dataset, name, temperature, "pilot symmetry")
+    found = []
+    for step in range(measurements):
+        sweep = first_sweep + step * stride
+        advance(spins, lattice, temperature, dataset.field, key, 0, sweep, stride)
+        mapped = spins
+        if ends_with_symmetry(lattice, dataset.field):
+            mapped = spins.copy()
+            symmetrize(mapped, lattice, dataset.field, symmetry, number=sweep)
+        found.append(_observables(mapped, lattice, signed=mapped is not spins))
+    return np.stack(found, axis=-1)
 
 
-def sweeps_needed(dataset: Dataset, pilots: dict[int, Pilot]) -> int:
-    """Sweeps of every chain: those asked for, or what the slowest of the temperatures with `pilots` needs.
+def checkerboard(lattice: Lattice) -> NDArray[np.int8]:
+    """+1 and -1 in turn: the signs of the staggered magnetization. Shape (height, width)."""
+    return (1 - 2 * (np.indices(lattice.shape).sum(axis=0) % 2)).astype(np.int8)
+
+
+def _observables(spins: NDArray[np.int8], lattice: Lattice, signed: bool) -> NDArray[np.float64]:
+    """Energy, the sizes of m and of the staggered m, and if asked for both with signs; shape (observable, chain).
+
+    The size is the absolute value, and on an antiperiodic torus the mean square over all translations: its walls may
+    lie anywhere, and what they enclose tells their shape.
+    """
+    orders = [spins, spins * checkerboard(lattice)]
+    means = [order.mean(axis=(1, 2)) for order in orders]
+    twisted = lattice.boundary == "antiperiodic" and lattice.dimension == 2
+    sizes = [mean_square_over_translations(order) for order in orders] if twisted else np.abs(means)
+    energies = energy(spins.reshape(len(spins), *lattice.array_shape), lattice)
+    return np.array([energies, *sizes, *(means if signed else [])])
+
+
+@compiled
+def mean_square_over_translations(spins):
+    """m^2 of antiperiodic tori int8 (chain, height, width), averaged over the translations of each."""
+    chains, height, width = spins.shape
+    found = np.empty(chains)
+    for chain in range(chains):
+        columns = np.zeros(width, np.int64)
+        for y in range(height):
+            columns += spins[chain, y]
+        squares = 0
+        for y in range(height):
+            total = columns.sum()
+            for x in range(width):
+                squares += total * total
+                total -= 2 * columns[x]  # what leaves on one side comes back reversed on the other
+            columns -= 2 * spins[chain, y].astype(np.int64)
+        found[chain] = squares / (height * width) ** 3
+    return found
+
+
+def sweeps_needed(dataset: Dataset, pilots: dict[int, Pilot]) -> NDArray[np.int64]:
+    """Sweeps of every chain at each temperature: those asked for, or what the pilot of that temperature needs.
+
+    Where there is no pilot, the slower of those at the next lower and the next higher temperature counts.
+    """
+    if dataset.sweeps:
+        return np.full(len(dataset.temperatures), dataset.sweeps)
+    places = sorted(pilots, key=lambda place: dataset.temperatures[place])
+    measured = np.array([dataset.temperatures[place] for place in places])
+    needed = np.array([pilots[place].sweeps for place in places])
+    lower = np.searchsorted(measured, dataset.temperatures, "right") - 1
+    upper = np.searchsorted(measured, dataset.temperatures, "left")
+    return np.maximum(needed[lower], needed[upper])
+
+
+def check_pilot(dataset: Dataset, sampler_name: str, temperature: float, found: Pilot) -> None:
+    """Refuse sweeps that are too few for one temperature.
 
     Raises
     ------
     KadanoffError
-        If they are fewer than that, and the dataset does not say `allow_unequilibrated`.
+        Then, unless the dataset says `allow_unequilibrated`.
     """
-    if not pilots:
-        assert dataset.sweeps is not None  # or there would be some
-        return dataset.sweeps
-    slowest = max(pilots, key=lambda index: (not pilots[index].resolved, pilots[index].sweeps))
-    worst, asked = pilots[slowest], dataset.sweeps
-    if dataset.allow_unequilibrated or (worst.resolved and (asked or worst.sweeps) >= worst.sweeps):
-        return asked or worst.sweeps
-    place = f"T = {dataset.temperatures[slowest]}"
-    remedy = (
-        "take the other sampler (sampler: swendsen_wang or metropolis), or say allow_unequilibrated: true (it is then "
-        "written in the dataset)."
-    )
-    if not worst.resolved:
+    asked = dataset.sweeps
+    if dataset.allow_unequilibrated or (found.resolved and (asked or found.sweeps) >= found.sweeps):
+        return
+    others = [sampler for sampler in SAMPLERS if sampler != sampler_name and not dataset.field]
+    remedy = f"take another sampler ({' or '.join(f'sampler: {sampler}' for sampler in others)}), " if others else ""
+    remedy += "or say allow_unequilibrated: true with a number of sweeps (it is then written in the dataset)."
+    if not found.resolved:
         raise KadanoffError(
-            f"sweeps is {asked}, but the autocorrelation time at {place} is over {worst.tau:.0f} sweeps: the pilot "
-            f"chains did not come to equilibrium. Give more sweeps, {remedy}"
+            f"at T = {temperature} pilot chains of {sampler_name} did not come to equilibrium in {found.burn_in} "
+            f"sweeps: the autocorrelation time is over {found.tau:.0f}. Allow more sweeps, {remedy}"
         )
     raise KadanoffError(
-        f"sweeps is {asked}, but at {place} the autocorrelation time is {worst.tau:.1f} sweeps and the start is "
-        f"forgotten after {worst.burn_in}: a sample needs {worst.sweeps} sweeps. Raise sweeps, {remedy}"
+        f"sweeps is {asked}, but at T = {temperature} the autocorrelation time is {found.tau:.1f} sweeps and the start "
+        f"is forgotten after {found.burn_in}: a sample needs {found.sweeps} sweeps. Raise sweeps, {remedy}"
     )

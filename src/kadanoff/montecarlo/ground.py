@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kadanoff.errors import KadanoffError
-from kadanoff.montecarlo.rng import philox
+from kadanoff.montecarlo.rng import random_words
 from kadanoff.spins.boundary import Lattice
-from kadanoff.spins.compiled import compiled
+
+WALLED = ("skewed", "antiperiodic")
 
 
 def ground_states(lattice: Lattice, key: np.uint64, first_chain: int, chains: int) -> NDArray[np.int8]:
@@ -22,16 +23,15 @@ def ground_states(lattice: Lattice, key: np.uint64, first_chain: int, chains: in
     KadanoffError
         If no wall is forced, or the lattice is an antiferromagnet.
     """
-    draws = {"skewed": _flat, "antiperiodic": _staircase}
-    if lattice.boundary not in draws or lattice.dimension == 1 or lattice.coupling < 0:
+    if lattice.boundary not in WALLED or lattice.dimension == 1 or lattice.coupling < 0:
         raise KadanoffError(
             f"the lattice is {lattice.boundary} with coupling {lattice.coupling}; ground states are drawn where a wall "
-            f"is forced on a square ferromagnet: {' and '.join(draws)}. Take start: hot."
+            f"is forced on a square ferromagnet: {' and '.join(WALLED)}. Take start: hot."
         )
     # a few words more than steps: for signs and shifts
-    words = np.empty((chains, sum(lattice.shape) + 4), np.uint64)
-    _draw(words, np.uint64(key), first_chain)
-    return np.stack([draws[lattice.boundary](lattice, row) for row in words])
+    words = random_words(key, chains, sum(lattice.shape) + 4, first_chain)
+    draw = _flat if lattice.boundary == "skewed" else _staircase
+    return np.stack([draw(lattice, row) for row in words])
 
 
 def _flat(lattice: Lattice, words: NDArray[np.uint64]) -> NDArray[np.int8]:
@@ -58,12 +58,3 @@ def _moved(spins: NDArray[np.int8], places: int, axis: int) -> NDArray[np.int8]:
     """Turned about an antiperiodic axis: what crosses the edge changes its sign."""
     kept, crossed = np.split(spins, [spins.shape[axis] - places], axis)
     return np.concatenate([-crossed, kept], axis)
-
-
-@compiled
-def _draw(words, key, first_chain):
-    for chain in range(words.shape[0]):
-        for place in range(words.shape[1]):
-            words[chain, place], _ = philox(
-                key, np.uint64(place), np.uint64(0), np.uint64(0), np.uint64(first_chain + chain)
-            )

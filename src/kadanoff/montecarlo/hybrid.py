@@ -5,18 +5,20 @@ moves it; single-spin updates do, while clusters carry the long waves near T_c. 
 E 65, 066702 (2002).
 
 The steps of a wall cost nothing to move: by Metropolis, who accepts such flips always, they go two sites a sweep in a
-fixed direction, and those that go the same way never meet. The heat bath turns some of them around.
+fixed direction, and those that go the same way never meet. The heat bath turns some of them around. Between fixed rows
+the wall as a whole moves by `rows`.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kadanoff.montecarlo import metropolis, swendsen_wang
+from kadanoff.montecarlo import metropolis, rows, swendsen_wang
 from kadanoff.spins.boundary import Lattice
 
 SINGLE = 4
 """Sweeps of Metropolis, and of the heat bath, after each of Swendsen-Wang: all eight take about as long."""
-OTHER_STREAM = np.uint64(0x6A09E667F3BCC908)  # the fractional digits of sqrt 2
+OTHER_STREAM = np.uint64(0x6A09E667F3BCC908)  # the fractional digits of sqrt 2,
+ROWS_STREAM = np.uint64(0xBB67AE8584CAA73B)  # and of sqrt 3
 
 
 def advance(
@@ -42,3 +44,5 @@ def advance(
         for half, heat_bath in enumerate((False, True)):
             first = SINGLE * (2 * sweep + half)
             metropolis.advance(spins, lattice, temperature, field, other, first_chain, first, SINGLE, heat_bath)
+        if rows.forced_wall(lattice):
+            rows.advance(spins, temperature, np.uint64(key) ^ ROWS_STREAM, first_chain, sweep, 1)

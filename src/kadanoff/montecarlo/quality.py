@@ -9,6 +9,7 @@ from kadanoff.lab.store import Ensemble
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact import chain, exact_energy_distribution, kaufman, transfer_energy_distribution
 from kadanoff.spins.exact.residues import MOST_SITES
+from kadanoff.spins.statistics import independent_mean
 
 TRANSFER_WIDTH = 8
 LARGEST = 2000  # (height + width) / T, which the digits of an exact torus grow with
@@ -53,29 +54,29 @@ def exact_energies(
 def compare(ensemble: Ensemble, lattice: Lattice, field: float = 0.0, quenched: bool = False) -> list[dict[str, Any]]:
     """One row a temperature: means with standard errors over independent samples, and the exact energy.
 
-    `deviation` is (energy - exact) in standard errors, exact ones if they are known; it is missing where
-    there is no exact value or no spread, and
-    for `quenched` lattices, which are not meant to be in equilibrium.
+    `deviation` is (energy - exact) in standard errors, exact ones if they are known; it is missing where there is no
+    exact value, where all samples have the same energy, and for `quenched` lattices, which are not meant to be in
+    equilibrium.
     """
     rows = []
     root = np.sqrt(ensemble.energy.shape[1])
     temperatures = ensemble.temperatures.tolist()
     known = [(None, None)] * len(temperatures) if quenched else exact_energies(lattice, temperatures, field)
     for index, (temperature, (exact, spread)) in enumerate(zip(temperatures, known, strict=True)):
-        energies, order = ensemble.energy[index], np.abs(ensemble.magnetization[index])
-        error = float(energies.std(ddof=1) / root) if root > 1 else float("nan")
-        row = {
-            "temperature": temperature,
-            "energy": float(energies.mean()),
-            "energy_error": error,
-            "absolute_magnetization": float(order.mean()),
-            "absolute_magnetization_error": float(order.std(ddof=1) / root) if root > 1 else float("nan"),
-            "autocorrelation_time": float(ensemble.autocorrelation_time[index]),
+        measured = {
+            "energy": independent_mean(ensemble.energy[index]),
+            "absolute_magnetization": independent_mean(np.abs(ensemble.magnetization[index])),
+            "squared_magnetization": independent_mean(ensemble.magnetization[index] ** 2),
         }
+        row = {"temperature": temperature}
+        for name, estimate in measured.items():
+            row |= {name: estimate.mean, f"{name}_error": estimate.error}
+        row["autocorrelation_time"] = float(ensemble.autocorrelation_time[index])
         if exact is not None:
             row["energy_exact"] = exact
-            scale = error if spread is None else spread / root
-            if scale > 0:
+            scale = row["energy_error"] if spread is None else spread / root
+            # of samples that are all alike none is excited: what few would have been deviates by no normal law
+            if scale > 0 and np.ptp(ensemble.energy[index]) > 0:
                 row["deviation"] = (row["energy"] - exact) / scale
         rows.append(row)
     return rows

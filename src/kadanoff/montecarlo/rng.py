@@ -13,6 +13,9 @@ from decimal import Context, Decimal
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
+
+from kadanoff.spins.compiled import compiled
 
 MULTIPLIER_0 = np.uint64(0xD2511F53)
 MULTIPLIER_1 = np.uint64(0xCD9E8D57)
@@ -70,3 +73,19 @@ def philox(key, c0, c1, c2, c3):
         k0 = (k0 + WEYL_0) & LOW
         k1 = (k1 + WEYL_1) & LOW
     return (c0 & LOW) | (c1 << HALF), (c2 & LOW) | (c3 << HALF)
+
+
+def random_words(key: np.uint64, chains: int, count: int, first_chain: int, number: int = 0) -> NDArray[np.uint64]:
+    """Words of 64 random bits, uint64 (chains, count): functions of key, chain, place and `number`."""
+    words = np.empty((chains, count), np.uint64)
+    _fill(words, np.uint64(key), first_chain, number)
+    return words
+
+
+@compiled
+def _fill(words, key, first_chain, number):
+    for chain in range(words.shape[0]):
+        for place in range(words.shape[1]):
+            words[chain, place], _ = philox(
+                key, np.uint64(place), np.uint64(number), np.uint64(0), np.uint64(first_chain + chain)
+            )

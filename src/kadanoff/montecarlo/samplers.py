@@ -1,6 +1,6 @@
-"""The samplers behind one signature, the rule of `sampler: auto`, and the start of a chain."""
+"""The samplers behind one signature, and the start of a chain."""
 
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +11,9 @@ from kadanoff.montecarlo.ground import ground_states
 from kadanoff.montecarlo.rng import philox, stream_key
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.compiled import compiled
-from kadanoff.spins.exact import T_C
 
 GROUP = 64  # chains that share a word of random bits in Metropolis: a task starts at a multiple of it
 TASK_SITES = 1 << 22
-METROPOLIS_ABOVE = 2 * T_C
 
 
 class Sampler(Protocol):
@@ -40,26 +38,6 @@ SAMPLERS: dict[str, Sampler] = {
     "swendsen_wang": swendsen_wang.advance,
     "hybrid": hybrid.advance,
 }
-
-
-class Choice(NamedTuple):
-    """A sampler's name and why it was taken."""
-
-    name: str
-    reason: str
-
-
-def choose(dataset: Dataset) -> Choice:
-    """The sampler of a dataset; the same for the same parameters on every machine."""
-    if dataset.sampler != "auto":
-        return Choice(dataset.sampler, "named in the parameters")
-    if dataset.field:
-        return Choice("metropolis", f"the field {dataset.field} breaks the up-down symmetry that clusters need")
-    if min(dataset.temperatures) >= METROPOLIS_ABOVE:
-        return Choice("metropolis", "every temperature is above 2 T_c: few sweeps decorrelate, and they cost least")
-    return Choice(
-        "swendsen_wang", "clusters decorrelate in a few sweeps at and below 2 T_c, where single spins slow down"
-    )
 
 
 def chains_per_task(sampler: str, lattice: Lattice) -> int:

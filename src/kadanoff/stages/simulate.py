@@ -1,6 +1,8 @@
 """Stage `simulate`: one entry of `datasets` becomes data/NAME.zarr, held against exact results."""
 
+import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from kadanoff.lab.records import recorded
 from kadanoff.lab.store import Ensemble, write_group
 from kadanoff.montecarlo.campaign import run
 from kadanoff.montecarlo.quality import FINE, compare, exact_energy
+from kadanoff.montecarlo.starts import compared_places, squared_order
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact import spontaneous_magnetization
 
@@ -30,7 +33,8 @@ def simulate(root: Path, name: str, workers: int | None = None) -> None:
         ensemble = run(dataset, name, workers, folder)
         quenched = dataset.allow_unequilibrated and dataset.sampler == "metropolis"
         rows = compare(ensemble, dataset.lattice, dataset.field, quenched)
-        record.metrics(_metrics(rows, ensemble.provenance))
+        starts = compare_starts(dataset, name, ensemble) if ensemble.provenance["equilibrated"] else []
+        record.metrics(_metrics(rows, starts, ensemble.provenance))
         draw(record, ensemble, rows, dataset)
         # last, so that the data and their record change together
         with disk_errors(target):
@@ -39,16 +43,47 @@ def simulate(root: Path, name: str, workers: int | None = None) -> None:
             replace_folder(folder / target.name, target)
 
 
-def _metrics(rows: list[dict[str, Any]], provenance: dict[str, Any]) -> dict[str, Any]:
+def compare_starts(dataset: Dataset, name: str, ensemble: Ensemble) -> list[dict[str, float]]:
+    """<m^2> from random spins and from ground states after the sweeps of the dataset, at some temperatures."""
+
+    def measured(place: int) -> dict[str, float]:
+        temperature, sweeps = dataset.temperatures[place], ensemble.provenance["sweeps"][place]
+        sampler = ensemble.provenance["sampler"]
+        hot = squared_order(dataset, name, sampler, temperature, sweeps, "hot")
+        ground = squared_order(dataset, name, sampler, temperature, sweeps, "ground")
+        return {
+            "temperature": temperature,
+            "squared_order_from_hot": hot.mean,
+            "squared_order_from_hot_error": hot.error,
+            "squared_order_from_ground": ground.mean,
+            "squared_order_from_ground_error": ground.error,
+            "difference_in_standard_errors": hot.sigmas(ground),
+        }
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(measured, compared_places(dataset.temperatures)))
+
+
+def _metrics(rows: list[dict[str, Any]], starts: list[dict[str, float]], provenance: dict[str, Any]) -> dict[str, Any]:
     deviations = np.abs([row["deviation"] for row in rows if "deviation" in row])
-    summary: dict[str, Any] = {"sweeps": provenance["sweeps"]}
+    summary: dict[str, Any] = {"most_sweeps": max(provenance["sweeps"]), "compared_with_exact": len(deviations)}
     if len(deviations) > FINE:  # the largest of so many is large
         summary["mean_square_deviation_from_exact_energy_in_standard_errors"] = float((deviations**2).mean())
     elif len(deviations):
         summary["largest_deviation_from_exact_energy_in_standard_errors"] = float(deviations.max())
-    return summary | {
+    if starts:
+        differences = [abs(row["difference_in_standard_errors"]) for row in starts]
+        summary["largest_difference_of_starts_in_standard_errors"] = max(differences)
+    listed = _by_temperature(rows[:: -(-len(rows) // FINE)])
+    for name, row in _by_temperature(starts).items():
+        listed[name] = listed.get(name, {}) | row
+    return summary | listed
+
+
+def _by_temperature(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {
         f"T={row['temperature']:.4g}": {key: value for key, value in row.items() if key != "temperature"}
-        for row in rows[:: -(-len(rows) // FINE)]
+        for row in rows
     }
 
 
