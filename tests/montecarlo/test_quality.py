@@ -2,11 +2,13 @@ import numpy as np
 import pytest
 
 import kadanoff
+from kadanoff.lab.params import Dataset
 from kadanoff.montecarlo import quality
+from kadanoff.montecarlo.campaign import run
 from kadanoff.montecarlo.quality import FINE, compare, exact_energies, exact_energy
 from kadanoff.spins.boundary import BOUNDARIES, Lattice
 from kadanoff.spins.exact import exact_energy_distribution
-from kadanoff.stages.simulate import _metrics
+from kadanoff.stages.simulate import _metrics, compare_starts
 
 
 @pytest.mark.parametrize(
@@ -122,7 +124,7 @@ def test_quenched_lattices_are_not_held_against_equilibrium(boundary):
 def summary(count, quenched=False):
     temperatures = [round(2.0 + 0.01 * index, 2) for index in range(count)]
     rows = compare(sampled(temperatures), Lattice(8, 8), quenched=quenched)
-    return rows, _metrics(rows, {"sweeps": 2})
+    return rows, _metrics(rows, [], {"sweeps": [2] * count})
 
 
 @pytest.mark.parametrize(("count", "shown"), [(3, 3), (FINE, FINE), (FINE + 1, 33), (2 * FINE + 1, 43)])
@@ -138,7 +140,24 @@ def test_of_few_deviations_the_largest_is_told_and_of_many_their_mean_square():
     largest = max(abs(row["deviation"]) for row in rows)
     assert few["largest_deviation_from_exact_energy_in_standard_errors"] == pytest.approx(largest)
     rows, many = summary(FINE + 1)
-    square = sum(row["deviation"] ** 2 for row in rows) / len(rows)
+    squares = [row["deviation"] ** 2 for row in rows if "deviation" in row]
+    square = sum(squares) / len(squares)
+    assert many["compared_with_exact"] == len(squares)
     assert many["mean_square_deviation_from_exact_energy_in_standard_errors"] == pytest.approx(square)
-    assert not few.keys() & many.keys() - {"sweeps"} - {name for name in few if name.startswith("T=")}
-    assert summary(3, quenched=True)[1].keys() == {"sweeps", "T=2", "T=2.01", "T=2.02"}
+    both = {"most_sweeps", "compared_with_exact"} | {name for name in few if name.startswith("T=")}
+    assert not few.keys() & many.keys() - both
+    keys = {"most_sweeps", "compared_with_exact", "T=2", "T=2.01", "T=2.02"}
+    assert summary(3, quenched=True)[1].keys() == keys
+
+
+def test_the_record_compares_the_starts():
+    spec = Dataset(size=8, temperatures=[2.0, 3.0], samples=10, boundary="skewed", sampler="hybrid", seed=2)
+    ensemble = run(spec, "x", 1)
+    starts = compare_starts(spec, "x", ensemble)
+    found = _metrics(compare(ensemble, spec.lattice), starts, ensemble.provenance)
+    assert [row["temperature"] for row in starts] == [2.0]
+    assert (
+        found["largest_difference_of_starts_in_standard_errors"] == abs(starts[0]["difference_in_standard_errors"]) < 4
+    )
+    assert found["T=2"]["squared_order_from_hot"] == pytest.approx(found["T=2"]["squared_magnetization"], abs=0.3)
+    assert "squared_order_from_hot" not in found["T=3"]
