@@ -100,8 +100,8 @@ def _beside(target: Path) -> tuple[Path, Path]:
 def alone(target: Path, doing: str, kept: str | None = None) -> Iterator[Path]:
     """The folder beside `target` that it is made in, out of which other processes are kept until the block ends.
 
-    It is removed then, with all that older commands left in it; after an error it stays if it holds something that
-    matches the pattern `kept`, with which a later command goes on.
+    It begins empty, whatever a process that was killed left there, and is removed in the end. With a pattern `kept`, it
+    begins as it was left, and stays after an error if it holds something that matches: a later command goes on with it.
 
     Raises
     ------
@@ -117,6 +117,8 @@ def alone(target: Path, doing: str, kept: str | None = None) -> Iterator[Path]:
         except Timeout as error:  # an OSError, but not the disk's
             raise KadanoffError(f"another process is {doing} {target}; wait for it.") from error
         try:
+            if kept is None:
+                _empty(work)
             with _cleared(work, kept):
                 yield work
         finally:
@@ -135,13 +137,15 @@ def _cleared(work: Path, kept: str | None) -> Iterator[None]:
     _clear(work)
 
 
+def _empty(work: Path) -> None:
+    for path in work.iterdir():
+        if path.name != LOCK:
+            _remove(path)
+
+
 def _clear(work: Path) -> None:
     """Remove a folder whose lock this process holds: the lock last, as another process may take it from then on."""
-    for path in work.iterdir():
-        if path.is_dir():
-            shutil.rmtree(path)
-        elif path.name != LOCK:
-            path.unlink()
+    _empty(work)
     (work / LOCK).unlink()
     with suppress(OSError):  # it is that other process's now
         work.rmdir()

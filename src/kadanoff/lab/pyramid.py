@@ -1,7 +1,6 @@
 """A pyramid of one large lattice, for viewers of images: OME-Zarr 0.5, its levels the means of blocks of spins."""
 
 import os
-import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -73,7 +72,6 @@ def _lattice(source: Path) -> Ensemble:
 
 
 def _write(lattice: Ensemble, source: Path, path: Path, sides: list[int], workers: int | None) -> None:
-    shutil.rmtree(path, ignore_errors=True)  # of a process that was killed
     attributes = {"ome": _metadata(source.stem, len(sides)), "provenance": lattice.provenance}
     group = zarr.create_group(path, zarr_format=3, attributes=attributes)
     levels = [_array(group, number, side) for number, side in enumerate(sides)]

@@ -25,7 +25,7 @@ from kadanoff.lab.arrays import (
 from kadanoff.lab.files import alone, disk_errors, recover_folder, replace_folder
 
 FORMAT = 2
-DAMAGED = "The dataset is foreign or damaged: delete it, then `dvc checkout` or `dvc pull` it again."
+DAMAGED = "A file is missing, damaged or foreign: delete the dataset, then `dvc checkout` or `dvc pull` it again."
 UNFIT = "Nothing is written; mend the arrays."
 VALUES = {
     "temperature": "temperatures",
