@@ -15,7 +15,9 @@ from kadanoff.learning.randomness import seeded
 from kadanoff.networks.registry import build
 from kadanoff.spins.blocking import average, majority
 from kadanoff.spins.boundary import Lattice
+from kadanoff.spins.exact import T_C
 from kadanoff.spins.observables import energy, magnetization
+from kadanoff.survey import survey
 
 
 @pytest.fixture
@@ -41,6 +43,20 @@ def test_a_network_runs_over_a_dataset(dataset, averager, tmp_path):
         assert found.output.dims == ("temperature", "sample", "y", "x")
         assert np.array_equal(found.output.values, average(dataset.spins, 2))
         assert json.loads(found.attrs["provenance"])["model"] == "exact.safetensors"
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["exact.safetensors", "in.zarr", "out.zarr"]
+
+
+def test_what_a_killed_command_left_is_cleared(dataset, averager, tmp_path, monkeypatch):
+    left = tmp_path / ".out.zarr.partial"
+    (left / "out.zarr").mkdir(parents=True)
+    (left / "lock").touch()
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "place_new", lambda finished, _: pytest.fail(str(finished.parent)))
+        with pytest.raises(pytest.fail.Exception, match=str(left)):  # the name is always the same
+            apply(averager, tmp_path / "in.zarr", tmp_path / "out.zarr")
+    assert not left.exists()
+    (left / "out.zarr" / "output").mkdir(parents=True)
+    apply(averager, tmp_path / "in.zarr", tmp_path / "out.zarr")
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["exact.safetensors", "in.zarr", "out.zarr"]
 
 
@@ -110,6 +126,16 @@ def test_what_super_resolution_draws_is_a_dataset_like_any_other(dataset, refine
     assert found.provenance["superresolved"]["source_provenance"] == dataset.provenance
     apply(refiner, tmp_path / "out.zarr", tmp_path / "finer.zarr")
     assert np.array_equal(majority(open_dataset(tmp_path / "finer.zarr").read(), 2), spins)
+
+
+def test_what_is_drawn_at_the_critical_temperature_can_be_surveyed(tmp_path):
+    arguments = {"rule": "majority", "block": 2, "dimension": 2, "temperatures": [float(T_C)], "width": 4}
+    save_model(tmp_path / "blocks.safetensors", build("blocks", **arguments), Recipe("blocks", arguments))
+    zero = np.zeros((1, 1))
+    spins = np.random.Generator(np.random.Philox(6)).choice(np.array([-1, 1], np.int8), (1, 1, 32, 32))
+    Ensemble(spins, np.array([float(T_C)]), zero, zero, zero[0]).save(tmp_path / "in.zarr")
+    apply(tmp_path / "blocks.safetensors", tmp_path / "in.zarr", tmp_path / "out.zarr")
+    assert "| 64 |" in survey(tmp_path / "out.zarr")
 
 
 def test_fields_say_what_they_are_when_they_are_opened_as_spins(dataset, averager, tmp_path):

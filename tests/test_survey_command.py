@@ -156,6 +156,14 @@ def test_what_appears_meanwhile_survives(large, tmp_path, monkeypatch):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["large.zarr", "out"]
 
 
+def test_what_a_killed_command_left_is_cleared(large, tmp_path):
+    left = tmp_path / ".out.partial"
+    (left / "out").mkdir(parents=True)
+    (left / "out" / "tables.md").touch()
+    survey(large, tmp_path / "out")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["large.zarr", "out"]
+
+
 def test_a_folder_that_cannot_be_written_is_a_sentence(large, tmp_path):
     (tmp_path / "file").write_text("")
     refused("cannot write .*file", large, tmp_path / "file" / "out")
