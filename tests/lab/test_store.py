@@ -12,7 +12,8 @@ import xarray
 import zarr
 
 from kadanoff.errors import KadanoffError
-from kadanoff.lab.store import Ensemble, configurations, open_dataset
+from kadanoff.lab.store import Ensemble, configurations, open_dataset, write_fields
+from kadanoff.lab.targets import require_new
 
 
 @pytest.fixture
@@ -297,6 +298,28 @@ def test_provenance_that_cannot_be_read_is_named(path):
     zarr.open_group(path, mode="r+").attrs["provenance"] = "{"
     with pytest.raises(KadanoffError, match="the attribute 'provenance' cannot be read"):
         open_dataset(path)
+
+
+def test_names_that_are_too_long_are_sentences(ensemble, tmp_path):
+    with pytest.raises(KadanoffError, match=r"not a Zarr v3 group .*File name too long"):
+        open_dataset(tmp_path / ("x" * 300))
+    with pytest.raises(KadanoffError, match=r"cannot write .*File name too long"):
+        ensemble.save(tmp_path / ("x" * 300))
+    with pytest.raises(KadanoffError, match=r"cannot write .*File name too long"):
+        require_new(tmp_path / ("x" * 300))
+
+
+def test_fields_have_checksums_too(tmp_path):
+    values = np.random.Generator(np.random.Philox(13)).random((1, 8, 4, 4), np.float32)
+    output = write_fields(tmp_path / "x.zarr", values.shape, ("y", "x"), np.ones(1), {"model": "a"})
+    output[...] = values
+    for file in [file for file in files(tmp_path / "x.zarr") if file.name != "zarr.json"]:
+        content = bytearray(file.read_bytes())
+        content[len(content) // 2] ^= 4
+        file.write_bytes(content)
+    for name in ("output", "temperature"):
+        with pytest.raises(ValueError, match="checksum"):
+            zarr.open_array(tmp_path / "x.zarr" / name)[...]
 
 
 def test_indices_out_of_range_are_no_damage(ensemble, path):

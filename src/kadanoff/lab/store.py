@@ -198,12 +198,12 @@ def require_arrays(path: Path, spins: Any, others: Mapping[str, Any], remedy: st
 
 
 def _open_group(path: Path) -> zarr.Group:
-    if not path.exists():
-        raise KadanoffError(f"there is no dataset {path}; make it with `dvc repro` or fetch it with `dvc pull`.")
     try:
-        return zarr.open_group(path, mode="r", zarr_format=3, use_consolidated=False)
+        if path.exists():
+            return zarr.open_group(path, mode="r", zarr_format=3, use_consolidated=False)
     except Exception as error:  # metadata that cannot be parsed raise whatever the parser stumbles over
         raise KadanoffError(f"{path} is not a Zarr v3 group ({error}); give a dataset that kadanoff wrote.") from error
+    raise KadanoffError(f"there is no dataset {path}; make it with `dvc repro` or fetch it with `dvc pull`.")
 
 
 def _require_format(path: Path, group: zarr.Group) -> None:

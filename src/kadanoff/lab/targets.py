@@ -6,12 +6,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kadanoff.errors import KadanoffError
-from kadanoff.lab.files import alone
+from kadanoff.lab.files import alone, disk_errors
 
 
 def require_new(target: Path) -> None:
     """Raise KadanoffError if there is something at `target`."""
-    if target.exists():
+    with disk_errors(target):
+        found = target.exists()
+    if found:
         raise KadanoffError(f"{target} exists; nothing is overwritten. Give another name, or remove it first.")
 
 
