@@ -14,7 +14,7 @@ from kadanoff.errors import KadanoffError
 from kadanoff.inverse.critical import model_of
 from kadanoff.inverse.superresolve import superresolve
 from kadanoff.lab.arrays import layout, spins_array
-from kadanoff.lab.files import alone, disk_errors
+from kadanoff.lab.files import alone
 from kadanoff.lab.progress import progress
 from kadanoff.lab.store import Ensemble, configurations, finish_group, open_dataset, write_fields
 from kadanoff.lab.targets import place_new, require_new
@@ -56,7 +56,7 @@ def apply(
     if isinstance(network, Superresolution):
         origin |= {"source_temperatures": ensemble.temperatures.tolist(), "seed": seed}
         write = _write_spins
-    with alone(target, "writing") as work, disk_errors(target):
+    with alone(target, "writing") as work:
         write(run, ensemble, work / target.name, temperatures, origin)
         place_new(work / target.name, target)
 

@@ -58,7 +58,7 @@ def survey(source: Path, out: Path | None = None, sample: int | None = None, wor
     found = stream(_reader(source, ensemble, place), side, rows, workers)
     _check(source, ensemble, place, found)
     if out:
-        with alone(out, "writing") as work, disk_errors(out):
+        with alone(out, "writing") as work:
             _write(found, work / out.name)
             place_new(work / out.name, out)
     return f"{summary(found)}\n{BRIEF.format(fluctuation=fluctuation(side))}"

@@ -22,7 +22,7 @@ from kadanoff.lab.arrays import (
     spins_array,
     values_array,
 )
-from kadanoff.lab.files import alone, disk_errors, recover_folder, replace_folder
+from kadanoff.lab.files import alone, recover_folder, replace_folder
 
 FORMAT = 2
 DAMAGED = "A file is missing, damaged or foreign: delete the dataset, then `dvc checkout` or `dvc pull` it again."
@@ -87,7 +87,7 @@ class Ensemble:
         """
         path = Path(path)
         require_arrays(path, self.spins, {name: getattr(self, own) for name, own in VALUES.items()}, UNFIT)
-        with alone(path, "saving") as work, disk_errors(path):
+        with alone(path, "saving") as work:
             recover_folder(path)
             if path.exists() and "kadanoff_format" not in _open_group(path).attrs:
                 raise KadanoffError(f"{path} is no dataset of kadanoff, and is not replaced; give another name.")
