@@ -248,7 +248,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_what_reading_refuses_is_not_written(ensemble, path, case, monkeypatch):
+def test_what_reading_refuses_is_not_written(ensemble, path, case):
     change, words = WRONG[case]
     changed = replace(ensemble, **change(ensemble))
     with pytest.raises(KadanoffError, match=f"{words}.* Nothing is written"):
