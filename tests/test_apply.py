@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -6,12 +8,16 @@ import xarray
 from kadanoff import apply as module
 from kadanoff.apply import apply
 from kadanoff.errors import KadanoffError
-from kadanoff.lab.store import Ensemble
+from kadanoff.lab.store import Ensemble, open_dataset
 from kadanoff.learning.checkpoints import Recipe, save_model
 from kadanoff.learning.predict import predict
 from kadanoff.learning.randomness import seeded
 from kadanoff.networks.registry import build
 from kadanoff.spins.blocking import average, majority
+from kadanoff.spins.boundary import Lattice
+from kadanoff.spins.exact import T_C
+from kadanoff.spins.observables import energy, magnetization
+from kadanoff.survey import survey
 
 
 @pytest.fixture
@@ -36,7 +42,21 @@ def test_a_network_runs_over_a_dataset(dataset, averager, tmp_path):
     with xarray.open_zarr(tmp_path / "out.zarr", chunks=None) as found:
         assert found.output.dims == ("temperature", "sample", "y", "x")
         assert np.array_equal(found.output.values, average(dataset.spins, 2))
-        assert found.attrs["provenance"]["model"] == "exact.safetensors"
+        assert json.loads(found.attrs["provenance"])["model"] == "exact.safetensors"
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["exact.safetensors", "in.zarr", "out.zarr"]
+
+
+def test_what_a_killed_command_left_is_cleared(dataset, averager, tmp_path, monkeypatch):
+    left = tmp_path / ".out.zarr.partial"
+    (left / "out.zarr").mkdir(parents=True)
+    (left / "lock").touch()
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "place_new", lambda finished, _: pytest.fail(str(finished.parent)))
+        with pytest.raises(pytest.fail.Exception, match=str(left)):  # the name is always the same
+            apply(averager, tmp_path / "in.zarr", tmp_path / "out.zarr")
+    assert not left.exists()
+    (left / "out.zarr" / "output").mkdir(parents=True)
+    apply(averager, tmp_path / "in.zarr", tmp_path / "out.zarr")
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["exact.safetensors", "in.zarr", "out.zarr"]
 
 
@@ -54,11 +74,11 @@ def test_nothing_is_overwritten(dataset, averager, tmp_path):
 
 def test_what_appears_meanwhile_survives(dataset, averager, tmp_path, monkeypatch):
     def meanwhile(*arguments):
-        stream(*arguments)
+        write(*arguments)
         (tmp_path / "out.zarr").write_text("mine")
 
-    stream = module._stream
-    monkeypatch.setattr(module, "_stream", meanwhile)
+    write = module._write_fields
+    monkeypatch.setattr(module, "_write_fields", meanwhile)
     with pytest.raises(KadanoffError, match=r"out\.zarr exists; nothing is overwritten"):
         apply(averager, tmp_path / "in.zarr", tmp_path / "out.zarr")
     assert (tmp_path / "out.zarr").read_text() == "mine"
@@ -84,12 +104,44 @@ def refiner(tmp_path):
 def test_super_resolution_draws_fine_lattices(dataset, refiner, tmp_path):
     apply(refiner, tmp_path / "in.zarr", tmp_path / "out.zarr")
     apply(refiner, tmp_path / "in.zarr", tmp_path / "other.zarr", seed=1)
-    with xarray.open_zarr(tmp_path / "out.zarr", chunks=None) as found:
-        fine = found.output.values
+    fine = open_dataset(tmp_path / "out.zarr").read()
     assert fine.shape == (2, 30, 16, 16)
-    assert np.array_equal(majority(fine.astype(np.int8), 2), dataset.spins)
-    with xarray.open_zarr(tmp_path / "other.zarr", chunks=None) as found:
-        assert (found.output.values != fine).any()
+    assert np.array_equal(majority(fine, 2), dataset.spins)
+    assert (open_dataset(tmp_path / "other.zarr").read() != fine).any()
+
+
+def test_what_super_resolution_draws_is_a_dataset_like_any_other(dataset, refiner, tmp_path):
+    dataset.provenance["parameters"] = {"boundary": "periodic", "coupling": -1.0, "field": 0.5}
+    dataset.save(tmp_path / "in.zarr")
+    apply(refiner, tmp_path / "in.zarr", tmp_path / "out.zarr")
+    found = open_dataset(tmp_path / "out.zarr")
+    spins = found.read()
+    assert found.temperatures.tolist() == [1.0, 2.0]
+    assert np.array_equal(found.magnetization, magnetization(spins))
+    assert np.array_equal(found.energy, energy(spins, Lattice.of(16, coupling=-1)) - 0.5 * magnetization(spins))
+    assert np.isnan(found.autocorrelation_time).all()
+    assert found.provenance["parameters"] == {
+        "size": [16, 16], "dimension": 2, "boundary": "periodic", "coupling": -1.0, "field": 0.5,
+    }  # fmt: skip
+    assert found.provenance["superresolved"]["source_provenance"] == dataset.provenance
+    apply(refiner, tmp_path / "out.zarr", tmp_path / "finer.zarr")
+    assert np.array_equal(majority(open_dataset(tmp_path / "finer.zarr").read(), 2), spins)
+
+
+def test_what_is_drawn_at_the_critical_temperature_can_be_surveyed(tmp_path):
+    arguments = {"rule": "majority", "block": 2, "dimension": 2, "temperatures": [float(T_C)], "width": 4}
+    save_model(tmp_path / "blocks.safetensors", build("blocks", **arguments), Recipe("blocks", arguments))
+    zero = np.zeros((1, 1))
+    spins = np.random.Generator(np.random.Philox(6)).choice(np.array([-1, 1], np.int8), (1, 1, 32, 32))
+    Ensemble(spins, np.array([float(T_C)]), zero, zero, zero[0]).save(tmp_path / "in.zarr")
+    apply(tmp_path / "blocks.safetensors", tmp_path / "in.zarr", tmp_path / "out.zarr")
+    assert "| 64 |" in survey(tmp_path / "out.zarr")
+
+
+def test_fields_say_what_they_are_when_they_are_opened_as_spins(dataset, averager, tmp_path):
+    apply(averager, tmp_path / "in.zarr", tmp_path / "out.zarr")
+    with pytest.raises(KadanoffError, match=r"out\.zarr is the output of the network exact\.safetensors, real numbers"):
+        apply(averager, tmp_path / "out.zarr", tmp_path / "again.zarr")
 
 
 def test_super_resolution_at_another_temperature_is_asked_for(dataset, refiner, tmp_path):
@@ -121,9 +173,9 @@ def test_chains_are_refined_by_networks_of_chains_only(dataset, refiner, tmp_pat
     arguments = {"rule": "decimation", "block": 2, "dimension": 1, "temperatures": [1.0, 2.0], "width": 4, "layers": 2}
     save_model(tmp_path / "chain.safetensors", build("pixels", **arguments), Recipe("pixels", arguments))
     apply(tmp_path / "chain.safetensors", tmp_path / "chains.zarr", tmp_path / "out.zarr")
-    with xarray.open_zarr(tmp_path / "out.zarr", chunks=None) as found:
-        assert found.output.dims == ("temperature", "sample", "x")
-        assert found.output.shape == (2, 30, 16)
+    chains = open_dataset(tmp_path / "out.zarr")
+    assert chains.read().shape == (2, 30, 16)
+    assert np.array_equal(chains.energy, energy(chains.read(), Lattice.of(16, dimension=1)))
 
 
 def test_a_classifier_gives_the_probability_of_each_region(dataset, tmp_path):

@@ -17,7 +17,7 @@ from test_large_lattices import same, save_lattices, save_network
 from kadanoff import grow as module
 from kadanoff.errors import KadanoffError
 from kadanoff.grow import Job, grow
-from kadanoff.lab import large, store
+from kadanoff.lab import arrays, large, store
 
 SIZE = 10368  # from 128 by four levels, which have 1, 3, 8 and 8 shards
 KILLS = [(1, 4), (5, 12), (14, 17)]  # shards that are there, from and to
@@ -187,10 +187,15 @@ def half(path, data, *_, **__):
 
 PLACES = {
     "between a group and its spins": (large, "spins_array", 1),
-    "before a value": (large, "write_values", 0),
-    "between two values": (store, "_write_array", 3),
-    "after the values": (large, "consolidate", 0),
-    "within the metadata": (store, "write_atomic", 0, lambda path, data: half(path.with_name(".zarr.json.1234"), data)),
+    "before a value": (large, "finish_group", 0),
+    "between two values": (store, "values_array", 3),
+    "after the values": (store, "consolidate", 0),
+    "within the metadata": (
+        arrays,
+        "write_atomic",
+        0,
+        lambda path, data: half(path.with_name(".zarr.json.1234"), data),
+    ),
     "before the end": (module, "place_new", 0),
 }
 

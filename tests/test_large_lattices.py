@@ -141,7 +141,7 @@ def test_a_damaged_seed_is_a_sentence(job, tmp_path):
     for file in (job.source / "spins" / "c").rglob("*"):
         if file.is_file():
             file.write_bytes(file.read_bytes()[:-20])
-    refused(job, tmp_path / "out.zarr", "is damaged")
+    refused(job, tmp_path / "out.zarr", "array 'spins' cannot be decoded")
 
 
 def test_too_little_disk_is_told_before(job, tmp_path, monkeypatch):

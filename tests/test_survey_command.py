@@ -156,19 +156,33 @@ def test_what_appears_meanwhile_survives(large, tmp_path, monkeypatch):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["large.zarr", "out"]
 
 
+def test_what_a_killed_command_left_is_cleared(large, tmp_path):
+    left = tmp_path / ".out.partial"
+    (left / "out").mkdir(parents=True)
+    (left / "out" / "tables.md").touch()
+    survey(large, tmp_path / "out")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["large.zarr", "out"]
+
+
 def test_a_folder_that_cannot_be_written_is_a_sentence(large, tmp_path):
     (tmp_path / "file").write_text("")
     refused("cannot write .*file", large, tmp_path / "file" / "out")
 
 
-@pytest.mark.parametrize("damage", ["cut", "overwritten", "missing"])
+@pytest.mark.parametrize("damage", ["cut", "overwritten", "flipped", "missing"])
 def test_a_damaged_shard_is_named_by_its_rows(large, tmp_path, damage):
     shard = shards(large)[1]
     data = shard.read_bytes()
+    half = len(data) // 2
+    harmed = {
+        "cut": data[:-20],
+        "overwritten": bytes(half) + data[half:],
+        "flipped": data[:half] + bytes([data[half] ^ 1]) + data[half + 1 :],
+    }
     if damage == "missing":
         os.remove(shard)
     else:
-        shard.write_bytes(data[:-20] if damage == "cut" else bytes(len(data) // 2) + data[len(data) // 2 :])
+        shard.write_bytes(harmed[damage])
     refused(r"large\.zarr: rows 384 to 767 .* Delete the dataset, then grow it again", large, tmp_path / "out")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["large.zarr"]
 

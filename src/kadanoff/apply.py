@@ -1,7 +1,5 @@
 """A trained network over a whole dataset, one batch in memory at a time."""
 
-import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,16 +11,20 @@ from scipy.special import softmax
 from torch import nn
 
 from kadanoff.errors import KadanoffError
+from kadanoff.inverse.critical import model_of
 from kadanoff.inverse.superresolve import superresolve
-from kadanoff.lab.files import disk_errors
+from kadanoff.lab.arrays import layout, spins_array
+from kadanoff.lab.files import alone
 from kadanoff.lab.progress import progress
-from kadanoff.lab.store import Ensemble, configurations, open_dataset, write_fields
+from kadanoff.lab.store import Ensemble, configurations, finish_group, open_dataset, write_fields
 from kadanoff.lab.targets import place_new, require_new
 from kadanoff.learning.checkpoints import load_model
 from kadanoff.learning.predict import predict
 from kadanoff.networks.superres import Superresolution
 from kadanoff.networks.vision import Reader
 from kadanoff.phases.regions import REGIONS
+from kadanoff.spins.boundary import Lattice
+from kadanoff.spins.observables import energy, magnetization
 
 Run = Callable[[NDArray, int, int], NDArray]
 """(configurations, index of their temperature, number of the first of them) -> output."""
@@ -35,7 +37,7 @@ def apply(
 
     `output` is float32 (temperature, sample, y, x), of chains (temperature, sample, x); of a classifier (temperature,
     sample, class), the probability of each region; attributes name the model and the source. A super-resolution network
-    draws one fine lattice, +1 and -1, for every configuration, under `seed`; of
+    draws one fine lattice for every configuration, under `seed`, and they are written as a dataset like any other; of
     its networks it takes the one trained at `temperature`, which the output then has. The default, the temperature of
     the configurations, is right where they were coarsened from lattices at it, and at T_c; other Monte Carlo lattices
     have one that their own must be rescaled to (`kadanoff.spins.rescaling`).
@@ -50,17 +52,13 @@ def apply(
     ensemble = open_dataset(source)
     run, temperatures = _run(network, ensemble, source, batch, temperature, seed)
     origin: dict[str, Any] = {"model": model.name, "source": source.name, "source_provenance": ensemble.provenance}
+    write = _write_fields
     if isinstance(network, Superresolution):
         origin |= {"source_temperatures": ensemble.temperatures.tolist(), "seed": seed}
-    with disk_errors(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
-        with disk_errors(target):
-            _stream(run, ensemble, scratch / target.name, temperatures, origin)
-            place_new(scratch / target.name, target)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        write = _write_spins
+    with alone(target, "writing") as work:
+        write(run, ensemble, work / target.name, temperatures, origin)
+        place_new(work / target.name, target)
 
 
 def _run(
@@ -94,20 +92,50 @@ def _run(
 
 
 def _check_periodic(source: Path, ensemble: Ensemble) -> None:
-    boundary = (ensemble.provenance.get("parameters") or {}).get("boundary", "periodic")
+    boundary = model_of(ensemble)["boundary"]
     if boundary != "periodic":
         raise KadanoffError(
             f"{source} has the boundary {boundary}; super-resolution networks refine periodic lattices. Take such ones."
         )
 
 
-def _stream(run: Run, ensemble: Ensemble, path: Path, temperatures: NDArray, origin: dict[str, Any]) -> None:
-    samples = ensemble.spins.shape[1]
-    shape = run(ensemble.read(0, slice(0, 1)), 0, 0).shape[1:]
+def _write_fields(run: Run, ensemble: Ensemble, path: Path, temperatures: NDArray, origin: dict[str, Any]) -> None:
+    shape = _shape(run, ensemble)
     chains = ensemble.spins.ndim == 3
-    axes = {1: ("x",) if chains else ("class",), 2: ("y", "x")}[len(shape)]
-    output: zarr.Array = write_fields(path, (len(temperatures), samples, *shape), axes, temperatures, origin)
-    with progress("apply", len(temperatures) * samples) as advance:
+    axes = {1: ("x",) if chains else ("class",), 2: ("y", "x")}[len(shape) - 2]
+    _fill(write_fields(path, shape, axes, temperatures, origin), run, ensemble)
+
+
+def _write_spins(run: Run, ensemble: Ensemble, path: Path, temperatures: NDArray, origin: dict[str, Any]) -> None:
+    """A dataset of lattices with the boundary, coupling and field of those that they were drawn for."""
+    shape, model = _shape(run, ensemble), model_of(ensemble)
+    field, sides = model.pop("field"), shape[2:]
+    height, width = (1, *sides)[-2:]
+    lattice = Lattice(height, width, dimension=len(sides), **model)
+    energies, magnetizations = np.empty((2, *shape[:2]))
+
+    def measured(spins: NDArray, index: int, first: int) -> NDArray:
+        drawn = run(spins, index, first)
+        window = index, slice(first, first + len(drawn))
+        magnetizations[window] = magnetization(drawn, len(sides))
+        energies[window] = energy(drawn, lattice) - field * magnetizations[window]
+        return drawn
+
+    group = zarr.create_group(path, zarr_format=3)
+    _fill(spins_array(group, shape, *layout(shape)), measured, ensemble)
+    parameters = {"size": list(sides), "dimension": len(sides), **model, "field": field}
+    provenance = {"parameters": parameters, "superresolved": origin}
+    times = np.full(len(temperatures), np.nan)
+    finish_group(path, Ensemble(group["spins"], temperatures, energies, magnetizations, times, provenance))
+
+
+def _shape(run: Run, ensemble: Ensemble) -> tuple[int, ...]:
+    """(temperature, sample, ...) of the whole output."""
+    return *ensemble.spins.shape[:2], *run(ensemble.read(0, slice(0, 1)), 0, 0).shape[1:]
+
+
+def _fill(output: zarr.Array, run: Run, ensemble: Ensemble) -> None:
+    with progress("apply", output.shape[0] * output.shape[1]) as advance:
         # a shard is written whole: a part would read and write it again
         for index, window, spins in configurations(ensemble, (output.shards or output.chunks)[1]):
             output[index, window] = run(spins, index, window.start)

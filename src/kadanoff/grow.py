@@ -16,12 +16,13 @@ from kadanoff.inverse.critical import place_of
 from kadanoff.inverse.dressing import Dressing
 from kadanoff.inverse.growth import Band, Enlargement, Read, Rows, around, refined, sides_to
 from kadanoff.inverse.superresolve import tables
+from kadanoff.lab.arrays import decoded
 from kadanoff.lab.files import fingerprint
 from kadanoff.lab.large import create_lattice, finish_lattice
 from kadanoff.lab.parallel import threads
 from kadanoff.lab.progress import Advance, progress
 from kadanoff.lab.store import Ensemble, open_dataset
-from kadanoff.lab.targets import alone, place_new, require_new, require_room
+from kadanoff.lab.targets import alone_on_new, place_new, require_new, require_room
 from kadanoff.learning.checkpoints import load_model, read_recipe
 from kadanoff.networks.superres import Blocks, Superresolution
 from kadanoff.spins.exact import T_C
@@ -66,7 +67,7 @@ def grow(job: Job, target: Path, workers: int | None = None, rows: int = TALLEST
         "model_blake2b": hashlib.blake2b(job.model.read_bytes()).hexdigest(),
         "seed_lattice_blake2b": hashlib.blake2b(seed.tobytes()).hexdigest(),
     }
-    with alone(target, "growing", f"*/*.zarr/{SHARDS}") as folder:
+    with alone_on_new(target, "growing", f"*/*.zarr/{SHARDS}") as folder:
         work = folder / fingerprint(job.sample, job.size, job.sweeps, job.seed, hashes)
         needed = sum(side**2 for side in sides) * BITS / 8
         written = sum(path.stat().st_size for path in work.rglob("*") if path.is_file())
@@ -163,7 +164,8 @@ def reader(array: zarr.Array) -> Read:
         while row < end:
             start = row % side
             count = min(end - row, side - start)
-            parts.append(np.asarray(array[0, 0, start : start + count]))
+            window = 0, 0, slice(start, start + count)
+            parts.append(decoded(array, window, str(array.store_path), "Remove it, then repeat the command."))
             row += count
         return np.concatenate(parts)
 

@@ -1,8 +1,6 @@
 """`kadanoff survey`: one large critical lattice against what is known of T_c, in one pass, as tables and figures."""
 
 import math
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -15,8 +13,9 @@ from kadanoff.errors import KadanoffError
 from kadanoff.inverse.critical import place_of
 from kadanoff.inverse.streaming import Rows, Streamed, stream
 from kadanoff.inverse.survey import exact_decay, fit_distances
+from kadanoff.lab.arrays import read_spins
 from kadanoff.lab.figures import figure
-from kadanoff.lab.files import disk_errors
+from kadanoff.lab.files import alone, disk_errors
 from kadanoff.lab.store import Ensemble, open_dataset
 from kadanoff.lab.tables import Cell, table
 from kadanoff.lab.targets import place_new, require_new
@@ -59,13 +58,9 @@ def survey(source: Path, out: Path | None = None, sample: int | None = None, wor
     found = stream(_reader(source, ensemble, place), side, rows, workers)
     _check(source, ensemble, place, found)
     if out:
-        with disk_errors(out):
-            scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-            try:
-                _write(found, scratch / out.name)
-                place_new(scratch / out.name, out)
-            finally:
-                shutil.rmtree(scratch, ignore_errors=True)
+        with alone(out, "writing") as work:
+            _write(found, work / out.name)
+            place_new(work / out.name, out)
     return f"{summary(found)}\n{BRIEF.format(fluctuation=fluctuation(side))}"
 
 
@@ -133,16 +128,9 @@ def _reader(source: Path, ensemble: Ensemble, place: tuple[int, int]) -> Callabl
 
     def read(first: int, end: int) -> Rows:
         rows = np.empty((end - first, side), np.int8)
-        try:
-            for left in range(0, side, tile):
-                rows[:, left : left + tile] = array[temperature, sample, first:end, left : left + tile]
-        except Exception as error:  # codecs raise whatever their C library does
-            raise KadanoffError(f"{source}: rows {first} to {end - 1} cannot be decoded ({error}). {WRONG}") from error
-        if rows.min() < -1 or rows.max() > 1 or np.count_nonzero(rows) < rows.size:
-            raise KadanoffError(
-                f"{source}: rows {first} to {end - 1} have values other than +1 and -1, as if a shard were missing. "
-                f"{WRONG}"
-            )
+        for left in range(0, side, tile):
+            window = temperature, sample, slice(first, end), slice(left, left + tile)
+            rows[:, left : left + tile] = read_spins(array, window, f"{source}: rows {first} to {end - 1}", WRONG)
         return rows
 
     return read

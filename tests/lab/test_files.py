@@ -4,9 +4,10 @@ import sys
 import time
 
 import pytest
+from filesystems import another
 
 from kadanoff.errors import KadanoffError
-from kadanoff.lab.files import disk_errors, replace_folder, working_folder, write_atomic
+from kadanoff.lab.files import disk_errors, recover_folder, replace_folder, working_folder, write_atomic
 
 
 @pytest.fixture
@@ -23,13 +24,74 @@ def test_write_atomic_replaces_and_leaves_nothing_beside(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.json"]
 
 
+def folder(path, text):
+    path.mkdir(parents=True)
+    (path / "file").write_text(text)
+    return path
+
+
 def test_replace_folder(tmp_path):
-    for name, text in (("target", "old"), ("work/finished", "new")):
-        (tmp_path / name).mkdir(parents=True)
-        (tmp_path / name / "file").write_text(text)
-    replace_folder(tmp_path / "work" / "finished", tmp_path / "target")
-    assert (tmp_path / "target" / "file").read_text() == "new"
-    assert list((tmp_path / "work").iterdir()) == []
+    target = folder(tmp_path / "place" / "target", "old")
+    replace_folder(folder(tmp_path / "work" / "finished", "new"), target)
+    assert (target / "file").read_text() == "new"
+    assert [*(tmp_path / "work").iterdir(), *target.parent.iterdir()] == [target]
+
+
+def test_replace_folder_on_another_file_system(tmp_path):
+    with another(tmp_path) as elsewhere:
+        for text in ("old", "new"):
+            replace_folder(folder(tmp_path / "finished", text), elsewhere / "target")
+            assert (elsewhere / "target" / "file").read_text() == text
+        assert [*tmp_path.iterdir(), *elsewhere.iterdir()] == [elsewhere / "target"]
+
+
+def test_a_folder_that_cannot_be_copied_leaves_the_earlier_one(tmp_path, monkeypatch):
+    def full(_, new):
+        folder(new, "half")
+        raise OSError(28, "No space left on device")
+
+    target = folder(tmp_path / "place" / "target", "old")
+    monkeypatch.setattr("shutil.move", full)
+    with pytest.raises(OSError, match="No space left"):
+        replace_folder(folder(tmp_path / "finished", "new"), target)
+    assert (target / "file").read_text() == "old"
+    assert list(target.parent.iterdir()) == [target]
+
+
+KILLED = """
+import os, shutil, sys
+from pathlib import Path
+from kadanoff.lab.files import replace_folder
+
+def counted(function):
+    def call(*arguments, **options):
+        global left
+        left -= 1
+        if left < 0:
+            os._exit(9)
+        return function(*arguments, **options)
+    return call
+
+left = int(sys.argv[1])
+os.rename, shutil.rmtree = counted(os.rename), counted(shutil.rmtree)  # which Path calls
+replace_folder(Path("finished"), Path("place/target"))
+"""
+
+
+@pytest.mark.parametrize("step", range(6))
+def test_a_kill_while_a_folder_is_replaced_loses_nothing(tmp_path, step):
+    """Three renames, one more under which the old folder is removed, and its removal."""
+    target = folder(tmp_path / "place" / "target", "old")
+    folder(tmp_path / "finished", "new")
+    done = subprocess.run([sys.executable, "-c", KILLED, str(step)], cwd=tmp_path)
+    assert done.returncode == (9 if step < 5 else 0)
+    assert target.exists() == (step != 2)  # between the two renames
+    recover_folder(target)
+    assert (target / "file").read_text() == ("old" if step < 3 else "new")
+    assert list(target.parent.iterdir()) == [target]
+    replace_folder(folder(tmp_path / "again", "newer"), target)
+    assert (target / "file").read_text() == "newer"
+    assert list(target.parent.iterdir()) == [target]
 
 
 def test_a_working_folder_is_kept_on_failure_and_removed_on_success(project):

@@ -76,6 +76,23 @@ def test_all_records_are_copied_with_what_pins_them(root):
     assert list((root / ".checkpoints").iterdir()) == [root / ".checkpoints/publish.lock"]
 
 
+def test_what_was_put_aside_by_a_killed_command_is_not_lost(root):
+    publish(root, "paper", only=["coarsen/mlp"])
+    target = root / "reports/published/paper"
+    target.rename(target.with_name(".paper.old"))  # killed before the other rename
+    target.with_name(".paper.new").mkdir()
+    assert outcome(publish(root, "paper", only=["coarsen/cnn"])) == {"added": ["coarsen/cnn"]}
+    assert (target / "coarsen/mlp/run.json").exists()
+    assert list(target.parent.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("name", [".cnn.new", ".cnn.old"])
+def test_what_is_about_to_become_a_record_is_none(root, name):
+    before = list(find_records(root))
+    shutil.copytree(root / "reports/coarsen/cnn", root / "reports/coarsen" / name)
+    assert list(find_records(root)) == before
+
+
 def test_the_same_again_changes_nothing(root):
     publish(root, "paper")
     before = {path: path.stat().st_mtime_ns for path in (root / "reports/published").rglob("*")}

@@ -151,7 +151,18 @@ def test_a_damaged_source_leaves_nothing_behind(source, tmp_path):
     shard.write_bytes(shard.read_bytes()[:-20])
     refused(source, tmp_path / "out.zarr", "cannot be decoded")
     shard.unlink()
-    refused(source, tmp_path / "out.zarr", "other than .* a shard is missing")
+    refused(source, tmp_path / "out.zarr", "cannot be used: spins are")
+
+
+def test_a_flipped_bit_is_an_error(source, tmp_path):
+    write_pyramid(source, tmp_path / "out.zarr")
+    for level in ("0", "1"):
+        shard = tmp_path / "out.zarr" / level / "c" / "0" / "0"
+        content = bytearray(shard.read_bytes())
+        content[1000] ^= 1
+        shard.write_bytes(content)
+        with pytest.raises(ValueError, match="checksum"):
+            zarr.open_array(tmp_path / "out.zarr" / level)[...]
 
 
 def test_too_little_disk_is_told_before(source, tmp_path, monkeypatch):

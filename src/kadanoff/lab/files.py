@@ -6,7 +6,7 @@ import re
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from kadanoff.errors import KadanoffError
 
+LOCK = "lock"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
@@ -58,13 +59,96 @@ def write_atomic(path: Path, content: bytes | str) -> None:
 
 
 def replace_folder(finished: Path, target: Path) -> None:
-    """Move the folder `finished` to `target` in one rename; an older `target` is renamed aside, then deleted."""
+    """Put the folder `finished` in place of `target`, which may be on another file system, in one rename beside it."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    old = finished.with_name(f"{finished.name}.old-{uuid.uuid4().hex[:8]}")
-    if target.exists():
-        target.rename(old)
-    finished.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
+    recover_folder(target)
+    new, old = _beside(target)
+    try:
+        shutil.move(finished, new)  # a copy where no rename leads
+        if target.exists():
+            target.rename(old)
+        new.rename(target)
+    finally:
+        recover_folder(target)
+
+
+def recover_folder(target: Path) -> None:
+    """Clear what `replace_folder` left of `target` when it was killed; an earlier version that it put aside comes back.
+
+    The caller keeps other processes out.
+    """
+    new, old = _beside(target)
+    _remove(new)
+    if old.exists():
+        old.rename(new if target.exists() else target)  # nothing is removed under the name of a whole folder
+        _remove(new)
+
+
+def _remove(path: Path) -> None:
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    elif path.exists():
+        shutil.rmtree(path)
+
+
+def _beside(target: Path) -> tuple[Path, Path]:
+    """Where a folder that is about to become `target` lies, and the whole one that it replaces."""
+    return target.with_name(f".{target.name}.new"), target.with_name(f".{target.name}.old")
+
+
+@contextmanager
+def alone(target: Path, doing: str, kept: str | None = None) -> Iterator[Path]:
+    """The folder beside `target` that it is made in, out of which other processes are kept until the block ends.
+
+    It begins empty, whatever a process that was killed left there, and is removed in the end. With a pattern `kept`, it
+    begins as it was left, and stays after an error if it holds something that matches: a later command goes on with it.
+
+    Raises
+    ------
+    KadanoffError
+        If another process is `doing` it, or the disk refuses.
+    """
+    work = target.with_name(f".{target.name}.partial")
+    with disk_errors(target):
+        work.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(work / LOCK)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:  # an OSError, but not the disk's
+            raise KadanoffError(f"another process is {doing} {target}; wait for it.") from error
+        try:
+            if kept is None:
+                _empty(work)
+            with _cleared(work, kept):
+                yield work
+        finally:
+            lock.release()
+
+
+@contextmanager
+def _cleared(work: Path, kept: str | None) -> Iterator[None]:
+    """Remove the folder in the end, unless there was an error and something is kept."""
+    try:
+        yield
+    except BaseException:
+        if kept is None or next(work.glob(kept), None) is None:
+            _clear(work)
+        raise
+    _clear(work)
+
+
+def _empty(work: Path) -> None:
+    for path in work.iterdir():
+        if path.name != LOCK:
+            _remove(path)
+
+
+def _clear(work: Path) -> None:
+    """Remove a folder whose lock this process holds: the lock last, as another process may take it from then on."""
+    _empty(work)
+    (work / LOCK).unlink()
+    with suppress(OSError):  # it is that other process's now
+        work.rmdir()
 
 
 def fingerprint(*parts: Any) -> str:

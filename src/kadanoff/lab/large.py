@@ -6,7 +6,8 @@ from pathlib import Path
 
 import zarr
 
-from kadanoff.lab.store import CHUNK_BYTES, FORMAT, SHARD_BYTES, Ensemble, consolidate, spins_array, write_values
+from kadanoff.lab.arrays import CHUNK_BYTES, SHARD_BYTES, spins_array
+from kadanoff.lab.store import Ensemble, finish_group
 
 
 def create_lattice(path: Path, side: int) -> zarr.Array:
@@ -28,10 +29,7 @@ def finish_lattice(path: Path, ensemble: Ensemble) -> None:
             shutil.rmtree(left)
         elif left.is_file() and left.name != "zarr.json":
             left.unlink()
-    group = zarr.open_group(path, mode="r+", zarr_format=3, use_consolidated=False)
-    group.attrs.update({"kadanoff_format": FORMAT, "provenance": ensemble.provenance})
-    write_values(group, ensemble)
-    consolidate(path)
+    finish_group(path, ensemble)
 
 
 def _divisor(number: int, most: int) -> int:

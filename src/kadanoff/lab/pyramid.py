@@ -1,7 +1,6 @@
 """A pyramid of one large lattice, for viewers of images: OME-Zarr 0.5, its levels the means of blocks of spins."""
 
 import os
-import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -12,12 +11,12 @@ from typing import Any
 import numpy as np
 import zarr
 from numpy.typing import NDArray
-from zarr.codecs import BloscCodec
 
 from kadanoff.errors import KadanoffError
+from kadanoff.lab.arrays import checked, read_spins
 from kadanoff.lab.progress import Advance, progress
 from kadanoff.lab.store import Ensemble, open_dataset
-from kadanoff.lab.targets import alone, place_new, require_new, require_room
+from kadanoff.lab.targets import alone_on_new, place_new, require_new, require_room
 
 FACTOR = 3
 SMALLEST = 512  # a level of at most this side is the last one
@@ -47,7 +46,7 @@ def write_pyramid(source: Path, target: Path, workers: int | None = None) -> Non
     require_new(target)
     lattice = _lattice(source)
     sides = level_sides(lattice.spins.shape[-1])
-    with alone(target, "writing") as work:
+    with alone_on_new(target, "writing") as work:
         require_room(target.parent, sides[0] ** 2 * BITS / 8, f"a pyramid of side {sides[0]} takes")
         _write(lattice, source, work / "image", sides, workers)
         place_new(work / "image", target)
@@ -73,7 +72,6 @@ def _lattice(source: Path) -> Ensemble:
 
 
 def _write(lattice: Ensemble, source: Path, path: Path, sides: list[int], workers: int | None) -> None:
-    shutil.rmtree(path, ignore_errors=True)  # of a process that was killed
     attributes = {"ome": _metadata(source.stem, len(sides)), "provenance": lattice.provenance}
     group = zarr.create_group(path, zarr_format=3, attributes=attributes)
     levels = [_array(group, number, side) for number, side in enumerate(sides)]
@@ -114,7 +112,7 @@ def _array(group: zarr.Group, level: int, side: int) -> zarr.Array:
         dtype="uint8",
         fill_value=0,
         # bits of two values repeat; means are noise, of which only the frequencies can be used
-        compressors=BloscCodec(cname="zstd", clevel=1, shuffle="noshuffle" if level else "bitshuffle", typesize=1),
+        compressors=checked(clevel=1, shuffle="noshuffle" if level else "bitshuffle", typesize=1),
         dimension_names=("y", "x"),
         config={"write_empty_chunks": True},  # a missing file is damage
     )
@@ -145,13 +143,8 @@ def _parts(whole: slice, step: int) -> list[slice]:
 
 def _bright(spins: zarr.Array, source: Path, rows: slice, columns: slice) -> Pixels:
     """Pixels of level 0."""
-    remedy = "Remove it, then grow or fetch it again."
-    try:
-        block = np.asarray(spins[0, 0, rows, columns])
-    except Exception as error:  # codecs raise whatever their C library does
-        raise KadanoffError(f"{source}: array 'spins' cannot be decoded ({error}). {remedy}") from error
-    if not np.all(np.abs(block) == 1):
-        raise KadanoffError(f"{source}: array 'spins' has values other than +1 and -1: a shard is missing. {remedy}")
+    where, remedy = f"{source}: array 'spins'", "Remove it, then grow or fetch it again."
+    block = read_spins(spins, (0, 0, rows, columns), where, remedy)
     return (block > 0).view(np.uint8) * np.uint8(255)
 
 

@@ -1,10 +1,6 @@
 """Ensembles of configurations, in memory or as Zarr v3 groups that plain `xarray.open_zarr` reads."""
 
 import json
-import math
-import shutil
-import tempfile
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,22 +9,31 @@ from typing import Any
 import numpy as np
 import zarr
 from numpy.typing import NDArray
-from zarr.codecs import BloscCodec
-from zarr.errors import GroupNotFoundError
 
 from kadanoff.errors import KadanoffError
-from kadanoff.lab.files import disk_errors, replace_folder, write_atomic
+from kadanoff.lab.arrays import (
+    MISSING,
+    axes_of,
+    consolidate,
+    decoded,
+    fields_array,
+    layout,
+    read_spins,
+    spins_array,
+    values_array,
+)
+from kadanoff.lab.files import alone, recover_folder, replace_folder
 
-FORMAT = 1
-CHUNK_BYTES = 1 << 20
-# 64 MiB of spins compress to about 8 MiB: few enough files for DVC's push and pull to be fast
-SHARD_BYTES = 1 << 26
-UNITS = {
-    "temperature": "|J|/k_B",
-    "energy": "|J| per site",
-    "magnetization": "per site",
-    "autocorrelation_time": "sweeps",
+FORMAT = 2
+DAMAGED = "A file is missing, damaged or foreign: delete the dataset, then `dvc checkout` or `dvc pull` it again."
+UNFIT = "Nothing is written; mend the arrays."
+VALUES = {
+    "temperature": "temperatures",
+    "energy": "energy",
+    "magnetization": "magnetization",
+    "autocorrelation_time": "autocorrelation_time",
 }
+"""Arrays of a store beside the spins, and the attributes of an Ensemble that they are."""
 
 
 @dataclass
@@ -47,7 +52,7 @@ class Ensemble:
     autocorrelation_time
         float64 (temperature,), in sweeps, of a pilot chain; NaN where none was measured.
     provenance
-        How the configurations were made: parameters, sampler and why, sweeps, seed, versions.
+        How the configurations were made: parameters, sampler and why, sweeps, seed, versions; what JSON can hold.
     """
 
     spins: Any
@@ -63,153 +68,85 @@ class Ensemble:
         Raises
         ------
         KadanoffError
-            If a part of the store is missing or damaged.
+            If a part of the store is missing or damaged, or spins are not +1 or -1.
         """
-        place = getattr(self.spins, "store_path", "memory")
-        try:
-            block = np.asarray(self.spins[temperature, sample])
-        except Exception as error:  # codecs raise whatever their C library does
-            raise KadanoffError(
-                f"{place}: array 'spins' cannot be decoded ({error}). The file is damaged: delete it, then "
-                "`dvc checkout` or `dvc pull` it again."
-            ) from error
-        if block.size and not np.all(np.abs(block) == 1):
-            raise KadanoffError(
-                f"{place}: array 'spins' has values other than +1 and -1: a shard is missing or it is not a set of "
-                "spins. Delete it, then `dvc checkout` or `dvc pull` it again."
-            )
-        return block
+        place = getattr(self.spins, "store_path", None)
+        remedy = DAMAGED if place else UNFIT
+        return read_spins(self.spins, (temperature, sample), f"{place or 'ensemble'}: array 'spins'", remedy)
 
     def save(self, path: str | Path) -> None:
         """Write a Zarr v3 group at `path`, in one rename; an older one there is replaced.
 
+        Real numbers become float64, and spins int8.
+
         Raises
         ------
         KadanoffError
-            If something else is at `path`, or the disk refuses; nothing there has changed then.
+            If the arrays are what `open_dataset` would refuse, something else is at `path`, another process writes
+            there, or the disk refuses; nothing there has changed then.
         """
         path = Path(path)
-        if path.exists() and "kadanoff_format" not in _open_group(path).attrs:
-            raise KadanoffError(f"{path} is no dataset of kadanoff, and is not replaced; give another name.")
-        with disk_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-            try:
-                write_group(scratch / path.name, self)
-                replace_folder(scratch / path.name, path)
-            finally:
-                shutil.rmtree(scratch, ignore_errors=True)
+        require_arrays(path, self.spins, {name: getattr(self, own) for name, own in VALUES.items()}, UNFIT)
+        with alone(path, "saving") as work:
+            recover_folder(path)
+            if path.exists() and "kadanoff_format" not in _open_group(path).attrs:
+                raise KadanoffError(f"{path} is no dataset of kadanoff, and is not replaced; give another name.")
+            write_group(work / path.name, self)
+            replace_folder(work / path.name, path)
 
 
 def write_group(path: Path, ensemble: Ensemble) -> None:
     """Write `ensemble` as a new Zarr group; spins go through memory one shard at a time."""
-    attributes = {"kadanoff_format": FORMAT, "provenance": ensemble.provenance}
-    group = zarr.create_group(path, zarr_format=3, attributes=attributes)
-    _write_spins(group, ensemble.spins)
-    write_values(group, ensemble)
+    group = zarr.create_group(path, zarr_format=3)
+    shape = ensemble.spins.shape
+    chunks, shards = layout(shape)
+    array = spins_array(group, shape, chunks, shards)
+    for temperature in range(0, shape[0], shards[0]):
+        for sample in range(0, shape[1], shards[1]):
+            window = slice(temperature, temperature + shards[0]), slice(sample, sample + shards[1])
+            array[window] = ensemble.read(*window)
+    finish_group(path, ensemble)
+
+
+def finish_group(path: Path, ensemble: Ensemble) -> None:
+    """Add what is known of the configurations to a group that has their spins, and make it a dataset."""
+    group = zarr.open_group(path, mode="r+", zarr_format=3, use_consolidated=False)
+    group.attrs.update({"kadanoff_format": FORMAT, **provenance_text(ensemble.provenance)})
+    for name, own in VALUES.items():
+        values = np.asarray(getattr(ensemble, own), np.float64)
+        values_array(group, name, values, ("temperature", "sample")[: values.ndim])
+    for axis, length in zip(axes_of(ensemble.spins.shape), ensemble.spins.shape[1:], strict=True):
+        values_array(group, axis, np.arange(length), (axis,))
     consolidate(path)
-
-
-def write_values(group: zarr.Group, ensemble: Ensemble) -> None:
-    """Coordinates, and what is known of each configuration."""
-    _write_array(group, "temperature", ensemble.temperatures, ("temperature",))
-    for name in ("energy", "magnetization"):
-        _write_array(group, name, getattr(ensemble, name), ("temperature", "sample"))
-    _write_array(group, "autocorrelation_time", ensemble.autocorrelation_time, ("temperature",))
-    axes = ("sample", "y", "x") if ensemble.spins.ndim == 4 else ("sample", "x")
-    for axis, length in zip(axes, ensemble.spins.shape[1:], strict=True):
-        _write_array(group, axis, np.arange(length), (axis,))
 
 
 def write_fields(
     path: Path, shape: tuple[int, ...], axes: tuple[str, ...], temperatures: NDArray, origin: dict[str, Any]
 ) -> zarr.Array:
     """A new Zarr group with an empty float32 array `output` (temperature, sample, *axes), to be filled by slices."""
-    group = zarr.create_group(path, zarr_format=3, attributes={"provenance": origin})
-    chunks, shards = _layout(shape)
-    output = group.create_array(
-        "output",
-        shape=shape,
-        chunks=chunks,
-        shards=shards,
-        dtype="float32",
-        fill_value=np.nan,
-        compressors=BloscCodec(cname="zstd", shuffle="bitshuffle", typesize=4),
-        dimension_names=("temperature", "sample", *axes),
-    )
-    _write_array(group, "temperature", temperatures, ("temperature",))
+    group = zarr.create_group(path, zarr_format=3, attributes=provenance_text(origin))
+    output = fields_array(group, shape, axes)
+    values_array(group, "temperature", temperatures, ("temperature",))
     consolidate(path)
     return output
 
 
-def consolidate(path: Path) -> None:
-    """Gather the metadata of a finished group in one file, always in the same order."""
-    with warnings.catch_warnings():
-        # xarray opens consolidated stores without a warning; zarr warns that v3 has not standardised them yet
-        warnings.simplefilter("ignore")
-        zarr.consolidate_metadata(path, zarr_format=3)
-    # the arrays come in the order in which the folder was listed; the same dataset must have the same bytes
-    metadata = path / "zarr.json"
-    write_atomic(metadata, json.dumps(json.loads(metadata.read_text()), indent=2, sort_keys=True))
-
-
-def _write_array(group: zarr.Group, name: str, values: NDArray, dimensions: tuple[str, ...]) -> None:
-    attributes: dict[str, Any] = {"units": UNITS[name]} if name in UNITS else {}
-    array = group.create_array(
-        name,
-        shape=values.shape,
-        chunks=values.shape,
-        dtype=values.dtype,
-        fill_value=np.nan if values.dtype.kind == "f" else -1,
-        compressors=BloscCodec(cname="zstd", typesize=8),
-        dimension_names=dimensions,
-        attributes=attributes,
-        config={"write_empty_chunks": True},  # all NaN is a value too, and a missing file is damage
-    )
-    array[...] = values
-
-
-def _write_spins(group: zarr.Group, spins: Any) -> None:
-    chunks, shards = _layout(spins.shape)
-    array = spins_array(group, spins.shape, chunks, shards)
-    for temperature in range(0, spins.shape[0], shards[0]):
-        for sample in range(0, spins.shape[1], shards[1]):
-            window = slice(temperature, temperature + shards[0]), slice(sample, sample + shards[1])
-            array[window] = spins[window]
-
-
-def spins_array(
-    group: zarr.Group, shape: tuple[int, ...], chunks: tuple[int, ...], shards: tuple[int, ...]
-) -> zarr.Array:
-    """The array `spins` of a group, without values."""
-    return group.create_array(
-        "spins",
-        shape=shape,
-        chunks=chunks,
-        shards=shards,
-        dtype="int8",
-        fill_value=0,
-        compressors=BloscCodec(cname="zstd", shuffle="bitshuffle", typesize=1),
-        dimension_names=("temperature", "sample", "y", "x") if len(shape) == 4 else ("temperature", "sample", "x"),
-        attributes={"long_name": "spin", "valid_values": [-1, 1]},
-    )
-
-
-def _layout(shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Chunk and shard shapes: whole configurations, near CHUNK_BYTES and SHARD_BYTES of spins."""
-    temperatures, samples, *lattice = shape
-    sites = math.prod(lattice)
-    per_chunk = min(samples, max(1, CHUNK_BYTES // sites))
-    chunks_of_samples = -(-samples // per_chunk)
-    per_shard = min(chunks_of_samples, max(1, SHARD_BYTES // (per_chunk * sites)))
-    rows = 1
-    if per_shard == chunks_of_samples:
-        rows = min(temperatures, max(1, SHARD_BYTES // (per_shard * per_chunk * sites)))
-    return (1, per_chunk, *lattice), (rows, per_shard * per_chunk, *lattice)
+def provenance_text(provenance: Any) -> dict[str, Any]:
+    """The attribute of a store that says how it was made, a text: netCDF knows no dictionaries."""
+    try:
+        if isinstance(provenance, Mapping):
+            return {"provenance": json.dumps(dict(provenance))}
+        reason = f"it is a {type(provenance).__name__}"
+    except (TypeError, ValueError, RecursionError) as error:
+        reason = str(error)
+    raise KadanoffError(f"provenance must be a dictionary that JSON can hold: {reason}. Give plain numbers and texts.")
 
 
 def open_dataset(path: str | Path) -> Ensemble:
     """Open a Zarr dataset lazily: `.spins` reads on slicing, the rest is in memory.
+
+    Datasets that xarray joined (`concat` over samples or temperatures, `to_zarr`) open like others; their provenance
+    is that of the first, their autocorrelation time the largest.
 
     Raises
     ------
@@ -218,70 +155,94 @@ def open_dataset(path: str | Path) -> Ensemble:
     """
     path = Path(path)
     group = _open_group(path)
+    _require_format(path, group)
+    spins = _array(group, path, "spins")
+    found: dict[str, Any] = {name: _array(group, path, name) for name in (*VALUES, *axes_of(spins.shape))}
+    times = found["autocorrelation_time"]
+    if times.shape == spins.shape[1::-1]:
+        found["autocorrelation_time"] = np.fmax.reduce(_values(path, "autocorrelation_time", times))
+    require_arrays(path, spins, found, DAMAGED)
+    values = {own: _values(path, name, found[name]) for name, own in VALUES.items()}
+    return Ensemble(spins, **values, provenance=_provenance(path, group))
+
+
+def require_arrays(path: Path, spins: Any, others: Mapping[str, Any], remedy: str) -> None:
+    """Refuse what is no ensemble, on writing as on reading; the values of spins are checked where they are read.
+
+    Raises
+    ------
+    KadanoffError
+        Naming the array, what it is, and what it should be.
+    """
+    for name, array in {"spins": spins, **others}.items():
+        kind = getattr(getattr(array, "dtype", None), "kind", None)
+        if kind is None or kind not in "iuf":
+            what = type(array).__name__ if kind is None else array.dtype
+            raise KadanoffError(f"{path}: array {name!r} is {what}; it should be an array of real numbers. {remedy}")
+    shape = spins.shape
+    if len(shape) not in (3, 4) or 0 in shape:
+        raise KadanoffError(
+            f"{path}: array 'spins' has the shape {shape}; it should be (temperature, sample, y, x), or (temperature, "
+            f"sample, x) of chains, with at least one of each. {remedy}"
+        )
+    expected = {"temperature": shape[:1], "autocorrelation_time": shape[:1], "energy": shape[:2]}
+    expected |= {"magnetization": shape[:2]} | {
+        axis: (length,) for axis, length in zip(axes_of(shape), shape[1:], strict=True)
+    }
+    for name, array in others.items():
+        if array.shape != expected[name]:
+            raise KadanoffError(
+                f"{path}: array {name!r} has the shape {array.shape}; it should be {expected[name]}, as 'spins' is "
+                f"{shape}. {remedy}"
+            )
+
+
+def _open_group(path: Path) -> zarr.Group:
+    try:
+        if path.exists():
+            return zarr.open_group(path, mode="r", zarr_format=3, use_consolidated=False)
+    except Exception as error:  # metadata that cannot be parsed raise whatever the parser stumbles over
+        raise KadanoffError(f"{path} is not a Zarr v3 group ({error}); give a dataset that kadanoff wrote.") from error
+    raise KadanoffError(f"there is no dataset {path}; make it with `dvc repro` or fetch it with `dvc pull`.")
+
+
+def _require_format(path: Path, group: zarr.Group) -> None:
     found = group.attrs.get("kadanoff_format")
+    if found is None:
+        what = "an image of a lattice" if "ome" in group.attrs else "a Zarr group of another program"
+        if "output" in group:
+            what = f"the output of the network {_provenance(path, group).get('model')}, real numbers"
+        raise KadanoffError(f"{path} is {what}, and no dataset of spins; `xarray.open_zarr` and `zarr.open` read it.")
     if found != FORMAT:
         raise KadanoffError(
             f"{path} has kadanoff_format {json.dumps(found)}; this version reads {FORMAT}. "
             "Make the dataset again with `dvc repro`, or check out the commit that wrote it."
         )
-    spins = _array(group, path, "spins", "int8", None)
-    if spins.ndim not in (3, 4):
-        raise KadanoffError(f"{path}: array 'spins' has {spins.ndim} dimensions; it needs 4 (or 3 for a chain).")
-    temperatures, samples = spins.shape[:2]
-    return Ensemble(
-        spins,
-        _values(group, path, "temperature", (temperatures,)),
-        _values(group, path, "energy", (temperatures, samples)),
-        _values(group, path, "magnetization", (temperatures, samples)),
-        _values(group, path, "autocorrelation_time", (temperatures,)),
-        _mapping(group.attrs.get("provenance")),
-    )
 
 
-def _mapping(value: Any) -> dict[str, Any]:
-    return dict(value) if isinstance(value, Mapping) else {}
-
-
-def _open_group(path: Path) -> zarr.Group:
-    if not path.exists():
-        raise KadanoffError(f"there is no dataset {path}; make it with `dvc repro` or fetch it with `dvc pull`.")
+def _provenance(path: Path, group: zarr.Group) -> dict[str, Any]:
     try:
-        return zarr.open_group(path, mode="r", zarr_format=3, use_consolidated=False)
-    except (GroupNotFoundError, FileNotFoundError, ValueError, KeyError, TypeError) as error:
-        raise KadanoffError(f"{path} is not a Zarr v3 group ({error}); give a dataset that kadanoff wrote.") from error
+        return dict(json.loads(group.attrs["provenance"]))  # type: ignore[arg-type]
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise KadanoffError(f"{path}: the attribute 'provenance' cannot be read ({error}). {DAMAGED}") from error
 
 
-def _array(group: zarr.Group, path: Path, name: str, dtype: str, shape: tuple[int, ...] | None) -> zarr.Array:
+def _array(group: zarr.Group, path: Path, name: str) -> zarr.Array:
     try:
         array = group.get(name)
     except Exception as error:  # metadata that cannot be parsed raise whatever the parser stumbles over
-        raise KadanoffError(
-            f"{path}: array {name!r} has damaged metadata ({error}). Delete the dataset, then `dvc checkout` or "
-            "`dvc pull`."
-        ) from error
+        raise KadanoffError(f"{path}: array {name!r} has damaged metadata ({error}). {DAMAGED}") from error
     if not isinstance(array, zarr.Array):
-        raise KadanoffError(
-            f"{path}: array {name!r} is missing; delete the dataset, then `dvc checkout` or `dvc pull`."
-        )
-    if array.dtype != dtype or (shape is not None and array.shape != shape):
-        raise KadanoffError(
-            f"{path}: array {name!r} is {array.dtype} {array.shape}; it should be {dtype} {shape or ''}. "
-            "The dataset is foreign or damaged: delete it, then `dvc checkout` or `dvc pull`."
-        )
+        raise KadanoffError(f"{path}: array {name!r} is missing. {DAMAGED}")
     return array
 
 
-def _values(group: zarr.Group, path: Path, name: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    array = _array(group, path, name, "float64", shape)
-    try:
-        if array.nchunks_initialized < array.nchunks:
-            raise FileNotFoundError("a chunk is missing")  # zarr would read the fill value
-        return np.asarray(array[...])
-    except Exception as error:  # codecs raise whatever their C library does
-        raise KadanoffError(
-            f"{path}: array {name!r} cannot be decoded ({error}). Delete the dataset, then `dvc checkout` or "
-            "`dvc pull`."
-        ) from error
+def _values(path: Path, name: str, array: Any) -> NDArray[np.float64]:
+    where = f"{path}: array {name!r}"
+    values = np.asarray(decoded(array, ..., where, DAMAGED), np.float64)
+    if np.any(values == MISSING):
+        raise KadanoffError(f"{where} cannot be decoded (a chunk is missing). {DAMAGED}")
+    return values
 
 
 def configurations(ensemble: Ensemble, batch: int) -> Iterator[tuple[int, slice, NDArray[np.int8]]]:

@@ -10,7 +10,7 @@ import yaml
 from filelock import FileLock
 
 from kadanoff.errors import KadanoffError
-from kadanoff.lab.files import disk_errors, replace_folder
+from kadanoff.lab.files import disk_errors, recover_folder, replace_folder
 from kadanoff.lab.published.lockfile import LOCK, lock_entries, results
 from kadanoff.lab.published.read import (
     MEGABYTE,
@@ -74,6 +74,7 @@ def publish(root: Path, name: str, only: Collection[str] = (), replace: bool = F
     with disk_errors(target):
         base.mkdir(exist_ok=True)
         with FileLock(base / "publish.lock"):
+            recover_folder(target)
             items = _pinned(root, only)
             entries = lock_entries(target)
             report = _compare(root, target, items, entries, replace)

@@ -143,9 +143,11 @@ def _is_artifact(name: str) -> bool:
 
 
 def _folders(folder: Path) -> list[Path]:
+    """Those in a folder, without what is about to become or to replace one (`lab/files.py`)."""
     if folder.is_symlink() or not folder.is_dir():
         return []
-    return sorted(child for child in folder.iterdir() if child.is_dir() and not child.is_symlink())
+    found = (child for child in folder.iterdir() if child.is_dir() and not child.is_symlink())
+    return sorted(child for child in found if not child.name.startswith("."))
 
 
 def _read_json(path: Path, integer: type = int) -> dict[str, Any]:
