@@ -4,11 +4,12 @@ import ast
 from pathlib import Path
 
 import pytest
-import yaml
+
+from kadanoff.lab.params import read_yaml
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src"
-PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+PIPELINE = read_yaml(ROOT / "dvc.yaml")["stages"]
 # how a run is shown and watched: nothing here can change a result
 VIEW = ("kadanoff.lab.tracking", "kadanoff.lab.view", "kadanoff.lab.progress", "kadanoff.lab.lifeline")
 
