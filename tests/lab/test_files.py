@@ -116,12 +116,12 @@ def test_a_stage_ends_with_what_ran_it_and_says_so(victim):
     assert not _alive(stage.pid)
 
 
-def test_a_stage_whose_runner_is_the_first_process_of_a_container_runs():
+def test_a_stage_whose_runner_is_the_first_process_of_a_container_runs(tmp_path):
     unshare = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc"]
     if subprocess.run([*unshare, "true"], capture_output=True).returncode:
         pytest.skip("this machine allows no new namespace")
-    command = [*unshare, sys.executable, "-c", runner(BECOME, 1)]
-    finished = subprocess.run(command, capture_output=True, text=True)
+    (tmp_path / "run.py").write_text(runner(BECOME, 1))
+    finished = subprocess.run([*unshare, sys.executable, tmp_path / "run.py"], capture_output=True, text=True)
     assert (finished.returncode, finished.stderr) == (0, "")
 
 
