@@ -60,17 +60,13 @@ def test_outside_of_a_project_the_folder_is_named(tmp_path):
     assert f"there is no {tmp_path / 'params.yaml'}" in finished.stderr
 
 
-@pytest.mark.parametrize("environment", [{"LC_ALL": "C", "PYTHONUTF8": "0"}, {"PYTHONIOENCODING": "ascii"}], ids=str)
-def test_letters_of_any_alphabet_in_paths_and_files(project, environment):
-    root = project / "Größe ψ"
+def test_letters_of_any_alphabet_in_paths_and_files(project):
+    root, environment = project / "Größe ψ", {"LC_ALL": "C", "PYTHONUTF8": "0"}
     root.mkdir()
-    params = yaml.safe_dump({"datasets": {"no": GOOD}}, allow_unicode=True)
+    params = yaml.safe_dump({"datasets": {"no": GOOD}})
     (root / "params.yaml").write_text(f"# Größe ψ\n{params}", encoding="utf-8")
-    (root / "dvc.yaml").touch()
+    (root / "dvc.yaml").write_text("stages: {}  # ψ", encoding="utf-8")
     made = run("simulate", "no", folder=root, **environment)
     assert made.returncode == 0, made.stderr
     assert (root / "data" / "no.zarr").exists()
     assert run("report", folder=root, **environment).returncode == 0
-    wrong = run("simulate", "größe", folder=root, **environment)
-    assert wrong.returncode == 1
-    assert "it has: no." in wrong.stderr
