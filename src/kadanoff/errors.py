@@ -43,6 +43,11 @@ def whole(value: Any, name: str, least: int, most: int) -> int:
     return number
 
 
+def is_whole(value: Any) -> bool:
+    """Whether a value is an integer of any kind; True, 1.0 and "1" are none."""
+    return type(plain(value)) is int
+
+
 def real(value: Any, name: str, least: float, most: float) -> float:
     """A real number of any kind as Python's own.
 
@@ -62,6 +67,26 @@ def plain(value: Any) -> Any:
     return value.item() if getattr(value, "ndim", None) == 0 and hasattr(value, "item") else value
 
 
+def numbers(values: Any, name: str) -> Any:
+    """Real numbers as a NumPy array, in their own type.
+
+    Raises
+    ------
+    KadanoffError
+        If they are something else, or lists of several lengths.
+    """
+    import numpy as np  # `import kadanoff` stays light
+
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise KadanoffError(f"{name}: the lists in {shown(values)} have several lengths; give an array.") from error
+    if array.dtype.kind not in "iuf":
+        raise KadanoffError(f"{name} is {shown(values)}, of type {array.dtype}; give real numbers.")
+    return array
+
+
+MOST_WORKERS = 1024
 MOST_SEED = 2**64 - 1
 
 

@@ -30,7 +30,7 @@ MOST_SWEEPS = 1 << 30
 MOST_VALUES = 100_000  # of a grid: more of them are a slip of the pen
 MOST_NODES = 1_000_000  # values in params.yaml
 MOST_WORDS = 200  # characters of what a parser says
-MOST_FAULTS = 10  # that one message lists
+MOST_FAULTS = 5  # that one message lists
 
 SectionType = TypeVar("SectionType", bound=Section)
 

@@ -17,7 +17,7 @@ from zarr.codecs import BloscCodec
 from zarr.errors import GroupNotFoundError
 
 from kadanoff.errors import KadanoffError
-from kadanoff.lab.files import disk_errors, replace_folder, write_atomic
+from kadanoff.lab.files import disk_errors, exists, replace_folder, write_atomic
 
 FORMAT = 1
 CHUNK_BYTES = 1 << 20
@@ -89,7 +89,7 @@ class Ensemble:
             If something else is at `path`, or the disk refuses; nothing there has changed then.
         """
         path = Path(path)
-        if path.exists() and "kadanoff_format" not in _open_group(path).attrs:
+        if exists(path) and "kadanoff_format" not in _open_group(path).attrs:
             raise KadanoffError(f"{path} is no dataset of kadanoff, and is not replaced; give another name.")
         with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -243,7 +243,7 @@ def _mapping(value: Any) -> dict[str, Any]:
 
 
 def _open_group(path: Path) -> zarr.Group:
-    if not path.exists():
+    if not exists(path):
         raise KadanoffError(f"there is no dataset {path}; make it with `dvc repro` or fetch it with `dvc pull`.")
     try:
         return zarr.open_group(path, mode="r", zarr_format=3, use_consolidated=False)

@@ -8,14 +8,14 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from kadanoff.errors import KadanoffError
-from kadanoff.lab.files import disk_errors
+from kadanoff.lab.files import disk_errors, exists
 
 LOCK = "lock"
 
 
 def require_new(target: Path) -> None:
     """Raise KadanoffError if there is something at `target`."""
-    if target.exists():
+    if exists(target):
         raise KadanoffError(f"{target} exists; nothing is overwritten. Give another name, or remove it first.")
 
 

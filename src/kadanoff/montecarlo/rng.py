@@ -14,6 +14,8 @@ from decimal import Context, Decimal
 import numpy as np
 from numba import njit
 
+from kadanoff.errors import seed_of
+
 MULTIPLIER_0 = np.uint64(0xD2511F53)
 MULTIPLIER_1 = np.uint64(0xCD9E8D57)
 WEYL_0 = np.uint64(0x9E3779B9)
@@ -28,8 +30,13 @@ def stream_key(seed: int, *names: str | float | int) -> np.uint64:
 
     >>> stream_key(0, "coarsen16", 2.0, "metropolis") == stream_key(0, "coarsen16", 2.0, "metropolis")
     True
+
+    Raises
+    ------
+    KadanoffError
+        If the seed is no whole number from 0 to 2^64 - 1.
     """
-    text = json.dumps([seed, *names])
+    text = json.dumps([seed_of(seed), *names])
     return np.uint64(int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little"))
 
 
