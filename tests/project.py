@@ -8,6 +8,8 @@ from pathlib import Path
 
 import yaml
 
+from kadanoff.lab.params import read_params, read_yaml
+
 ROOT = Path(__file__).parents[1]
 
 TINY = {
@@ -47,13 +49,13 @@ class Project:
         self.run("git", "-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "-qm", message)
 
     def params(self) -> dict:
-        return yaml.safe_load((self.folder / "params.yaml").read_text())
+        return read_params(self.folder)
 
     def write_params(self, params: dict) -> None:
         (self.folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
 
     def lock(self) -> dict:
-        return yaml.safe_load((self.folder / "dvc.lock").read_text())["stages"]
+        return read_yaml(self.folder / "dvc.lock")["stages"]
 
     def output_md5(self, address: str, path: str) -> str:
         return next(output["md5"] for output in self.lock()[address]["outs"] if output["path"] == path)

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 from torch import nn
 
-from kadanoff.errors import KadanoffError
+from kadanoff.errors import KadanoffError, seed_of, whole
 from kadanoff.inverse.critical import model_of
-from kadanoff.inverse.superresolve import superresolve
+from kadanoff.inverse.superresolve import MOST_LATTICES, superresolve
 from kadanoff.lab.arrays import layout, spins_array
 from kadanoff.lab.files import alone
 from kadanoff.lab.progress import progress
@@ -48,6 +48,7 @@ def apply(
         If the target exists, a file is missing or damaged, or the lattices do not fit the network.
     """
     require_new(target)
+    batch, seed = whole(batch, "batch", 1, MOST_LATTICES), seed_of(seed)
     network = load_model(model)
     ensemble = open_dataset(source)
     run, temperatures = _run(network, ensemble, source, batch, temperature, seed)

@@ -65,12 +65,12 @@ def _s3_server(folder: Path, keys: dict[str, str]) -> Iterator[int]:
     """Port of an S3 server over `folder`, until the block ends."""
     log, pair = folder.with_name("server.log"), ",".join(keys.values())
     command = ["rclone", "serve", "s3", "--config", "", "--auth-key", pair, "--addr", "127.0.0.1:0", str(folder)]
-    with log.open("w") as output, subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT) as process:
+    with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT) as process:
         try:
             deadline = time.monotonic() + START_S
-            while not (found := re.search(r"http://127\.0\.0\.1:(\d+)", log.read_text())):
+            while not (found := re.search(r"http://127\.0\.0\.1:(\d+)", log.read_text(encoding="utf-8"))):
                 if process.poll() is not None or time.monotonic() > deadline:
-                    raise KadanoffError(f"`rclone serve s3` does not start: {log.read_text()}")
+                    raise KadanoffError(f"`rclone serve s3` does not start: {log.read_text(encoding='utf-8')}")
                 time.sleep(0.02)
             yield int(found[1])
         finally:
@@ -85,7 +85,9 @@ class _Trip:
 
     def run(self, folder: Path, *command: str) -> dict[str, Any]:
         start, before = time.perf_counter(), self.relay.bytes
-        done = subprocess.run(command, cwd=folder, env=self.environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=folder, env=self.environment, capture_output=True, encoding="utf-8", check=False
+        )
         if done.returncode:
             raise KadanoffError(f"`{' '.join(command[:4])}` failed: {done.stderr}{done.stdout}")
         return {"seconds": time.perf_counter() - start, "bytes": self.relay.bytes - before}

@@ -1,6 +1,7 @@
 """The command line: every DVC stage is `kadanoff STAGE [VARIANT]`, and a few commands for a user's own data."""
 
 import gc
+import io
 import os
 import sys
 from pathlib import Path
@@ -259,6 +260,8 @@ def bench(
 
 def main() -> None:
     """Run the command line; a user's mistake ends in one sentence and exit code 1."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # what a terminal cannot show is no reason to fail
     try:
         if "DVC_STAGE" in os.environ:
             from kadanoff.lab.lifeline import die_with_dvc

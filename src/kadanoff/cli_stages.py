@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
-Workers = Annotated[int | None, typer.Option(min=1, help="Threads; one a core unless given.")]
+from kadanoff.errors import MOST_WORKERS
+
+Workers = Annotated[int | None, typer.Option(min=1, max=MOST_WORKERS, help="Threads; one a core unless given.")]
 
 STAGES = {
     "coarsen_curve": "Train on more and more configurations: does the MLP fail, or starve?",

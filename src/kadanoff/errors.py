@@ -1,4 +1,7 @@
-"""The one exception that a user's mistake raises."""
+"""The one exception that a user's mistake raises, and the checks that every public function shares."""
+
+import reprlib
+from typing import Any
 
 
 class KadanoffError(Exception):
@@ -6,3 +9,87 @@ class KadanoffError(Exception):
 
     The command line prints the message without a traceback and exits with code 1.
     """
+
+
+LONGEST = 100  # characters of a value that a message repeats
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 3, LONGEST, LONGEST
+
+
+def shown(value: Any) -> str:
+    """A user's value as a message repeats it: as it is written if that is short, else its beginning.
+
+    >>> shown([1.0, 1.5] * 100)
+    '[1.0, 1.5, 1.0, 1.5, 1.0, 1.5, ...]'
+    """
+    try:
+        text = " ".join(_SHORT.repr(value).split())
+    except ValueError:  # Python refuses to write out an integer of thousands of digits
+        return f"a number of {value.bit_length()} bits"
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
+
+
+def whole(value: Any, name: str, least: int, most: int) -> int:
+    """An integer of any kind (Python's, NumPy's) as Python's own.
+
+    Raises
+    ------
+    KadanoffError
+        If it is no integer (True, 1.0 and "1" are none), or does not lie between `least` and `most`.
+    """
+    number = plain(value)
+    if type(number) is not int or not least <= number <= most:
+        raise KadanoffError(f"{name} is {shown(value)}; it must be a whole number from {least} to {most}.")
+    return number
+
+
+def is_whole(value: Any) -> bool:
+    """Whether a value is an integer of any kind; True, 1.0 and "1" are none."""
+    return type(plain(value)) is int
+
+
+def real(value: Any, name: str, least: float, most: float) -> float:
+    """A real number of any kind as Python's own.
+
+    Raises
+    ------
+    KadanoffError
+        If it is no number (True and "1" are none), or does not lie between `least` and `most`.
+    """
+    number = plain(value)
+    if type(number) not in (int, float) or not least <= number <= most:
+        raise KadanoffError(f"{name} is {shown(value)}; it must be a number from {least:g} to {most:g}.")
+    return float(number)
+
+
+def plain(value: Any) -> Any:
+    """NumPy's scalars, and arrays of no dimension, as Python's own; all else as it is."""
+    return value.item() if getattr(value, "ndim", None) == 0 and hasattr(value, "item") else value
+
+
+def numbers(values: Any, name: str) -> Any:
+    """Real numbers as a NumPy array, in their own type.
+
+    Raises
+    ------
+    KadanoffError
+        If they are something else, or lists of several lengths.
+    """
+    import numpy as np  # `import kadanoff` stays light
+
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise KadanoffError(f"{name}: the lists in {shown(values)} have several lengths; give an array.") from error
+    if array.dtype.kind not in "iuf":
+        raise KadanoffError(f"{name} is {shown(values)}, of type {array.dtype}; give real numbers.")
+    return array
+
+
+MOST_WORKERS = 1024
+MOST_SEED = 2**64 - 1
+
+
+def seed_of(value: Any, name: str = "seed") -> int:
+    """A seed as Python's integer; KadanoffError if it is none from 0 to 2^64 - 1."""
+    return whole(value, name, 0, MOST_SEED)

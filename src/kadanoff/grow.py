@@ -10,7 +10,8 @@ import numpy as np
 import zarr
 
 from kadanoff import __version__
-from kadanoff.errors import KadanoffError
+from kadanoff.errors import KadanoffError, whole
+from kadanoff.errors import seed_of as seed_of_bits
 from kadanoff.inverse import bands
 from kadanoff.inverse.critical import place_of
 from kadanoff.inverse.dressing import Dressing
@@ -30,6 +31,7 @@ from kadanoff.spins.exact import T_C
 BITS = 1.0  # on disk, a spin: critical lattices compress to less
 TALLEST = 2048  # rows of a band: their halo costs little then, and some hundred MB hold them
 MEMORY = 1_000_000_000  # bytes that the threads hold; as many again are taken by the network's tables and the libraries
+MOST_SWEEPS = 1000  # each takes 4 rows of halo
 LEVELS = 64  # more than any lattice has: each sample has as many numbers of levels, and random bits, of its own
 SHARDS = "spins/c/0/0/*/0"
 
@@ -60,6 +62,8 @@ def grow(job: Job, target: Path, workers: int | None = None, rows: int = TALLEST
         T_c, the size is not that of the seed times a power of the model's factor, or the disk has too little room.
     """
     require_new(target)
+    seed_of_bits(job.seed)
+    whole(job.sweeps, "sweeps", 0, MOST_SWEEPS)
     way = enlargement_of(job)
     seed = seed_of(job)
     sides = sides_to(len(seed), job.size, way.block, "size")

@@ -1,8 +1,10 @@
 import os
+import shlex
 import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 from filesystems import another
 
@@ -138,30 +140,62 @@ def test_disk_errors_are_sentences(tmp_path):
         raise OSError(28, "No space left on device")
 
 
-def test_a_stage_dies_with_its_parent():
-    child = "from kadanoff.lab.lifeline import die_with_dvc; import time; die_with_dvc(); time.sleep(60)"
-    parent = (
-        "import subprocess, sys\n"
-        f"process = subprocess.Popen([sys.executable, '-c', {child!r}])\n"
-        "print(process.pid, flush=True)\n"
-        "process.wait()"
+CHILD = "from kadanoff.lab.lifeline import die_with_dvc; import time; die_with_dvc(); time.sleep({})"
+
+
+STAY, BECOME = "{}; exit $?", "exec {}"  # what shells do with the only command
+
+
+def runner(shell, seconds):
+    """A program that runs a stage as DVC does; it may well be called something else."""
+    command = shell.format(f"{sys.executable} -c {shlex.quote(CHILD.format(seconds))}")
+    return (
+        "import os, subprocess, sys\n"
+        f"process = subprocess.Popen(['/bin/sh', '-c', {command!r}], env={{**os.environ, 'DVC_STAGE': 'x'}})\n"
+        "sys.exit(process.wait())"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True, env={**os.environ, "DVC_STAGE": "x"}
-    )
-    pid = int(process.stdout.readline())
-    time.sleep(2.0)
-    os.kill(pid, 0)  # the child lives as long as its parent
-    process.kill()
-    process.wait()
-    process.stdout.close()
+
+
+def children(process):
     deadline = time.monotonic() + 10
-    while time.monotonic() < deadline and _alive(pid):
-        time.sleep(0.1)
-    assert not _alive(pid)
+    while time.monotonic() < deadline:
+        found = psutil.Process(process.pid).children(recursive=True)
+        if len(found) == 2 and "lifeline" in str(found[1].cmdline()):
+            return found
+        time.sleep(0.05)
+    raise AssertionError("the stage did not start")
+
+
+@pytest.mark.parametrize("victim", ["runner", "shell"])
+def test_a_stage_ends_with_what_ran_it_and_says_so(victim):
+    with subprocess.Popen([sys.executable, "-c", runner(STAY, 60)], stderr=subprocess.PIPE, text=True) as process:
+        shell, stage = children(process)
+        time.sleep(1.5)
+        assert stage.is_running()  # as long as its runner
+        (process if victim == "runner" else shell).kill()
+        assert process.stderr.read().startswith("killed: what ran this stage has ended. Repeat the command")
+    psutil.wait_procs([stage], timeout=10)
+    assert not _alive(stage.pid)
+
+
+def test_a_stage_whose_runner_is_the_first_process_of_a_container_runs(tmp_path):
+    unshare = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc"]
+    if subprocess.run([*unshare, "true"], capture_output=True).returncode:
+        pytest.skip("this machine allows no new namespace")
+    (tmp_path / "run.py").write_text(runner(BECOME, 1))
+    finished = subprocess.run([*unshare, sys.executable, tmp_path / "run.py"], capture_output=True, text=True)
+    assert (finished.returncode, finished.stderr) == (0, "")
+
+
+def test_a_stage_that_was_adopted_ends_and_says_so():
+    orphan = f"sleep 1; exec {sys.executable} -c {shlex.quote(CHILD.format(60))}"
+    parent = f"import subprocess; subprocess.Popen(['/bin/sh', '-c', {orphan!r}], stderr=2)"
+    command, environment = [sys.executable, "-c", parent], os.environ | {"DVC_STAGE": "x"}
+    finished = subprocess.run(
+        command, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True, timeout=30
+    )
+    assert finished.stderr.startswith("killed: what ran this stage has ended.")
 
 
 def _alive(pid):
-    import psutil
-
     return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE

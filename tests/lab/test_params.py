@@ -1,9 +1,13 @@
+from pathlib import Path
+from time import process_time
+
 import pytest
 import yaml
+from dvc.utils.serialize import parse_yaml
 from pydantic import Field
 
 from kadanoff.errors import KadanoffError
-from kadanoff.lab.params import Dataset, Section, entry, validated
+from kadanoff.lab.params import Dataset, Section, entry, read_params, validated
 
 GOOD = {"size": 4, "temperatures": [2.0], "samples": 3}
 
@@ -15,7 +19,19 @@ GOOD = {"size": 4, "temperatures": [2.0], "samples": 3}
         ({"samples": 0}, ["datasets.x.samples is 0", "greater than 0"]),
         ({"samples": "3"}, ["datasets.x.samples is '3'", "valid integer"]),
         ({"temperatures": [-1.0]}, ["temperatures has -1.0", "positive"]),
-        ({"temperatures": [2.0, 2.0]}, ["temperatures has a value twice"]),
+        ({"temperatures": [2.0, 2.0]}, ["temperatures has 2.0 twice"]),
+        ({"temperatures": [[1.0], [2.0, 3.0]]}, ["temperatures.0 is [1.0]", "valid number"]),
+        ({"dimension": True}, ["datasets.x.dimension: ", "True is no whole number"]),
+        ({"dimension": 1.0}, ["datasets.x.dimension: ", "1.0 is no whole number"]),
+        ({"coupling": True}, ["datasets.x.coupling is True"]),
+        ({"samples": 10**13}, ["datasets.x.samples is 10000000000000", "4294967296"]),
+        ({"size": 10**6}, ["size is 1000000", "more than 4294967296 spins"]),
+        ({"size": 10**5000}, ["size is a number of 16610 bits", "more than 4294967296 spins"]),
+        ({"sweeps": 1 << 31}, ["datasets.x.sweeps is 2147483648", "1073741824"]),
+        ({"seed": -1}, ["datasets.x.seed is -1", "greater than or equal to 0"]),
+        ({"seed": 2**64}, ["datasets.x.seed is 18446744073709551616", "less than or equal"]),
+        ({"field": 1e300}, ["datasets.x.field is 1e+300", "less than or equal to 1000"]),
+        ({"field": float("nan")}, ["datasets.x.field is nan"]),
         ({"temperatures": []}, ["datasets.x.temperatures is []"]),
         ({"size": 1}, ["size is 1 x 1", "at least 2"]),
         ({"size": [4, 4, 4]}, ["size is [4, 4, 4]", "[height, width]"]),
@@ -135,13 +151,92 @@ def test_an_unknown_entry_lists_the_choices(tmp_path):
         entry(tmp_path, Dataset, "datasets", "third")
 
 
-@pytest.mark.parametrize(("text", "words"), [("a: [", "not valid YAML"), ("3", "must be a mapping")])
+def test_faults_are_said_shortly():
+    change = {"temperatures": ["warm" * 1000] * 50, "sampler": "s" * 5000, "k" * 5000: 1}
+    with pytest.raises(KadanoffError) as caught:
+        validated(Dataset, GOOD | change, "x")
+    first, *_, last = str(caught.value).splitlines()
+    assert first.startswith("x.temperatures.0 is 'warmwarm")
+    assert last == "x has 47 more faults."
+    assert len(str(caught.value)) < 2500
+
+
+def write(folder, text):
+    (folder / "params.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1e-05", 0.00001),  # as DVC writes it; text in YAML 1.1
+        ("1e5", 100000.0),
+        ("010", 10),
+        ("0o10", 8),
+        ("no", "no"),
+        ("on", "on"),
+        ("12:30", "12:30"),
+        ("Größe", "Größe"),
+        ("{<<: *other, b: 3}", {"a": 1, "b": 3}),
+    ],
+)
+def test_the_dialect_is_that_of_dvc(tmp_path, text, value):
+    write(tmp_path, f"other: &other {{a: 1, b: 2}}\nread: {text}\n")
+    assert read_params(tmp_path)["read"] == value
+    assert parse_yaml((tmp_path / "params.yaml").read_text(encoding="utf-8"), "params.yaml")["read"] == value
+
+
+@pytest.mark.parametrize("name", ["no", "on", "yes", "off", "y", "null_", "Ising"])
+def test_names_that_yaml_1_1_reads_as_something_else_are_found(tmp_path, name):
+    write(tmp_path, f"datasets:\n  {name}:\n    size: 4\n    temperatures: [2.0]\n    samples: 3\n")
+    assert entry(tmp_path, Dataset, "datasets", name).samples == 3
+
+
+BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 30))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a: [", "not valid YAML"),
+        ("3", "must be a mapping"),
+        ("", "must be a mapping"),
+        ("datasets: {16: {size: 4}}", r"datasets has the key 16, which YAML reads as int; keys are text"),
+        ("a: {true: 1}", r"a has the key True, which YAML reads as bool"),
+        ("a: {b: 1, c: 2, b: 3}", r"not valid YAML: found duplicate key .* \(line 1\)"),
+        ("a: 1\na: 2", r"not valid YAML: found duplicate key .* \(line 2\)"),
+        ("a: &a [1, *a]", "has an alias of what holds it"),
+        (BOMB, "has more than 1000000 values"),
+        (BOMB + "a: *a29\na: *a29", "found duplicate key"),
+        ("a: " + "[" * 5000, "nested too deeply"),
+        ("a: " + "{a: " * 900 + "1" + "}" * 900, "nested too deeply"),
+        ("a: 2020-99-99", "month must be in"),
+        ("a: !!timestamp x", "not valid YAML"),
+        ("a: !!python/object:os.system x", "could not determine a constructor"),
+        (f"a: {'1' * 5000}", "Exceeds the limit"),
+        ("a: \x07", "special characters"),
+        ("a: Größe".encode("latin-1"), "is not UTF-8, from byte 5 on"),
+    ],
+    ids=range(18),
+)
 def test_a_broken_file_is_named(tmp_path, text, words):
-    (tmp_path / "params.yaml").write_text(text)
-    with pytest.raises(KadanoffError, match=words):
+    write(tmp_path, text)
+    with pytest.raises(KadanoffError, match=rf"params\.yaml.*{words}") as caught:
+        entry(tmp_path, Dataset, "datasets")
+    assert len(str(caught.value)) < len(str(tmp_path)) + 400
+
+
+def test_a_folder_in_the_place_of_the_file_is_named(tmp_path):
+    (tmp_path / "params.yaml").mkdir()
+    with pytest.raises(KadanoffError, match=r"cannot read .*params\.yaml: Is a directory"):
         entry(tmp_path, Dataset, "datasets")
 
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(KadanoffError, match=r"there is no .*params\.yaml"):
         entry(tmp_path, Dataset, "datasets")
+
+
+def test_the_file_of_the_project_is_read_in_a_moment():
+    began = process_time()
+    read_params(Path(__file__).parents[2])
+    assert process_time() - began < 0.5

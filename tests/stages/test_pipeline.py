@@ -4,11 +4,12 @@ import ast
 from pathlib import Path
 
 import pytest
-import yaml
+
+from kadanoff.lab.params import read_yaml
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src"
-PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+PIPELINE = read_yaml(ROOT / "dvc.yaml")["stages"]
 # how a run is shown and watched: nothing here can change a result
 VIEW = ("kadanoff.lab.tracking", "kadanoff.lab.view", "kadanoff.lab.progress", "kadanoff.lab.lifeline")
 
@@ -106,3 +107,22 @@ def test_one_room_imports_mlflow_and_one_opens_the_parameters(file):
         assert not any(name.split(".")[0] == "mlflow" for name in imports_of(file))
     if own != "lab/params.py":
         assert '"params.yaml"' not in file.read_text()
+
+
+def default_encoding(call):
+    """Whether a call reads or writes text in whatever encoding the machine prefers."""
+    name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+    given = {keyword.arg: keyword.value for keyword in call.keywords}
+    if "encoding" in given or ast.unparse(call.func) == "tarfile.open":
+        return False
+    if name in ("open", "fdopen"):
+        modes = [argument.value for argument in call.args if isinstance(argument, ast.Constant)]
+        return not any("b" in mode for mode in modes if isinstance(mode, str))
+    return name in ("read_text", "write_text") or "text" in given
+
+
+@pytest.mark.parametrize("file", sorted(SOURCE.rglob("*.py")), ids=lambda file: str(file.relative_to(SOURCE)))
+def test_text_is_utf_8_on_every_machine(file):
+    calls = [node for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+    found = [f"line {call.lineno}: {ast.unparse(call)}" for call in calls if default_encoding(call)]
+    assert "lab/doctor" in str(file) or found == []

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from kadanoff.lab.files import fingerprint
+from kadanoff.lab.params import read_params
 from kadanoff.stages.resumable import resumable
 
 ROOT = Path(__file__).parents[2]
@@ -57,7 +58,7 @@ def test_every_stage_with_checkpoints_is_there_with_the_folder_it_asks_for(stage
 
 
 def test_an_entry_that_breaks_a_rule_has_no_folder(tmp_path):
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params = read_params(ROOT)
     params["datasets"]["coarsen16"]["samples"] = 0
     params["coarsen"]["variants"]["cnn"]["rate"] = 1
     del params["coarsen_curve"]

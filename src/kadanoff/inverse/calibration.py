@@ -62,6 +62,8 @@ def calibrate(network: Blocks, seeds: Spins, temperature: float, seed: int) -> C
     KadanoffError
         If there is no such value between 0.8 and 1.25: the network is not one for these lattices.
     """
+    if not isinstance(network, Blocks):
+        raise KadanoffError(f"a network of {type(network).__name__} has no tables to sharpen; give one of Blocks.")
     logs = log_probabilities(network)
 
     def at(sharpness: float) -> Estimate:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from kadanoff.errors import KadanoffError
+from kadanoff.errors import KadanoffError, is_whole, shown
 from kadanoff.lab.store import Ensemble
 from kadanoff.spins.exact import T_C
 
@@ -31,7 +31,7 @@ def critical_index(name: str, ensemble: Ensemble, needed: str = "square lattices
     near = np.flatnonzero(np.abs(temperatures - float(T_C)) < NEAR)
     if len(shape) != 4 or shape[2] != shape[3] or not len(near):
         raise KadanoffError(
-            f"{name} has lattices {shape[2:]} at T = {temperatures.tolist()}; it needs {needed} at the critical "
+            f"{name} has lattices {shape[2:]} at T = {shown(temperatures.tolist())}; it needs {needed} at the critical "
             f"temperature, {float(T_C):.15g}. Take another dataset."
         )
     for key, value in model_of(ensemble).items():
@@ -51,6 +51,6 @@ def place_of(source: Path, ensemble: Ensemble, sample: int) -> tuple[int, int]:
         If there is no such sample, or it is no periodic square ferromagnet without a field.
     """
     index, samples = critical_index(str(source), ensemble, "a square lattice"), ensemble.spins.shape[1]
-    if not 0 <= sample < samples:
-        raise KadanoffError(f"sample is {sample}, but {source} has samples 0 to {samples - 1}.")
+    if not (is_whole(sample) and 0 <= sample < samples):
+        raise KadanoffError(f"sample is {shown(sample)}, but {source} has samples 0 to {samples - 1}.")
     return index, sample

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kadanoff.errors import KadanoffError
+from kadanoff.errors import KadanoffError, whole
 from kadanoff.inverse import bands
 from kadanoff.inverse.dressing import STEP, Dressing, dress
 from kadanoff.inverse.superresolve import REACH, draw_blocks
@@ -143,7 +143,8 @@ def sides_to(seed: int, size: int, block: int, where: str) -> list[int]:
         If the size is not that of the seed times a power of the factor, or so large that random numbers would repeat,
         or the seed's no multiple of 128.
     """
-    found = [seed]
+    seed, block = whole(seed, "the seed's side", 2, LARGEST), whole(block, "block", 2, LARGEST)
+    size, found = whole(size, where, 1, block * LARGEST), [seed]
     while found[-1] < size:
         found.append(block * found[-1])
     if found[-1] != size or len(found) == 1:

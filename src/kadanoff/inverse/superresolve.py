@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from kadanoff.errors import KadanoffError
+from kadanoff.errors import KadanoffError, numbers, real, shown, whole
 from kadanoff.inverse import kernels
 from kadanoff.inverse.tables import FULL, Table
 from kadanoff.learning.threads import torch_threads
@@ -22,6 +22,8 @@ Band = tuple[int, int]
 """Which row of a lattice is the first of these, and how many rows that lattice has."""
 REACH = 4
 """Coarse rows away from a block that have to do with its state: 2, 1 and 1 in the three parts."""
+MOST_LATTICES = 1 << 32
+"""Of one seed: their numbers count in 32 bits."""
 BATCH = 1 << 18
 """Fine sites that a convolutional network takes at a time: few enough for its values to stay in the cache."""
 
@@ -57,6 +59,11 @@ def superresolve(
         If the dimension, the rule, a side or the temperature is not what the networks were trained for, or a spin is
         not +1 or -1.
     """
+    if not isinstance(model, Superresolution):
+        raise KadanoffError(
+            f"model is {shown(type(model).__name__)}, no super-resolution network; give one of models/superres."
+        )
+    temperature, spins = real(temperature, "temperature", 0, np.inf), numbers(spins, "spins")
     model.check(np.shape(spins), rule)
     if not (np.size(spins) and np.isin(spins, (-1, 1)).all()):
         raise KadanoffError(
@@ -65,7 +72,8 @@ def superresolve(
         )
     spins = np.ascontiguousarray(spins, np.int8)
     network = model.at(temperature)
-    stream = stream_key(seed, "superresolve", float(temperature), *spins.shape[1:]), first
+    first = whole(first, "first", 0, MOST_LATTICES - len(spins))
+    stream = stream_key(seed, "superresolve", temperature, *spins.shape[1:]), first
     if isinstance(network, Blocks):
         return draw_blocks(spins, tables(network), model.block, stream)
     return toss(probabilities(network, spins), stream)

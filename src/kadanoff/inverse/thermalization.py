@@ -14,7 +14,7 @@ from time import thread_time
 import numpy as np
 from numpy.typing import NDArray
 
-from kadanoff.errors import KadanoffError
+from kadanoff.errors import KadanoffError, seed_of, whole
 from kadanoff.inverse.chains import Doubling, measure
 from kadanoff.inverse.superresolve import Spins
 from kadanoff.lab.params import Dataset
@@ -163,6 +163,8 @@ def equilibrium(size: int, chains: int, sweeps: int, seed: int, workers: int | N
     KadanoffError
         If the two halves disagree, or the energy is not Kaufman's, by more than 4 standard errors.
     """
+    chains, sweeps = whole(chains, "chains", 2, 1 << 31), whole(sweeps, "sweeps", 1, 1 << 30)
+    seed = seed_of(seed)
     counts = range(sweeps, 2 * sweeps + 1, min(SPACING, sweeps))
 
     def half(start: str) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from kadanoff.errors import KadanoffError
+from kadanoff.errors import KadanoffError, shown
 
 LOCK = "lock"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -44,6 +44,14 @@ def disk_errors(target: Path) -> Iterator[None]:
             f"cannot write {place}: {error.strerror or error}. Earlier outputs are untouched; free some space or "
             "make the folder writable, then repeat the command: it goes on from its last checkpoint."
         ) from error
+
+
+def exists(path: Path) -> bool:
+    """Whether there is something at `path`; KadanoffError if there can be nothing, as where a name is too long."""
+    try:
+        return path.exists()
+    except OSError as error:
+        raise KadanoffError(f"{shown(str(path))} cannot be looked at: {error.strerror}; give another path.") from error
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:

@@ -1,41 +1,54 @@
-"""A stage dies with the `dvc` that started it, however that ended."""
+"""A stage ends with the process that ran it, however that ended; it says so."""
 
 import os
 import signal
+import sys
 import threading
 import time
+from contextlib import suppress
 
 import psutil
 
 POLL_SECONDS = 0.5
+ENDED = "what ran this stage has ended"
 
 
 def die_with_dvc() -> None:
-    """Inside a DVC stage, end this process at once when the DVC process above it has ended.
+    """Inside a DVC stage, end this process when the one that ran the stage has ended: `dvc`, or a program that uses it.
 
-    A killed parent sends no signal, and asking the kernel for one works on Linux only; so a thread looks.
+    That is the nearest ancestor whose environment does not name the stage: DVC sets DVC_STAGE for the command, which a
+    shell may stand between. A killed parent sends no signal, and asking the kernel for one works on Linux only; so a
+    thread looks.
     """
     if "DVC_STAGE" not in os.environ:
         return
-    above = psutil.Process().parents()[:2]
-    watched = next((above[: depth + 1] for depth, process in enumerate(above) if _is_dvc(process)), above[:1])
-    if watched and watched[0].pid == 1 and not _is_dvc(watched[0]):
-        _end()  # adopted by init: DVC has ended already
-    threading.Thread(target=_watch, args=(watched,), name="lifeline", daemon=True).start()
+    command = psutil.Process()
+    while (above := command.parent()) is not None and _stage_of(above) == os.environ["DVC_STAGE"]:
+        command = above
+    if above is None or os.getsid(above.pid) != os.getsid(0):
+        end(ENDED)  # a process that adopts orphans belongs to another session
+    else:
+        threading.Thread(target=_watch, args=(command, above.pid), name="lifeline", daemon=True).start()
 
 
-def _is_dvc(process: psutil.Process) -> bool:
+def _stage_of(process: psutil.Process) -> str | None:
     try:
-        return any("dvc" in os.path.basename(word) for word in process.cmdline()[:3])
-    except psutil.Error:
-        return False
+        return process.environ().get("DVC_STAGE")
+    except psutil.Error:  # of another user, or gone
+        return None
 
 
-def _watch(processes: list[psutil.Process]) -> None:
-    while all(process.is_running() for process in processes):
-        time.sleep(POLL_SECONDS)
-    _end()
+def _watch(command: psutil.Process, runner: int) -> None:
+    with suppress(psutil.Error):
+        while command.ppid() == runner:
+            time.sleep(POLL_SECONDS)
+    end(ENDED)
 
 
-def _end() -> None:
+def end(reason: str) -> None:
+    """Say why, then end this process at once, whatever its other threads are doing."""
+    with suppress(OSError, ValueError):  # a terminal that is gone
+        print(
+            f"killed: {reason}. Repeat the command: it goes on from its last checkpoint.", file=sys.stderr, flush=True
+        )
     os.kill(os.getpid(), signal.SIGKILL)

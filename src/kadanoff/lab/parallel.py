@@ -11,6 +11,7 @@ from multiprocessing.connection import wait
 from typing import Any
 
 from kadanoff.errors import KadanoffError
+from kadanoff.lab.lifeline import end
 from kadanoff.lab.progress import progress
 
 
@@ -61,4 +62,4 @@ def _follow_parent() -> None:
 
 def _end_after(sentinel: int) -> None:
     wait([sentinel])
-    os.kill(os.getpid(), signal.SIGKILL)
+    end("the process that started this one has ended")

@@ -6,14 +6,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kadanoff.errors import KadanoffError
-from kadanoff.lab.files import alone, disk_errors
+from kadanoff.lab.files import alone, exists
 
 
 def require_new(target: Path) -> None:
     """Raise KadanoffError if there is something at `target`."""
-    with disk_errors(target):
-        found = target.exists()
-    if found:
+    if exists(target):
         raise KadanoffError(f"{target} exists; nothing is overwritten. Give another name, or remove it first.")
 
 

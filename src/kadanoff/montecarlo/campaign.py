@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from psutil import virtual_memory
 
 import kadanoff
-from kadanoff.errors import KadanoffError
+from kadanoff.errors import MOST_WORKERS, KadanoffError, whole
 from kadanoff.lab.files import disk_errors
 from kadanoff.lab.params import Dataset, validated
 from kadanoff.lab.progress import Advance, progress
@@ -253,11 +254,12 @@ def simulate(
     --------
     >>> simulate(16, 2.269, samples=100).energy.mean()  # doctest: +SKIP
     """
-    if workers is not None and workers < 1:
-        raise KadanoffError(f"workers is {workers}; it must be at least 1, or None for one a core.")
+    if workers is not None:
+        workers = whole(workers, "workers (None takes one a core)", 1, MOST_WORKERS)
+    points = _plain(temperatures)
     values = {
         "size": _plain(size),
-        "temperatures": _plain(temperatures) if np.ndim(temperatures) else [_plain(temperatures)],
+        "temperatures": points if isinstance(points, list) else [points],
         "samples": _plain(samples),
         "boundary": boundary,
         "coupling": _plain(coupling),
@@ -269,7 +271,14 @@ def simulate(
         "start": start,
         "allow_unequilibrated": allow_unequilibrated,
     }
-    return run(validated(Dataset, values, "simulate"), "", workers)
+    dataset = validated(Dataset, values, "simulate")
+    size, memory = dataset.lattice.sites * dataset.samples * len(dataset.temperatures), virtual_memory().total
+    if size > memory:
+        raise KadanoffError(
+            f"the spins of {dataset.samples} samples take {size / 1e9:.1f} GB, and this machine has {memory / 1e9:.1f} "
+            "GB of memory; take fewer, or let `kadanoff simulate` make a dataset of params.yaml, on disk."
+        )
+    return run(dataset, "", workers)
 
 
 def _plain(value: Any) -> Any:

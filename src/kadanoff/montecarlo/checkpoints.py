@@ -54,8 +54,8 @@ def remembered(folder: Path | None, name: str, compute: Callable[[], Any]) -> An
         return compute()
     path = folder / f"{name}.json"
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):  # not there yet, or cut short by a power failure
         with disk_errors(folder):
             write_atomic(path, json.dumps(compute()))
-    return json.loads(path.read_text())
+    return json.loads(path.read_text(encoding="utf-8"))

@@ -196,8 +196,8 @@ def check_pilot(dataset: Dataset, sampler_name: str, temperature: float, found: 
     remedy += "or say allow_unequilibrated: true with a number of sweeps (it is then written in the dataset)."
     if not found.resolved:
         raise KadanoffError(
-            f"at T = {temperature} pilot chains of {sampler_name} did not come to equilibrium: the autocorrelation time "
-            f"is over {found.tau:.0f} sweeps. Allow more sweeps, {remedy}"
+            f"at T = {temperature} pilot chains of {sampler_name} did not come to equilibrium: the autocorrelation "
+            f"time is over {found.tau:.0f} sweeps. Allow more sweeps, {remedy}"
         )
     raise KadanoffError(
         f"sweeps is {asked}, but at T = {temperature} the autocorrelation time is {found.tau:.1f} sweeps and the start "

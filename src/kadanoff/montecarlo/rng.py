@@ -15,6 +15,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from kadanoff.errors import seed_of
 from kadanoff.spins.compiled import compiled
 
 MULTIPLIER_0 = np.uint64(0xD2511F53)
@@ -31,8 +32,13 @@ def stream_key(seed: int, *names: str | float | int) -> np.uint64:
 
     >>> stream_key(0, "coarsen16", 2.0, "metropolis") == stream_key(0, "coarsen16", 2.0, "metropolis")
     True
+
+    Raises
+    ------
+    KadanoffError
+        If the seed is no whole number from 0 to 2^64 - 1.
     """
-    text = json.dumps([seed, *names])
+    text = json.dumps([seed_of(seed), *names])
     return np.uint64(int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little"))
 
 

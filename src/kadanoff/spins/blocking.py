@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from kadanoff.errors import numbers
 from kadanoff.spins.observables import block_sums, check_block, strided
 
 
@@ -27,7 +28,7 @@ def majority(spins: NDArray, block: int, dimension: int = 2) -> NDArray[np.int8]
 
 def decimation(spins: NDArray, block: int, dimension: int = 2) -> NDArray:
     """The upper-left spin of each block, in the type of the spins."""
-    spins = np.asarray(spins)
+    spins = numbers(spins, "spins")
     check_block(spins.shape[-dimension:], block)
     return spins[strided((0,) * dimension, block)].copy()
 

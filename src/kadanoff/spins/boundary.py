@@ -9,8 +9,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from kadanoff.errors import KadanoffError
+from kadanoff.errors import KadanoffError, is_whole, plain, shown, whole
 
+LARGEST = 1 << 32
+"""Spins a side: beyond it, random numbers would repeat."""
 BOUNDARIES = ("periodic", "antiperiodic", "skewed", "free")
 
 
@@ -46,15 +48,17 @@ class Lattice:
     dimension: int = 2
 
     def __post_init__(self) -> None:
+        for name in ("height", "width"):
+            object.__setattr__(self, name, whole(getattr(self, name), name, 0, LARGEST))
         if self.boundary not in BOUNDARIES:
-            raise KadanoffError(f"boundary is {self.boundary!r}; choose one of {', '.join(BOUNDARIES)}.")
-        if self.coupling not in (1, -1):
+            raise KadanoffError(f"boundary is {shown(self.boundary)}; choose one of {', '.join(BOUNDARIES)}.")
+        if type(plain(self.coupling)) not in (int, float) or self.coupling not in (1, -1):
             raise KadanoffError(
-                f"coupling is {self.coupling!r}; it must be 1 (ferromagnet) or -1 (antiferromagnet). "
+                f"coupling is {shown(self.coupling)}; it must be 1 (ferromagnet) or -1 (antiferromagnet). "
                 "Its strength is the unit of temperature: change `temperatures` instead."
             )
-        if self.dimension not in (1, 2):
-            raise KadanoffError(f"dimension is {self.dimension!r}; it must be 1 (chain) or 2 (square lattice).")
+        if not is_whole(self.dimension) or self.dimension not in (1, 2):
+            raise KadanoffError(f"dimension is {shown(self.dimension)}; it must be 1 (chain) or 2 (square lattice).")
         if self.dimension == 1 and self.height != 1:
             raise KadanoffError(f"a chain has one row, not {self.height}; give `size` as one number.")
         if self.dimension == 1 and self.boundary == "skewed":
@@ -77,10 +81,12 @@ class Lattice:
         KadanoffError
             If the size or any other value breaks the rules above.
         """
-        if isinstance(size, int):
+        if is_whole(size):
             height, width = (1 if dimension == 1 else size), size
-        else:
+        elif isinstance(size, tuple | list) and len(size) == 2:
             height, width = size
+        else:
+            raise KadanoffError(f"size is {shown(size)}; give one whole number, or (height, width).")
         return cls(height, width, boundary, coupling, dimension)  # type: ignore[arg-type]
 
     @property

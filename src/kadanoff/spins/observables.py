@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kadanoff.errors import KadanoffError
+from kadanoff.errors import KadanoffError, is_whole, numbers, shown, whole
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.compiled import compiled
+from kadanoff.spins.exact.thermal import inverse_temperature
 from kadanoff.spins.statistics import Estimate, jackknife
 
 CHUNK = 2**22
@@ -51,7 +52,8 @@ def energy(spins: NDArray, lattice: Lattice) -> NDArray[np.float64]:
 
 def magnetization(spins: NDArray, dimension: int = 2) -> NDArray[np.float64]:
     """Mean spin of every configuration. Shape [...]."""
-    return _numbers(spins).mean(_axes(dimension), dtype=np.float64)
+    spins = _numbers(spins)
+    return spins.mean(_axes(spins, dimension), dtype=np.float64)
 
 
 def two_point(spins: NDArray, periodic: tuple[bool, ...] = (True, True)) -> NDArray[np.float64]:
@@ -71,7 +73,7 @@ def two_point(spins: NDArray, periodic: tuple[bool, ...] = (True, True)) -> NDAr
     """
     dimension = len(periodic)
     spins = _numbers(spins)
-    shape = spins.shape[-dimension:]
+    shape = tuple(spins.shape[axis] for axis in _axes(spins, dimension))
     configurations = spins.reshape(-1, *shape)
     step = max(1, CHUNK // int(np.prod(shape)))
     result = np.zeros((len(configurations), min(shape) // 2 + 1))
@@ -103,7 +105,7 @@ def block_sums(spins: NDArray, block: int, dimension: int = 2) -> NDArray:
         If the block size is not a positive integer that divides every side.
     """
     spins = _numbers(spins)
-    check_block(spins.shape[-dimension:], block)
+    check_block(tuple(spins.shape[axis] for axis in _axes(spins, dimension)), block)
     total = np.zeros(1, np.int32 if spins.dtype == np.int8 else np.float64)
     for corner in np.ndindex((block,) * dimension):
         total = total + spins[strided(corner, block)]
@@ -123,33 +125,37 @@ def check_block(shape: tuple[int, ...], block: int) -> None:
     KadanoffError
         Then.
     """
-    if not isinstance(block, int | np.integer) or block < 1 or any(side % block for side in shape):
+    if not is_whole(block) or block < 1 or any(side % block for side in shape):
         raise KadanoffError(
-            f"block is {block}, but the lattice is {' x '.join(map(str, shape))}; "
+            f"block is {shown(block)}, but the lattice is {' x '.join(map(str, shape))}; "
             "take a whole number that divides every side."
         )
 
 
 def specific_heat(energies: ArrayLike, sites: int, temperature: float, blocks: int | None = None) -> Estimate:
     """C = sites var(e) / T^2 from the energies per site, in the order of time; `blocks` as in `jackknife`."""
-    return jackknife(partial(_variance, scale=sites / temperature**2), energies, blocks)
+    return jackknife(partial(_variance, scale=_scale(sites, temperature) / temperature), energies, blocks)
 
 
 def susceptibility(magnetizations: ArrayLike, sites: int, temperature: float, blocks: int | None = None) -> Estimate:
     """Response sites var(m) / T to a field, of all states together, as above T_c."""
-    return jackknife(partial(_variance, scale=sites / temperature), magnetizations, blocks)
+    return jackknife(partial(_variance, scale=_scale(sites, temperature)), magnetizations, blocks)
 
 
 def absolute_susceptibility(
     magnetizations: ArrayLike, sites: int, temperature: float, blocks: int | None = None
 ) -> Estimate:
     """Response sites var(|m|) / T within one of the two ordered states, as below T_c."""
-    return susceptibility(np.abs(magnetizations), sites, temperature, blocks)
+    return susceptibility(np.abs(numbers(magnetizations, "magnetizations")), sites, temperature, blocks)
 
 
 def binder(magnetizations: ArrayLike, blocks: int | None = None) -> Estimate:
     """U4 = 1 - <m^4> / (3 <m^2>^2): 2/3 in order, 0 in disorder, 0.61069 on the critical square torus."""
     return jackknife(_binder, magnetizations, blocks)
+
+
+def _scale(sites: int, temperature: float) -> float:
+    return whole(sites, "sites", 1, 1 << 62) * inverse_temperature(temperature)
 
 
 def _variance(samples: NDArray, scale: float) -> float:
@@ -163,11 +169,16 @@ def _binder(samples: NDArray) -> float:
 
 def _numbers(spins: NDArray) -> NDArray:
     """Spins as int8, or as they are if they are real."""
-    spins = np.asarray(spins)
+    spins = numbers(spins, "spins")
+    if not spins.ndim or not spins.size:
+        raise KadanoffError(f"spins have the shape {spins.shape}; give (..., y, x), or (..., x) for a chain.")
     return spins if spins.dtype.kind == "f" else spins.astype(np.int8, copy=False)
 
 
-def _axes(dimension: int) -> tuple[int, ...]:
+def _axes(spins: NDArray, dimension: int) -> tuple[int, ...]:
+    dimension = whole(dimension, "dimension", 1, 2)
+    if spins.ndim < dimension:
+        raise KadanoffError(f"spins have the shape {spins.shape}; in {dimension} dimensions they need as many axes.")
     return tuple(range(-dimension, 0))
 
 

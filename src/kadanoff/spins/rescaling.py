@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import isotonic_regression
 
-from kadanoff.errors import KadanoffError
+from kadanoff.errors import KadanoffError, is_whole, numbers, shown
 
 FROZEN = 100.0
 """A coupling K = 1/T above which K' = K - ln(b)/2 holds to the last bit, and exp(2K) is on its way to overflow."""
@@ -84,9 +84,9 @@ def collapse(
     KadanoffError
         If temperatures do not increase, shapes differ, an error is negative, or a curve is not monotone.
     """
-    grid = np.asarray(temperatures, float)
+    grid = numbers(temperatures, "temperatures").astype(float)
     if grid.ndim != 1 or len(grid) < 2 or not (np.diff(grid) > 0).all():
-        raise KadanoffError(f"temperatures are {grid.tolist()}; a curve needs at least 2, in increasing order.")
+        raise KadanoffError(f"temperatures are {shown(grid.tolist())}; a curve needs at least 2, in increasing order.")
     values, errors = _checked("curves", curves, grid)
     targets, target_errors = _checked("decimated curves", decimated, grid)
     if len(values) != len(targets):
@@ -141,9 +141,9 @@ def inversion_error(temperatures: ArrayLike, collapsed: Collapse, new: ArrayLike
 
 def _rescaled(temperature: ArrayLike, factor: float) -> NDArray[np.float64]:
     """1/K' with tanh K' = tanh^factor K. The dual coupling, -1/2 ln tanh K, is multiplied by the factor."""
-    values = np.asarray(temperature, float)
+    values = numbers(temperature, "temperature").astype(float)
     if not (np.isfinite(values) & (values > 0)).all():
-        raise KadanoffError(f"temperature is {values.tolist()}; it must be positive and finite.")
+        raise KadanoffError(f"temperature is {shown(values.tolist())}; it must be positive and finite.")
     coupling = 1 / values
     with np.errstate(over="ignore", divide="ignore"):  # a hot chain may become infinitely hot
         warm = _dual(factor * _dual(np.minimum(coupling, FROZEN)))
@@ -156,14 +156,14 @@ def _dual(coupling: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _positive(block: int) -> int:
-    if not isinstance(block, int | np.integer) or block < 1:
-        raise KadanoffError(f"block is {block}; take a positive whole number.")
+    if not is_whole(block) or block < 1:
+        raise KadanoffError(f"block is {shown(block)}; take a positive whole number.")
     return int(block)
 
 
 def _checked(name: str, curves: tuple[ArrayLike, ArrayLike], grid: NDArray) -> Curves:
     """Curves as float arrays, with a positive error everywhere."""
-    values, errors = (np.asarray(part, float) for part in curves)
+    values, errors = (numbers(part, name).astype(float) for part in curves)
     if values.ndim != 2 or values.shape[1] != len(grid) or errors.shape != values.shape:
         raise KadanoffError(
             f"the {name} have values of shape {values.shape} and errors of shape {errors.shape}; "

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kadanoff.errors import KadanoffError
+from kadanoff.errors import KadanoffError, is_whole, numbers, shown
 from kadanoff.spins.statistics import Estimate
 
 NU = 1.0
@@ -137,10 +137,10 @@ def combine(repetitions: Sequence[Estimate]) -> Estimate:
 
 def _sides(sizes: ArrayLike) -> NDArray[np.float64]:
     """Sizes as floats [level], checked."""
-    sides = np.asarray(sizes, float)
+    sides = numbers(sizes, "sizes").astype(float)
     if sides.ndim != 1 or len(sides) < 2 or not (sides[0] > 0 and (np.diff(sides) > 0).all()):
         raise KadanoffError(
-            f"sizes are {sides.tolist()}; a slope needs at least 2 positive sizes, in increasing order."
+            f"sizes are {shown(sides.tolist())}; a slope needs at least 2 positive sizes, in increasing order."
         )
     return sides
 
@@ -164,7 +164,7 @@ def _samples(magnetization: Samples, half: Samples, quarter: Samples) -> dict[st
 
 def _levels(samples: Samples) -> list[NDArray[np.float64]]:
     """Samples of each level as floats."""
-    return [np.asarray(level, float) for level in samples]
+    return [numbers(level, "samples").astype(float) for level in samples]
 
 
 def _logarithms(
@@ -181,8 +181,10 @@ def _logarithms(
     if seeds < 2:
         raise KadanoffError(f"{seeds} seed of {name} has no error bar; give at least 2.")
     blocks = min(seeds, 100) if blocks is None else blocks
-    if not 2 <= blocks <= seeds:
-        raise KadanoffError(f"blocks is {blocks} for {seeds} seeds; it must lie between 2 and the number of seeds.")
+    if not (is_whole(blocks) and 2 <= blocks <= seeds):
+        raise KadanoffError(
+            f"blocks is {shown(blocks)} for {seeds} seeds; it must lie between 2 and the number of seeds."
+        )
     means = np.stack([_means(level, blocks) for level in samples])
     for side, level in zip(sides, means, strict=True):
         if not (np.isfinite(level).all() and level.min() > 0):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kadanoff.errors import KadanoffError
+from kadanoff.errors import KadanoffError, is_whole, numbers, shown
 
 WINDOW = 5.0
 """Sokal's c: the sum over the autocorrelation function stops at the first lag M with M >= c tau(M)."""
@@ -116,6 +116,8 @@ def mean_estimate(series: ArrayLike) -> Estimate:
 
 def independent_mean(samples: NDArray) -> Estimate:
     """Mean of independent samples [n], with its standard error: not a number for a single one."""
+    if numbers(samples, "samples").size == 0:
+        raise KadanoffError("there are 0 samples to average; give at least 1.")
     error = samples.std(ddof=1) / sqrt(len(samples)) if len(samples) > 1 else nan
     return Estimate(float(samples.mean()), float(error), n=len(samples))
 
@@ -140,11 +142,13 @@ def jackknife(function: Callable[[NDArray], float], samples: ArrayLike, blocks: 
     KadanoffError
         If there are fewer than 2 blocks, or more than samples.
     """
-    values = np.asarray(samples)
+    values = np.atleast_1d(numbers(samples, "samples"))
     count = len(values)
     blocks = min(count, 100) if blocks is None else blocks
-    if not 2 <= blocks <= count:
-        raise KadanoffError(f"blocks is {blocks} for {count} samples; it must lie between 2 and the number of samples.")
+    if not (is_whole(blocks) and 2 <= blocks <= count):
+        raise KadanoffError(
+            f"blocks is {shown(blocks)} for {count} samples; it must lie between 2 and the number of samples."
+        )
     edges = np.linspace(0, count, blocks + 1).astype(int)
     others = (np.concatenate([values[:start], values[stop:]]) for start, stop in pairwise(edges))
     thetas = np.array([function(samples) for samples in others])
@@ -154,7 +158,7 @@ def jackknife(function: Callable[[NDArray], float], samples: ArrayLike, blocks: 
 
 def _chains(series: ArrayLike) -> NDArray[np.float64]:
     """Samples as [chain, time]."""
-    chains = np.atleast_2d(np.asarray(series, float))
+    chains = np.atleast_2d(numbers(series, "series").astype(float))
     if chains.ndim != 2 or chains.size == 0:
         raise KadanoffError(f"a series has the shape [time] or [chain, time], not {np.shape(series)}.")
     return chains

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kadanoff.errors import KadanoffError
+from kadanoff.errors import KadanoffError, shown, whole
 from kadanoff.spins.blocking import RULES
 
 Place = tuple[int, int]
@@ -117,6 +117,7 @@ def block_shape(block: int, dimension: int) -> Place:
     KadanoffError
         If the block has fewer than 2 sites a side, or more than 9 sites.
     """
+    dimension, block = whole(dimension, "dimension", 1, 2), whole(block, "block", 0, 1 << 32)
     shape = (block if dimension == 2 else 1, block)
     if block < 2 or shape[0] * shape[1] > MOST_SITES:
         raise KadanoffError(
@@ -144,7 +145,7 @@ def coarse_spins(rule: str, block: int, dimension: int) -> NDArray[np.int8]:
     """
     if rule not in SPIN_RULES:
         raise KadanoffError(
-            f"rule is {rule!r}; what is inverted has coarse spins +1 and -1: choose one of {', '.join(SPIN_RULES)}."
+            f"rule is {shown(rule)}; what is inverted has coarse spins +1 and -1: choose {', '.join(SPIN_RULES)}."
         )
     table = states(block, dimension).reshape(-1, *(block,) * dimension)
     return RULES[rule](table, block, dimension).reshape(-1)

@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 
 from kadanoff.errors import KadanoffError
-from kadanoff.lab.params import Name, Section, entry, section, validated
+from kadanoff.lab.params import Name, Section, Seed, entry, section, validated
 from kadanoff.lab.records import recorded
 from kadanoff.lab.store import open_dataset
 from kadanoff.learning.checkpoints import load_model
@@ -27,14 +27,14 @@ class Params(Section):
     system: Name
     temperatures: list[float] = Field(min_length=2, max_length=2)
     shuffles: int = Field(ge=2)
-    seed: int = Field(ge=0)
+    seed: Seed
 
 
 class Drawn(Section):
     """Keys of the section `classify` that say which images are its test sets."""
 
     tests: int = Field(gt=0)
-    seed: int = Field(ge=0)
+    seed: Seed
 
 
 def attention(root: Path) -> None:

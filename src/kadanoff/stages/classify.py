@@ -4,7 +4,7 @@ import shutil
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from pydantic import Field
@@ -12,7 +12,7 @@ from pydantic import Field
 from kadanoff.errors import KadanoffError
 from kadanoff.lab.files import disk_errors, fingerprint, replace_folder, working_folder
 from kadanoff.lab.parallel import in_processes
-from kadanoff.lab.params import Name, Section, TunedParams, section, validated
+from kadanoff.lab.params import Name, Section, Seed, TunedParams, section, validated
 from kadanoff.lab.records import Recorder, recorded
 from kadanoff.lab.records.dvclock import file_md5
 from kadanoff.lab.store import open_dataset
@@ -43,7 +43,7 @@ class Params(Section):
     tests: int = Field(gt=0)
     sizes: dict[Name, list[Name]]
     curve: Curve
-    seed: int = Field(ge=0)
+    seed: Annotated[Seed, Field(lt=1 << 32)]  # which scikit-learn takes
 
 
 def read_params(root: Path) -> Params:

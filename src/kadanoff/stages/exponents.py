@@ -12,7 +12,7 @@ from kadanoff.inverse.chains import Levels, measure
 from kadanoff.inverse.superresolve import Spins
 from kadanoff.lab.files import working_folder
 from kadanoff.lab.parallel import in_processes
-from kadanoff.lab.params import Name, Section, entry
+from kadanoff.lab.params import Name, Section, Seed, entry
 from kadanoff.lab.records import recorded
 from kadanoff.lab.store import Ensemble, open_dataset
 from kadanoff.spins.exact import T_C
@@ -39,7 +39,7 @@ class Params(Section):
     pixel_seeds: int = Field(gt=1)
     levels: int = Field(gt=0)
     refinement: list[Annotated[int, Field(gt=0)]] = Field(min_length=1)
-    seed: int = Field(ge=0)
+    seed: Seed
 
 
 def exponents(root: Path) -> None:

@@ -19,7 +19,7 @@ from kadanoff.inverse.dressing import Dressing
 from kadanoff.inverse.growth import Enlargement, Rows, enlarge, refine
 from kadanoff.inverse.superresolve import tables
 from kadanoff.inverse.survey import Survey, survey, together
-from kadanoff.lab.params import Name, Section, entry
+from kadanoff.lab.params import Name, Section, Seed, entry
 from kadanoff.lab.progress import Advance, progress
 from kadanoff.lab.records import recorded
 from kadanoff.montecarlo import swendsen_wang
@@ -50,7 +50,7 @@ class Params(Section):
     sweeps: int = Field(gt=0)
     compare: Compare
     truth: Truth
-    seed: int = Field(ge=0)
+    seed: Seed
 
     @model_validator(mode="after")
     def _sizes(self) -> "Params":

@@ -17,7 +17,7 @@ from kadanoff.inverse.dressing import Dressing
 from kadanoff.inverse.growth import Enlargement, Rows, enlarge, sides_to
 from kadanoff.inverse.superresolve import Spins, tables
 from kadanoff.inverse.thermalization import Equilibrium, Prepare, Relaxation, geometric_counts, relax, uniform
-from kadanoff.lab.params import Name, Section, entry
+from kadanoff.lab.params import Name, Section, Seed, entry
 from kadanoff.lab.progress import progress
 from kadanoff.lab.records import recorded
 from kadanoff.montecarlo import swendsen_wang
@@ -55,7 +55,7 @@ class Params(Section):
     refinement: int = Field(ge=0)
     sweeps: int = Field(gt=0)
     cluster_sweeps: int = Field(gt=0)
-    seed: int = Field(ge=0)
+    seed: Seed
 
     @model_validator(mode="after")
     def _one_each(self) -> "Params":

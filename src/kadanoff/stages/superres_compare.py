@@ -15,7 +15,7 @@ from kadanoff.inverse.quality import Measured, joined, measure
 from kadanoff.inverse.superresolve import Spins, probabilities, superresolve, sweep_blocks, tables, toss
 from kadanoff.inverse.training import coarsened
 from kadanoff.lab.parallel import in_processes
-from kadanoff.lab.params import Name, Section, entry
+from kadanoff.lab.params import Name, Section, Seed, entry
 from kadanoff.lab.records import recorded
 from kadanoff.lab.store import Ensemble, open_dataset
 from kadanoff.learning.checkpoints import load_model, read_recipe
@@ -46,7 +46,7 @@ class Compare(Section):
     networks: list[Name] = Field(min_length=1)
     dataset: Name
     equilibration: int = Field(ge=10)
-    seed: int = Field(ge=0)
+    seed: Seed
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from kadanoff.inverse.critical import critical_index
 from kadanoff.inverse.dressed_calibration import calibrate_dressed
 from kadanoff.inverse.dressing import STEP, Dressing, drift, learned
 from kadanoff.inverse.superresolve import Spins
-from kadanoff.lab.params import Name, Section, section, validated
+from kadanoff.lab.params import Name, Section, Seed, section, validated
 from kadanoff.lab.records import Recorder
 from kadanoff.lab.store import open_dataset
 from kadanoff.networks.superres import Blocks, Conditional, Superresolution
@@ -30,7 +30,7 @@ class Calibrating(Section):
     """The key `calibration` of the section `upsample`."""
 
     dataset: Name
-    seed: int
+    seed: Seed
 
 
 def upsample(root: Path, name: str) -> None:

@@ -7,9 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from kadanoff.errors import KadanoffError
+from kadanoff.lab.params import read_yaml
 
 MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
 
@@ -20,15 +19,12 @@ def read_lock(root: Path) -> dict[str, dict[str, Any]]:
     Raises
     ------
     KadanoffError
-        If the file is not the YAML that DVC writes, or a hash in it is none.
+        If the file cannot be read or is not YAML, or a hash in it is none.
     """
     path = root / "dvc.lock"
     if not path.exists():
         return {}
-    try:
-        content = yaml.load(path.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise KadanoffError(f"{path} is not valid YAML ({error}); restore it with `git checkout dvc.lock`.") from error
+    content = read_yaml(path)
     stages = content.get("stages") if isinstance(content, dict) else None
     if not isinstance(stages, dict) or not all(isinstance(entry, dict) for entry in stages.values()):
         raise KadanoffError(f"{path} has no mapping `stages`; restore it with `git checkout dvc.lock`.")

@@ -3,10 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from kadanoff.errors import KadanoffError
-from kadanoff.lab.params import read_params
+from kadanoff.lab.params import read_params, read_yaml
 
 
 def read_stages(root: Path) -> dict[str, dict[str, Any]]:
@@ -18,12 +16,7 @@ def read_stages(root: Path) -> dict[str, dict[str, Any]]:
         If dvc.yaml or params.yaml is not the YAML that DVC reads.
     """
     path = root / "dvc.yaml"
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise KadanoffError(
-            f"{path} is not valid YAML ({' '.join(str(error).split())}); restore it with `git checkout dvc.yaml`."
-        ) from error
+    content = read_yaml(path)
     stages = content.get("stages") if isinstance(content, dict) else None
     if not isinstance(stages, dict) or not all(isinstance(body, dict) for body in stages.values()):
         raise KadanoffError(f"{path} has no mapping `stages`; restore it with `git checkout dvc.yaml`.")

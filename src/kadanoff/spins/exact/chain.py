@@ -8,7 +8,7 @@ import mpmath
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kadanoff.errors import KadanoffError
+from kadanoff.errors import KadanoffError, numbers, shown
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact.thermal import Thermal, inverse_temperature
 
@@ -52,9 +52,11 @@ def chain_correlation(
         As `chain`; and for a distance outside of the chain.
     """
     flux = _flux(sites, boundary, coupling)
-    distances = np.asarray(distance)
-    if ((distances < 0) | (distances >= sites)).any():
-        raise KadanoffError(f"distance is {distances.tolist()}; on a chain of {sites} spins it lies in 0..{sites - 1}.")
+    distances = numbers(distance, "distance")
+    if distances.dtype.kind == "f" or ((distances < 0) | (distances >= sites)).any():
+        raise KadanoffError(
+            f"distance is {shown(distances.tolist())}; on a chain of {sites} spins it lies in 0..{sites - 1}."
+        )
     with mpmath.workdps(_digits(temperature)):
         t = mpmath.tanh(mpmath.mpf(inverse_temperature(temperature)))
         values = [

@@ -7,6 +7,9 @@ import mpmath
 import numpy as np
 from scipy.linalg import toeplitz
 
+from kadanoff.errors import KadanoffError, real, shown, whole
+from kadanoff.spins.boundary import LARGEST
+
 
 def critical_energy(side: int) -> float:
     """Energy a site of a periodic square of side L at T_c: -sqrt 2 - (2/L) t2 t3 t4 / (t2 + t3 + t4).
@@ -14,6 +17,7 @@ def critical_energy(side: int) -> float:
     Ferdinand and Fisher, Phys. Rev. 185, 832 (1969). The t are Jacobi's theta constants at the nome exp(-pi). What is
     left out is near 0.207/L^3, 1.2e-8 at L = 256 (from Kaufman's sums at L = 16 to 128).
     """
+    side = whole(side, "side", 1, LARGEST)
     second, third, fourth = (mpmath.jtheta(number, 0, mpmath.exp(-mpmath.pi)) for number in (2, 3, 4))
     return float(-mpmath.sqrt(2) - 2 * second * third * fourth / ((second + third + fourth) * side))
 
@@ -33,6 +37,9 @@ def critical_correlation(y: float, x: float, side: int) -> float:
     A |theta1'(0) / theta1(z)|^(1/4) sum |theta_n(z/2)| / sum |theta_n(0)| L^(-1/4), z = (x + i y) / L, at the nome
     exp(-pi); Di Francesco, Saleur and Zuber, Nucl. Phys. B 290, 527 (1987). Corrections fall as 1/r^2.
     """
+    side = whole(side, "side", 1, LARGEST)
+    if not (real(y, "y", -LARGEST, LARGEST) % side or real(x, "x", -LARGEST, LARGEST) % side):
+        raise KadanoffError(f"the spins are ({shown(y)}, {shown(x)}) apart, at one place of the torus; take two spins.")
     nome = mpmath.exp(-mpmath.pi)
     place = mpmath.pi * mpmath.mpc(x, y) / side
     here = sum(abs(mpmath.jtheta(number, place / 2, nome)) for number in (1, 2, 3, 4))
@@ -47,6 +54,7 @@ def critical_row(distance: int, side: int) -> float:
     `critical_correlation`, times how far G of the infinite lattice is above A r^(-1/4): 0.53% at r = 1, 0.55% at r = 2,
     and 1 / (64 r^2) from r = 32 on. What is left out is of order 1/L^2.
     """
+    distance = whole(distance, "distance", 1, whole(side, "side", 2, LARGEST) - 1)
     return critical_correlation(0, distance, side) * _above_limit(distance)
 
 
@@ -84,4 +92,5 @@ def critical_square(side: int) -> float:
 
     What is left out is near -0.077 L^(-9/4), 0.03% at L = 16 (from transfer matrices, L = 4 to 10).
     """
+    side = whole(side, "side", 1, LARGEST)
     return SQUARE * side**-0.25 + BACKGROUND / side**2

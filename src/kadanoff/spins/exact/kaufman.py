@@ -16,7 +16,7 @@ from typing import Any
 
 import mpmath
 
-from kadanoff.errors import KadanoffError
+from kadanoff.errors import KadanoffError, shown
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact.thermal import Thermal, inverse_temperature
 
@@ -71,9 +71,9 @@ def torus(height: int, width: int, boundary: str, coupling: int = 1) -> Lattice:
     KadanoffError
         If the boundary is not periodic or antiperiodic, or `Lattice` refuses another value.
     """
-    if boundary not in SIGNS:
+    if boundary not in tuple(SIGNS):
         raise KadanoffError(
-            f"boundary is {boundary!r}; Kaufman's solution holds for {' and '.join(SIGNS)}. "
+            f"boundary is {shown(boundary)}; Kaufman's solution holds for {' and '.join(SIGNS)}. "
             "For others use `transfer_energy_distribution`."
         )
     return Lattice(height, width, boundary, coupling)

@@ -4,6 +4,7 @@ import mpmath
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from kadanoff.errors import numbers
 from kadanoff.spins.exact.thermal import Thermal, inverse_temperature
 
 T_C = float(2 / np.log(1 + np.sqrt(2)))
@@ -45,8 +46,8 @@ def spontaneous_magnetization(temperature: ArrayLike) -> NDArray[np.float64]:
     KadanoffError
         If a temperature is not positive.
     """
-    temperatures = np.asarray(temperature, float)
-    inverse_temperature(temperatures.min())
+    temperatures = numbers(temperature, "temperature").astype(float)
+    inverse_temperature(temperatures.min(initial=T_C))
     ordered = np.minimum(temperatures, T_C)
     # 1/sinh(x) as 2 e^-x / (1 - e^-2x), so that low temperatures do not overflow.
     inverse_sinh = 2 * np.exp(-2 / ordered) / -np.expm1(-4 / ordered)

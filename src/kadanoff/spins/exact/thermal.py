@@ -1,10 +1,13 @@
 """What an exact solution returns: two thermal averages, or the whole distribution of the energy."""
 
+from math import inf
 from typing import NamedTuple
 
 from numpy.typing import NDArray
 
-from kadanoff.errors import KadanoffError
+from kadanoff.errors import KadanoffError, plain, shown
+
+COLDEST = 1e-4
 
 
 class Thermal(NamedTuple):
@@ -33,8 +36,12 @@ def inverse_temperature(temperature: float) -> float:
     Raises
     ------
     KadanoffError
-        If the temperature is not positive.
+        If the temperature is not positive, finite and above `COLDEST`.
     """
-    if not temperature > 0:
-        raise KadanoffError(f"temperature is {temperature}; it must be above 0 (in units of |J|/k_B).")
-    return 1 / temperature
+    number = plain(temperature)
+    if type(number) not in (int, float) or not COLDEST <= number < inf:
+        raise KadanoffError(
+            f"temperature is {shown(temperature)}; it must be above 0 (in units of |J|/k_B), at least {COLDEST:g} for "
+            "the digits that exact results need, and finite."
+        )
+    return 1 / number
