@@ -54,9 +54,14 @@ def superresolve(
     Raises
     ------
     KadanoffError
-        If the dimension, the rule, a side or the temperature is not what the networks were trained for, or a spin is
-        not +1 or -1.
+        If the model is of another kind, the dimension, the rule, a side or the temperature is not what the networks
+        were trained for, or a spin is not +1 or -1.
     """
+    if not isinstance(model, Superresolution):
+        raise KadanoffError(
+            f"the model is a {type(model).__name__}; superresolve takes a network of `superres` or `upsample`, as "
+            "`kadanoff.load_model` gives it."
+        )
     model.check(np.shape(spins), rule)
     if not (np.size(spins) and np.isin(spins, (-1, 1)).all()):
         raise KadanoffError(
