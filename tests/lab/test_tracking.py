@@ -2,15 +2,19 @@
 
 import json
 import shutil
+import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 
 import mlflow
 import psutil
 import pytest
 from matplotlib.figure import Figure
+from sqlalchemy import Engine, event
 from tracking_server import free_port, wait_for
 
 from kadanoff.errors import KadanoffError
@@ -164,6 +168,72 @@ def test_no_password_is_printed_when_logging_stops(project, capfd, monkeypatch):
     printed = capfd.readouterr().err
     assert "request to http://127.0.0.1:1/api failed" in printed
     assert "hush123" not in printed
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from sqlalchemy import Engine, event
+from kadanoff.lab.tracking import store
+
+statements = 0
+
+def count(*_):
+    global statements
+    statements += 1
+    if statements == int(sys.argv[1]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+event.listen(Engine, "after_cursor_execute", count)
+Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+store.open_store(Path("."))
+"""
+
+
+@pytest.mark.parametrize("statement", [40, 400, 0])  # 0: all are done, and the store is about to get its name
+def test_a_kill_while_the_store_is_made_costs_nothing(project, statement):
+    (project / "mlflow.db").unlink()
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(statement)], cwd=project)
+    assert killed.returncode == -signal.SIGKILL
+    assert not (project / "mlflow.db").exists()
+    assert list(project.glob("mlflow.db.new-*"))
+    record()
+    assert [run.info.status for run in runs(project)[1]] == ["FINISHED"]
+    assert not list(project.glob("mlflow.db.new-*"))
+
+
+def test_a_full_disk_while_the_store_is_made_costs_nothing(project):
+    (project / "mlflow.db").unlink()
+
+    def refuse(*_):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    event.listen(Engine, "after_cursor_execute", refuse)
+    try:
+        with pytest.raises(KadanoffError, match=r"cannot be used .*database or disk is full"):
+            open_store(project)
+    finally:
+        event.remove(Engine, "after_cursor_execute", refuse)
+    assert not (project / "mlflow.db").exists()
+    record()
+    assert [run.info.status for run in runs(project)[1]] == ["FINISHED"]
+
+
+def test_a_journal_of_an_earlier_store_is_not_written_into_the_new_one(project):
+    """A process is killed in a transaction, and its user removes the store but not the journal beside it."""
+    (project / "mlflow.db").unlink()
+    with closing(sqlite3.connect(project / "mlflow.db", isolation_level=None)) as database:
+        database.execute("CREATE TABLE runs (name)")
+        database.executemany("INSERT INTO runs VALUES (?)", [("x" * 1000,)] * 100)
+        database.execute("PRAGMA cache_size = 1")
+        database.execute("BEGIN")
+        database.execute("UPDATE runs SET name = hex(randomblob(500))")
+        journal = (project / "mlflow.db-journal").read_bytes()
+    (project / "mlflow.db").unlink()
+    (project / "mlflow.db-journal").write_bytes(journal)
+    record()
+    assert [run.info.status for run in runs(project)[1]] == ["FINISHED"]
+    assert not (project / "mlflow.db-journal").exists()
 
 
 @pytest.mark.slow
