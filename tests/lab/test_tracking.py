@@ -13,6 +13,7 @@ from contextlib import closing
 import mlflow
 import psutil
 import pytest
+import requests
 from matplotlib.figure import Figure
 from sqlalchemy import Engine, event
 from tracking_server import free_port, wait_for
@@ -236,6 +237,20 @@ def test_a_journal_of_an_earlier_store_is_not_written_into_the_new_one(project):
     assert not (project / "mlflow.db-journal").exists()
 
 
+OWN = ("localhost:PORT", "127.0.0.1:PORT", "[::1]:PORT")
+FOREIGN = (
+    *("10.evil.com:PORT", "10.evil.com", "192.168.evil.com:PORT", "172.16.evil.com:PORT", "fc00:PORT"),
+    *("localhost.evil.com:PORT", "127.0.0.1.evil.com:PORT", "127.0.0.1.evil.com", "evil.com:PORT", "10.0.0.7:PORT", ""),
+)
+
+
+def answer(port, host, origin=None):
+    """Status of the answer to a request for this host, or to one that a page of another origin sends to change it."""
+    headers = {"Host": host.replace("PORT", str(port))} | ({} if origin is None else {"Origin": origin})
+    address = f"http://127.0.0.1:{port}/ajax-api/2.0/mlflow/experiments/search"
+    return requests.post(address, json={"max_results": 1}, headers=headers, timeout=30).status_code
+
+
 @pytest.mark.slow
 def test_the_user_interface_shows_a_run_to_this_machine_only_and_dies_at_once(project):
     record()
@@ -246,6 +261,11 @@ def test_the_user_interface_shows_a_run_to_this_machine_only_and_dies_at_once(pr
     try:
         address = f"http://127.0.0.1:{port}/get-artifact?path=history.png&run_uuid={run_id}"
         assert wait_for(address).startswith(b"\x89PNG")
+        assert {host: answer(port, host) for host in OWN} == dict.fromkeys(OWN, 200)
+        assert {host: answer(port, host) for host in FOREIGN} == dict.fromkeys(FOREIGN, 403)
+        local = f"http://localhost:{port}"
+        assert {origin: answer(port, OWN[0], origin) for origin in (None, local)} == {None: 200, local: 200}
+        assert answer(port, OWN[0], "http://localhost.evil.com") == 403
         server = psutil.Process(process.pid)
         assert {one.laddr.ip for one in server.net_connections() if one.status == "LISTEN"} == {"127.0.0.1"}
         assert server.children() == []
