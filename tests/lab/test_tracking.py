@@ -160,6 +160,27 @@ def test_a_server_of_its_own_is_not_served_again(project, monkeypatch):
         serve(project)
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["http://me:a/hush123@host", "http://me:a?hush123@host", "http://me:a#hush123@host", "https://host/?token=hush123"],
+)
+def test_an_address_whose_secret_may_be_taken_for_a_path_is_refused_without_it(project, monkeypatch, capfd, address):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    with pytest.raises(KadanoffError, match="MLFLOW_TRACKING_USERNAME") as caught:
+        open_store(project)
+    assert "hush123" not in str(caught.value)
+    record()
+    assert "hush123" not in capfd.readouterr().err
+
+
+def test_no_secret_of_an_address_is_recorded(project):
+    with recorded("coarsen", "cnn", parameters={"weights": "https://me:hush123@hub/w?token=hush123"}):
+        pass
+    written = json.loads((project / "reports/coarsen/cnn/run.json").read_text())
+    assert written["parameters"] == {"weights": "https://hub/w"}
+    assert runs(project)[1][0].data.params == {"weights": "https://hub/w"}
+
+
 def test_no_password_is_printed_when_logging_stops(project, capfd, monkeypatch):
     def refuse(*_):
         raise OSError("request to http://me:hush123@127.0.0.1:1/api failed")

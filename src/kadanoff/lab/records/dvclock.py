@@ -26,7 +26,7 @@ def read_lock(root: Path) -> dict[str, dict[str, Any]]:
     if not path.exists():
         return {}
     try:
-        content = yaml.load(path.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        content = yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise KadanoffError(f"{path} is not valid YAML ({error}); restore it with `git checkout dvc.lock`.") from error
     stages = content.get("stages") if isinstance(content, dict) else None

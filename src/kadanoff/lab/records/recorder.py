@@ -151,7 +151,7 @@ class Recorder:
         target = self._root / "reports" / self._info.title
         with disk_errors(target):
             if self._history:
-                (self._folder / "history.csv").write_text(_csv(self._history))
+                (self._folder / "history.csv").write_text(_csv(self._history), encoding="utf-8")
             _write_json(self._folder / "metrics.json", self._metrics, sort=True)
             self._view.call("artifacts", sorted(self._folder.iterdir()))
             # asked for after the last call that may fail: a sync imports the record of a run whose view broke

@@ -118,7 +118,7 @@ def _save(folder: Path, logged: LoggedModel, model: ModelInfo, weights: Path | N
     (folder / "data").mkdir(parents=True)
     described.save(folder / "MLmodel")
     needed = [f"{package}=={version(package)}\n" for package in ("kadanoff", "numpy", "safetensors", "torch")]
-    (folder / "requirements.txt").write_text("".join(needed))
+    (folder / "requirements.txt").write_text("".join(needed), encoding="utf-8")
     if weights is not None:
         (folder / data).write_bytes(weights.read_bytes())
 

@@ -5,10 +5,9 @@ import socket
 import warnings
 from pathlib import Path
 
-from kadanoff.errors import KadanoffError
+from kadanoff.errors import KadanoffError, without_secret
 from kadanoff.lab.tracking.store import artifact_root, store_uri
 from kadanoff.lab.tracking.sync import sync
-from kadanoff.lab.view import without_secret
 
 HOST = "127.0.0.1"
 NAMES = ("localhost", HOST, "[::1]")  # of this machine, in the address that a browser has asked for

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 import requests
@@ -23,11 +24,10 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
-from kadanoff.errors import KadanoffError
+from kadanoff.errors import KadanoffError, without_secret
 from kadanoff.lab.files import project_root
 from kadanoff.lab.records.runinfo import Input, RunInfo, flatten
 from kadanoff.lab.tracking.dataset import DvcSource
-from kadanoff.lab.view import without_secret
 
 RECORDED_ID = "kadanoff.recorded_id"  # tag of an imported run: its id where it was made, which the report names
 PROCESS = "kadanoff.process"  # tag of the process that writes a run
@@ -134,14 +134,25 @@ def store_uri(root: Path) -> str:
     Raises
     ------
     KadanoffError
-        If no address can name that file.
+        If no address can name that file, or a secret in that of a server could be taken for a part of its path.
     """
     if chosen := os.environ.get("MLFLOW_TRACKING_URI"):
-        return chosen
+        return _plain_server(chosen)
     path = root.resolve() / "mlflow.db"
     if "?" in str(path):
         raise KadanoffError(f"{path} cannot hold MLflow's store: '?' ends an address. Rename the folder.")
     return f"sqlite:///{path}"
+
+
+def _plain_server(uri: str) -> str:
+    parts = urlsplit(uri)
+    if parts.scheme in ("http", "https") and ("@" in parts.path or parts.query or parts.fragment):
+        raise KadanoffError(
+            f"MLFLOW_TRACKING_URI names {without_secret(uri)} with a query, or with '/', '?' or '#' in a password. Put "
+            "user and password into MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, a token into "
+            "MLFLOW_TRACKING_TOKEN."
+        )
+    return uri
 
 
 def sqlite_file(uri: str) -> Path | None:
