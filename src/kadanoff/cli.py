@@ -11,7 +11,7 @@ import typer
 
 from kadanoff.cli_large import add_large
 from kadanoff.cli_stages import Workers, add_stages, stage_root
-from kadanoff.errors import KadanoffError
+from kadanoff.errors import KadanoffError, printable, printable_lines
 
 # nothing here reaches for the network; read when the library loads
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -67,7 +67,7 @@ def apply(
 
     with weights_file(model) as weights:
         run(weights, source, target, batch, temperature, seed)
-    typer.echo(f"wrote {target}")
+    typer.echo(printable(f"wrote {target}"))
 
 
 add_large(app)
@@ -166,7 +166,7 @@ def publish(
     """Copy the records of the present results to reports/published/NAME, with what pins them."""
     from kadanoff.lab.published import publish as run
 
-    typer.echo(run(_project(), name, records or (), replace))
+    typer.echo(printable_lines(run(_project(), name, records or (), replace)))
 
 
 @runs.command(name="of")
@@ -179,7 +179,7 @@ def runs_of(
 
     if bring:
         versions.import_runs_of(_project(), rev).show()
-    typer.echo(versions.listing(versions.runs_of(_project(), rev), rev))
+    typer.echo(printable_lines(versions.listing(versions.runs_of(_project(), rev), rev)))
 
 
 @runs.command()
@@ -187,7 +187,7 @@ def where(run: Annotated[str, typer.Argument(metavar="RUN_ID", help="Its id, the
     """List the commits that hold the result of a run, and the command that restores its data and weights."""
     from kadanoff.lab.tracking.where import where as find
 
-    typer.echo(find(_project(), run))
+    typer.echo(printable_lines(find(_project(), run)))
 
 
 @runs.command()
@@ -198,7 +198,7 @@ def promote(
     """Make a run's network the champion of its study: `models:/STAGE@champion`."""
     from kadanoff.lab.tracking.promotion import promote_run
 
-    typer.echo(promote_run(_project(), run, force))
+    typer.echo(printable_lines(promote_run(_project(), run, force)))
 
 
 @app.command()
@@ -239,7 +239,7 @@ def report() -> None:
     """Write reports/index.html: all results on one page, from the records alone."""
     from kadanoff.lab.report import write_report
 
-    typer.echo(write_report(_project()))
+    typer.echo(printable_lines(write_report(_project())))
 
 
 @app.command()
@@ -269,5 +269,5 @@ def main() -> None:
             die_with_dvc()  # before the stage loads its libraries, which takes seconds
         app()
     except KadanoffError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(printable_lines(f"error: {error}"), file=sys.stderr)
         sys.exit(1)

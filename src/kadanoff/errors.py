@@ -1,7 +1,11 @@
-"""The one exception that a user's mistake raises, and the checks that every public function shares."""
+"""The one exception that a user's mistake raises, checks that public functions share, and text that is safe to show."""
 
+import re
 import reprlib
 from typing import Any
+
+ADDRESS = re.compile(r"(?<=://)\S+")
+QUERY = re.compile(r"\?[^\s?]*=\S*")  # also of an address that has lost its beginning, as in the errors of requests
 
 
 class KadanoffError(Exception):
@@ -93,3 +97,27 @@ MOST_SEED = 2**64 - 1
 def seed_of(value: Any, name: str = "seed") -> int:
     """A seed as Python's integer; KadanoffError if it is none from 0 to 2^64 - 1."""
     return whole(value, name, 0, MOST_SEED)
+
+
+def without_secret(text: str) -> str:
+    """`text` without the user, password, query and fragment of any address in it."""
+    return QUERY.sub("", ADDRESS.sub(_without, text))
+
+
+def _without(match: re.Match[str]) -> str:
+    address = match[0]
+    if address.startswith("/"):  # a file, whose name may hold any of these but '?'
+        return address.partition("?")[0]
+    user, _, place = address.rpartition("@")
+    # an '@' behind '?' or '#' may end a password or be part of a query: then nothing is sure to be no secret
+    return "..." if re.search("[?#]", user) else re.split("[?#]", place, maxsplit=1)[0]
+
+
+def printable(text: object) -> str:
+    """`text` as one line that only shows: control characters, line ends and half surrogates are escaped."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in str(text))
+
+
+def printable_lines(text: object) -> str:
+    """The same of each line."""
+    return "\n".join(printable(line) for line in str(text).split("\n"))

@@ -17,6 +17,7 @@ from kadanoff.errors import KadanoffError
 from kadanoff.lab.published import publish as publish_as
 from kadanoff.lab.records import recorded
 from kadanoff.lab.records.dvclock import folder_md5
+from kadanoff.lab.report import write_report
 from kadanoff.lab.tracking import sync
 from kadanoff.lab.tracking.fresh import quick_if_new
 from kadanoff.lab.tracking.store import open_store
@@ -300,6 +301,68 @@ def test_a_record_cannot_take_over_a_foreign_run(project):
     lock(project)
     assert outcome(project) == {"imported": ["coarsen/cnn"]}
     assert "kadanoff.key" not in store.client.get_run(foreign.info.run_id).data.tags
+
+
+@pytest.mark.parametrize(("stage", "variant"), [("coarsen", "mlp"), ("superres", "cnn")])
+def test_a_record_cannot_take_over_a_live_run_of_another_name(project, stage, variant):
+    """The id in a record is text from outside: it may be that of a run of another variant or stage."""
+    with recorded(stage, variant, parameters={}) as run:
+        run.metrics({"mse": 1})
+    store = open_store(project)
+    [live] = store.client.search_runs([store.experiment(stage)])
+    shutil.rmtree(project / "reports")
+    publish(project, mlflow_run_id=live.info.run_id)
+    lock(project)
+    assert outcome(project) == {"imported": ["coarsen/cnn"]}
+    assert store.client.get_run(live.info.run_id).data.tags == live.data.tags
+
+
+def test_the_best_epoch_of_a_record_is_a_number_of_its_run(project):
+    with recorded("coarsen", "cnn", parameters={}) as run:
+        run.metrics({"mse": 1, "best_epoch": 188})
+    shutil.copytree(project / "reports/coarsen/cnn", project / "reports/coarsen/mlp")
+    told = json.loads((project / "reports/coarsen/cnn/run.json").read_text())
+    (project / "reports/coarsen/mlp/run.json").write_text(json.dumps(told | {"variant": "mlp", "mlflow_run_id": None}))
+    assert outcome(project)["imported"] == ["coarsen/mlp"]
+    assert [run.data.metrics["best_epoch"] for run in runs(project)] == [188, 188]
+
+
+def test_words_of_other_alphabets_arrive_as_they_are(project, monkeypatch):
+    folder = project / "Größe 磁化"
+    (folder / "reports").mkdir(parents=True)
+    (folder / "dvc.yaml").write_text("stages: {}")
+    (folder / "params.yaml").write_text("{}")
+    monkeypatch.chdir(folder)
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "mlflow", None)
+        for name in [name for name in sys.modules if name.startswith("kadanoff.lab.tracking")]:
+            patch.delitem(sys.modules, name)
+        with recorded("coarsen", "cnn", parameters={"Größe": "磁化"}, inputs=["data/Größe.zarr"]) as run:
+            run.epoch(0, Verlust_ä=0.5)
+            run.metrics({"⟨磁化⟩": 1})
+            run.text("table.md", "| Größe |\n")
+    lock(folder)
+    assert outcome(folder) == {"imported": ["coarsen/cnn"]}
+    [run] = runs(folder)
+    assert run.data.params == {"Größe": "磁化"}
+    assert run.data.metrics == {"_磁化_": 1, "history/Verlust_ä": 0.5}
+    assert run.inputs.dataset_inputs[0].dataset.name == "Größe"
+    assert "Größe" in write_report(folder)
+    page = (folder / "reports/index.html").read_text(encoding="utf-8")
+    assert all(word in page for word in ("⟨磁化⟩", "data/Größe.zarr"))
+
+
+def test_names_that_would_steer_a_terminal_are_escaped(project, capsys):
+    (project / "dvc.yaml").write_text("stages: {}")
+    (project / "params.yaml").write_text("{}")
+    publish(project, "\x1b[2J\nerror: run rm")
+    report = sync(project)
+    with pytest.raises(KadanoffError) as caught:
+        report.show()
+    assert "\x1b" not in capsys.readouterr().out + str(caught.value)
+    assert str(caught.value).startswith(r"reports/coarsen/\x1b[2J\nerror: run rm is not imported")
+    with pytest.raises(KadanoffError, match=r"reports/coarsen/\\x1b\[2J\\nerror: run rm is left out"):
+        write_report(project)
 
 
 def test_only_a_new_store_is_filled_without_waiting_for_the_disk(project):

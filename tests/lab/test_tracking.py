@@ -2,15 +2,20 @@
 
 import json
 import shutil
+import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 
 import mlflow
 import psutil
 import pytest
+import requests
 from matplotlib.figure import Figure
+from sqlalchemy import Engine, event
 from tracking_server import free_port, wait_for
 
 from kadanoff.errors import KadanoffError
@@ -155,6 +160,27 @@ def test_a_server_of_its_own_is_not_served_again(project, monkeypatch):
         serve(project)
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["http://me:a/hush123@host", "http://me:a?hush123@host", "http://me:a#hush123@host", "https://host/?token=hush123"],
+)
+def test_an_address_whose_secret_may_be_taken_for_a_path_is_refused_without_it(project, monkeypatch, capfd, address):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    with pytest.raises(KadanoffError, match="MLFLOW_TRACKING_USERNAME") as caught:
+        open_store(project)
+    assert "hush123" not in str(caught.value)
+    record()
+    assert "hush123" not in capfd.readouterr().err
+
+
+def test_no_secret_of_an_address_is_recorded(project):
+    with recorded("coarsen", "cnn", parameters={"weights": "https://me:hush123@hub/w?token=hush123"}):
+        pass
+    written = json.loads((project / "reports/coarsen/cnn/run.json").read_text())
+    assert written["parameters"] == {"weights": "https://hub/w"}
+    assert runs(project)[1][0].data.params == {"weights": "https://hub/w"}
+
+
 def test_no_password_is_printed_when_logging_stops(project, capfd, monkeypatch):
     def refuse(*_):
         raise OSError("request to http://me:hush123@127.0.0.1:1/api failed")
@@ -164,6 +190,86 @@ def test_no_password_is_printed_when_logging_stops(project, capfd, monkeypatch):
     printed = capfd.readouterr().err
     assert "request to http://127.0.0.1:1/api failed" in printed
     assert "hush123" not in printed
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from sqlalchemy import Engine, event
+from kadanoff.lab.tracking import store
+
+statements = 0
+
+def count(*_):
+    global statements
+    statements += 1
+    if statements == int(sys.argv[1]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+event.listen(Engine, "after_cursor_execute", count)
+Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+store.open_store(Path("."))
+"""
+
+
+@pytest.mark.parametrize("statement", [40, 400, 0])  # 0: all are done, and the store is about to get its name
+def test_a_kill_while_the_store_is_made_costs_nothing(project, statement):
+    (project / "mlflow.db").unlink()
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(statement)], cwd=project)
+    assert killed.returncode == -signal.SIGKILL
+    assert not (project / "mlflow.db").exists()
+    assert list(project.glob("mlflow.db.new-*"))
+    record()
+    assert [run.info.status for run in runs(project)[1]] == ["FINISHED"]
+    assert not list(project.glob("mlflow.db.new-*"))
+
+
+def test_a_full_disk_while_the_store_is_made_costs_nothing(project):
+    (project / "mlflow.db").unlink()
+
+    def refuse(*_):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    event.listen(Engine, "after_cursor_execute", refuse)
+    try:
+        with pytest.raises(KadanoffError, match=r"cannot be used .*database or disk is full"):
+            open_store(project)
+    finally:
+        event.remove(Engine, "after_cursor_execute", refuse)
+    assert not (project / "mlflow.db").exists()
+    record()
+    assert [run.info.status for run in runs(project)[1]] == ["FINISHED"]
+
+
+def test_a_journal_of_an_earlier_store_is_not_written_into_the_new_one(project):
+    """A process is killed in a transaction, and its user removes the store but not the journal beside it."""
+    (project / "mlflow.db").unlink()
+    with closing(sqlite3.connect(project / "mlflow.db", isolation_level=None)) as database:
+        database.execute("CREATE TABLE runs (name)")
+        database.executemany("INSERT INTO runs VALUES (?)", [("x" * 1000,)] * 100)
+        database.execute("PRAGMA cache_size = 1")
+        database.execute("BEGIN")
+        database.execute("UPDATE runs SET name = hex(randomblob(500))")
+        journal = (project / "mlflow.db-journal").read_bytes()
+    (project / "mlflow.db").unlink()
+    (project / "mlflow.db-journal").write_bytes(journal)
+    record()
+    assert [run.info.status for run in runs(project)[1]] == ["FINISHED"]
+    assert not (project / "mlflow.db-journal").exists()
+
+
+OWN = ("localhost:PORT", "127.0.0.1:PORT", "[::1]:PORT")
+FOREIGN = (
+    *("10.evil.com:PORT", "10.evil.com", "192.168.evil.com:PORT", "172.16.evil.com:PORT", "fc00:PORT"),
+    *("localhost.evil.com:PORT", "127.0.0.1.evil.com:PORT", "127.0.0.1.evil.com", "evil.com:PORT", "10.0.0.7:PORT", ""),
+)
+
+
+def answer(port, host, origin=None):
+    """Status of the answer to a request for this host, or to one that a page of another origin sends to change it."""
+    headers = {"Host": host.replace("PORT", str(port))} | ({} if origin is None else {"Origin": origin})
+    address = f"http://127.0.0.1:{port}/ajax-api/2.0/mlflow/experiments/search"
+    return requests.post(address, json={"max_results": 1}, headers=headers, timeout=30).status_code
 
 
 @pytest.mark.slow
@@ -176,6 +282,11 @@ def test_the_user_interface_shows_a_run_to_this_machine_only_and_dies_at_once(pr
     try:
         address = f"http://127.0.0.1:{port}/get-artifact?path=history.png&run_uuid={run_id}"
         assert wait_for(address).startswith(b"\x89PNG")
+        assert {host: answer(port, host) for host in OWN} == dict.fromkeys(OWN, 200)
+        assert {host: answer(port, host) for host in FOREIGN} == dict.fromkeys(FOREIGN, 403)
+        local = f"http://localhost:{port}"
+        assert {origin: answer(port, OWN[0], origin) for origin in (None, local)} == {None: 200, local: 200}
+        assert answer(port, OWN[0], "http://localhost.evil.com") == 403
         server = psutil.Process(process.pid)
         assert {one.laddr.ip for one in server.net_connections() if one.status == "LISTEN"} == {"127.0.0.1"}
         assert server.children() == []

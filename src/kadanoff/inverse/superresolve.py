@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from kadanoff.errors import KadanoffError, numbers, real, shown, whole
+from kadanoff.errors import KadanoffError, numbers, real, whole
 from kadanoff.inverse import kernels
 from kadanoff.inverse.tables import FULL, Table
 from kadanoff.learning.threads import torch_threads
@@ -56,12 +56,13 @@ def superresolve(
     Raises
     ------
     KadanoffError
-        If the dimension, the rule, a side or the temperature is not what the networks were trained for, or a spin is
-        not +1 or -1.
+        If the model is of another kind, the dimension, the rule, a side or the temperature is not what the networks
+        were trained for, or a spin is not +1 or -1.
     """
     if not isinstance(model, Superresolution):
         raise KadanoffError(
-            f"model is {shown(type(model).__name__)}, no super-resolution network; give one of models/superres."
+            f"the model is a {type(model).__name__}; superresolve takes a network of `superres` or `upsample`, as "
+            "`kadanoff.load_model` gives it."
         )
     temperature, spins = real(temperature, "temperature", 0, np.inf), numbers(spins, "spins")
     model.check(np.shape(spins), rule)

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from kadanoff.errors import printable
+
 LINE_SECONDS = 60.0
 
 
@@ -19,11 +21,17 @@ class Advance(Protocol):
 @contextmanager
 def progress(what: str, total: float) -> Iterator[Advance]:
     """Show how much of `total` units of work called `what` is done, and when it will end."""
+    what = printable(what)  # it may hold the name of a file
     if sys.stderr.isatty():
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeRemainingColumn(),
+        )
         with Progress(*columns, console=Console(stderr=True)) as bar:
             task = bar.add_task(what, total=total)
             yield lambda amount=1.0: bar.advance(task, amount)

@@ -1,9 +1,9 @@
 """The live view of a run, as far as there is one."""
 
-import re
 import sys
 from typing import TYPE_CHECKING, Any
 
+from kadanoff.errors import printable, without_secret
 from kadanoff.lab.records.runinfo import RunInfo
 
 if TYPE_CHECKING:
@@ -50,10 +50,5 @@ class View:
         )
 
 
-def without_secret(text: str) -> str:
-    """`text` without the user and password of any address in it."""
-    return re.sub(r"://[^/\s]*@", "://", text)
-
-
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    print(printable(line), file=sys.stderr, flush=True)

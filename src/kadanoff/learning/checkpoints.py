@@ -7,6 +7,9 @@ checkpoint folder.
 
 import io
 import json
+import reprlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from kadanoff.errors import KadanoffError
 from kadanoff.lab.files import disk_errors, write_atomic
@@ -48,9 +52,10 @@ def save_model(path: Path | str, module: nn.Module, recipe: Recipe) -> None:
     Raises
     ------
     KadanoffError
-        If the disk refuses; a file that was there before is then intact.
+        If a weight is not finite or not float32, or the disk refuses; a file that was there before is then intact.
     """
     path = Path(path)
+    _require_sound(path, module.state_dict())
     text = json.dumps({"format": FORMAT, **asdict(recipe)}, sort_keys=True)
     save_weights(path, module.state_dict(), {_KEY: text})
 
@@ -68,22 +73,62 @@ def load_model(path: Path | str) -> nn.Module:
     Raises
     ------
     KadanoffError
-        If the file is missing, damaged, not one of ours, or its weights do not fit the network it names.
+        If the file is missing, damaged, not one of ours, its weights are not finite or not float32, or do not fit the
+        network that it names.
     """
     recipe, weights = _read(Path(path))
+    _require_sound(path, weights)
     try:
-        network = registry.build(recipe.network, **recipe.arguments)
-    except (KadanoffError, TypeError, ValueError, RuntimeError) as error:
+        with torch.device("meta"), _most_parameters(2 * len(weights) + 100):  # numbers of a recipe may be anything
+            shapes = _shapes(registry.build(recipe.network, **recipe.arguments).state_dict())
+        fits = shapes == _shapes(weights)
+        network = registry.build(recipe.network, **recipe.arguments) if fits else None
+    except Exception as error:  # a recipe from outside raises whatever its network stumbles over
         raise KadanoffError(f"{path} cannot be rebuilt: {error} Was it written by a newer version?") from error
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split()[:40])
+    if network is None:
         raise KadanoffError(
-            f"{path} says that it is network {recipe.network!r} {recipe.arguments}, but holds the weights of "
-            f"another ({reason} ...). Train it again, or take the file that belongs to this network."
-        ) from error
+            f"{path} says that it is network {recipe.network!r} {reprlib.repr(recipe.arguments)}, but holds the "
+            "weights of another. Train it again, or take the file that belongs to this network."
+        )
+    network.load_state_dict(weights)
     return network.eval()
+
+
+def _require_sound(path: Path | str, weights: dict[str, Tensor]) -> None:
+    """Refuse weights that no network of ours has, on writing and on reading."""
+    for name, tensor in weights.items():
+        if tensor.is_floating_point() and tensor.dtype != torch.float32:
+            raise KadanoffError(f"{path}: {name} is {tensor.dtype}; weights are float32. Convert them, or train again.")
+        if not tensor.isfinite().all():
+            raise KadanoffError(f"{path}: {name} has values that are not finite numbers. Train the network again.")
+
+
+def _shapes(weights: dict[str, Tensor]) -> dict[str, tuple[torch.Size, torch.dtype]]:
+    return {name: (tensor.shape, tensor.dtype) for name, tensor in weights.items()}
+
+
+@contextmanager
+def _most_parameters(most: int) -> Iterator[None]:
+    """Refuse inside the block to go on with a network of more parameter tensors than these.
+
+    Raises
+    ------
+    KadanoffError
+        Before the next one is made.
+    """
+    made = 0
+
+    def count(*_: Any) -> None:
+        nonlocal made
+        made += 1
+        if made > most:
+            raise KadanoffError(f"the network has more parts than the file has weights ({most} are too many).")
+
+    handle = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def read_recipe(path: Path | str) -> Recipe:
@@ -122,7 +167,7 @@ def _parsed(path: Path, text: str) -> Recipe:
         version = found.pop("format")
         if version == FORMAT:
             return Recipe(**found)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise KadanoffError(f"{path} has a recipe that cannot be read: {error}. Train it again.") from error
     raise KadanoffError(f"{path} has format {version}; this version reads {FORMAT}. Train it again, or update.")
 

@@ -1,20 +1,53 @@
 """Every network by its name in `params.yaml`. A new one is an entry below: a function that builds it."""
 
 import inspect
+import reprlib
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError, validate_call
 from torch import nn
 
 from kadanoff.errors import KadanoffError
 from kadanoff.networks import coarsen, superres, vision
 
+LARGEST_NUMBER = 100_000
+LONGEST = 200
+
+
+def _bounded(options: Any) -> Any:
+    """Refuse numbers and lengths that no image model has."""
+    if isinstance(options, int | float) and not abs(options) <= LARGEST_NUMBER:  # NaN too
+        raise ValueError(f"numbers of options reach up to {LARGEST_NUMBER:,}")
+    if isinstance(options, str | list | tuple | dict):
+        if len(options) > LONGEST:
+            raise ValueError(f"parts of options have a length of at most {LONGEST}")
+        parts = (*options, *options.values()) if isinstance(options, dict) else options
+        for part in parts if not isinstance(options, str) else ():
+            _bounded(part)
+    return options
+
+
+# a recipe may come from outside: without bounds `layers: 10**9` takes all memory before anything else refuses it
+Block = Annotated[int, Field(le=64)]  # its lower bound is the networks' own
+Size = Annotated[int, Field(ge=1, le=2**14)]
+Width = Annotated[int, Field(ge=1, le=10_000)]
+Layers = Annotated[int, Field(ge=1, le=100)]
+Temperatures = Annotated[
+    Sequence[Annotated[float, Field(gt=0, allow_inf_nan=False)]], Field(min_length=1, max_length=1000)
+]
+Dimension = Literal[1, 2]
+Scale = Annotated[int, Field(ge=1, le=64)]
+Outputs = Annotated[int, Field(ge=1, le=10_000)]
+Text = Annotated[str, Field(max_length=100)]
+Options = Annotated[dict[str, Any], AfterValidator(_bounded)]
+
 _NETWORKS: dict[str, Callable[..., nn.Module]] = {}
 
 
 def register(builder: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
-    """Enter `builder` under its own name; its parameters are the network's arguments."""
-    _NETWORKS[builder.__name__] = builder
+    """Enter `builder` under its own name; its parameters are the network's arguments, with the types that they have."""
+    _NETWORKS[builder.__name__] = validate_call(config=ConfigDict(strict=True))(builder)
     return builder
 
 
@@ -32,61 +65,70 @@ def build(name: str, **arguments: Any) -> nn.Module:
         If there is no such network, it does not take these arguments, or refuses their values.
     """
     if name not in _NETWORKS:
-        raise KadanoffError(f"network is {name!r}; choose one of {', '.join(_NETWORKS)}.")
+        raise KadanoffError(f"network is {reprlib.repr(name)}; choose one of {', '.join(_NETWORKS)}.")
     builder = _NETWORKS[name]
     try:
         inspect.signature(builder).bind(**arguments)
     except TypeError as error:
         takes = ", ".join(inspect.signature(builder).parameters)
         raise KadanoffError(f"network {name!r}: {error}; its arguments are {takes}.") from error
-    return builder(**arguments)
+    try:
+        return builder(**arguments)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        place = ".".join(map(str, fault["loc"]))
+        raise KadanoffError(f"network {name!r}: {place} is {reprlib.repr(fault['input'])}: {fault['msg']}.") from error
 
 
-def _fitted(network: coarsen.Coarsener, size: int) -> nn.Module:
+def _fitted(network: coarsen.Coarsener, size: Size) -> nn.Module:
     network.check(size, size)
     return network
 
 
 @register
-def drawn(block: int, size: int) -> nn.Module:
+def drawn(block: Block, size: Size) -> nn.Module:
     """The report's diagram, for lattices of any size; trained at `size`."""
     return _fitted(coarsen.Drawn(block), size)
 
 
 @register
-def cnn(block: int, size: int) -> nn.Module:
+def cnn(block: Block, size: Size) -> nn.Module:
     """The report's convolutional network, for lattices of any size; trained at `size`."""
     return _fitted(coarsen.Cnn(block), size)
 
 
 @register
-def mlp(block: int, size: int) -> nn.Module:
+def mlp(block: Block, size: Size) -> nn.Module:
     """The report's perceptron, for lattices of one `size`."""
     return coarsen.Mlp(block, size)
 
 
 @register
-def exact(block: int, size: int) -> nn.Module:
+def exact(block: Block, size: Size) -> nn.Module:
     """One linear map of a block, for lattices of any size; trained at `size`."""
     return _fitted(coarsen.Exact(block), size)
 
 
 @register
-def pixels(rule: str, block: int, dimension: int, temperatures: Sequence[float], width: int, layers: int) -> nn.Module:
+def pixels(
+    rule: Text, block: Block, dimension: Dimension, temperatures: Temperatures, width: Width, layers: Layers
+) -> nn.Module:
     """The super-resolution network of Efthymiou, Beach and Melko, one a temperature."""
     networks = [superres.Pixels(block, dimension, width, layers) for _ in temperatures]
     return superres.Superresolution(rule, block, dimension, temperatures, networks)
 
 
 @register
-def blocks(rule: str, block: int, dimension: int, temperatures: Sequence[float], width: int) -> nn.Module:
+def blocks(rule: Text, block: Block, dimension: Dimension, temperatures: Temperatures, width: Width) -> nn.Module:
     """Whole blocks that obey the rule, one network a temperature."""
     networks = [superres.Blocks(rule, block, dimension, width) for _ in temperatures]
     return superres.Superresolution(rule, block, dimension, temperatures, networks)
 
 
 @register
-def symmetric_blocks(rule: str, block: int, dimension: int, temperatures: Sequence[float], width: int) -> nn.Module:
+def symmetric_blocks(
+    rule: Text, block: Block, dimension: Dimension, temperatures: Temperatures, width: Width
+) -> nn.Module:
     """The same with the symmetries of the square by construction, for rules that have them."""
     if dimension != 2:
         raise KadanoffError("symmetric_blocks has the symmetries of the square, not those of chains; take blocks.")
@@ -95,7 +137,7 @@ def symmetric_blocks(rule: str, block: int, dimension: int, temperatures: Sequen
 
 
 @register
-def seed_kernel(rule: str, block: int, dimension: int, temperatures: Sequence[float]) -> nn.Module:
+def seed_kernel(rule: Text, block: Block, dimension: Dimension, temperatures: Temperatures) -> nn.Module:
     """The kernel of CNN-RG-Fast, one a temperature."""
     if dimension != 2:
         raise KadanoffError("seed_kernel enlarges square lattices, not chains; take pixels or blocks.")
@@ -104,12 +146,12 @@ def seed_kernel(rule: str, block: int, dimension: int, temperatures: Sequence[fl
 
 
 @register
-def transformers(model: str, outputs: int, size: int, scale: int, options: dict[str, Any]) -> nn.Module:
+def transformers(model: Text, outputs: Outputs, size: Size, scale: Scale, options: Options) -> nn.Module:
     """An image classifier of Hugging Face's Transformers, by its model type."""
     return vision.transformers_model(model, outputs, size, scale, options)
 
 
 @register
-def timm(model: str, outputs: int, scale: int, options: dict[str, Any]) -> nn.Module:
+def timm(model: Text, outputs: Outputs, scale: Scale, options: Options) -> nn.Module:
     """A model of timm, by its name; most take any size."""
     return vision.timm_model(model, outputs, scale, options)

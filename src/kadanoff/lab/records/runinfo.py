@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
-from kadanoff.errors import KadanoffError
+from kadanoff.errors import KadanoffError, without_secret
 from kadanoff.spins.statistics import Estimate
 
 HISTORY = "history/"
@@ -138,7 +138,9 @@ def plain(value: Any, where: str) -> JsonValue:
         return None
     if isinstance(value, Path):
         return value.as_posix()
-    if value is None or isinstance(value, str | bool | int | float):
+    if isinstance(value, str):
+        return without_secret(value)
+    if value is None or isinstance(value, bool | int | float):
         return value
     raise KadanoffError(f"{where} is a {type(value).__name__}; a record holds numbers, text, lists and mappings.")
 

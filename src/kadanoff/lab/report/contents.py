@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from kadanoff.errors import KadanoffError
+from kadanoff.errors import KadanoffError, printable
 from kadanoff.lab.published import Published, find_records, read_record
 from kadanoff.lab.records.runinfo import flatten
 from kadanoff.lab.report import files, markdown, words
@@ -124,7 +124,8 @@ def read_contents(root: Path) -> Contents:
         try:
             records.append(read_record(root, folder))
         except (KadanoffError, OSError, RecursionError) as error:
-            contents.problems.append(f"{folder.relative_to(root)} is left out: {error}".replace(f"{root}/", ""))
+            problem = f"{folder.relative_to(root)} is left out: {error}".replace(f"{root}/", "")
+            contents.problems.append(printable(problem))
     if not records and not contents.problems:
         raise KadanoffError(f"there is no record in {root / 'reports'}; run `dvc repro`, or `git checkout reports`.")
     for record in sorted(records, key=lambda record: _place(record, pipeline)):

@@ -5,12 +5,12 @@ import socket
 import warnings
 from pathlib import Path
 
-from kadanoff.errors import KadanoffError
+from kadanoff.errors import KadanoffError, without_secret
 from kadanoff.lab.tracking.store import artifact_root, store_uri
 from kadanoff.lab.tracking.sync import sync
-from kadanoff.lab.view import without_secret
 
 HOST = "127.0.0.1"
+NAMES = ("localhost", HOST, "[::1]")  # of this machine, in the address that a browser has asked for
 
 
 def serve(root: Path, port: int = 5000) -> None:
@@ -50,6 +50,10 @@ def _run_server(uri: str, artifacts: str, port: int) -> None:
         constants.SERVE_ARTIFACTS_ENV_VAR: "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }
+    # MLflow's own patterns, such as 10.*, are met by names that a foreign page can point to this machine
+    hosts = [f"{name}:{port}" for name in NAMES]
+    os.environ.setdefault("MLFLOW_SERVER_ALLOWED_HOSTS", ",".join(hosts))
+    os.environ.setdefault("MLFLOW_SERVER_CORS_ALLOWED_ORIGINS", ",".join(f"http://{host}" for host in hosts))
     uvicorn.run("mlflow.server.fastapi_app:app", host=HOST, port=port, log_level="warning")
 
 

@@ -1,18 +1,21 @@
 """The MLflow store: where it is, how it is opened, how a run is described in it."""
 
 import colorsys
+import glob
 import hashlib
 import json
 import logging
 import os
 import re
 import socket
+import uuid
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 import requests
@@ -21,11 +24,10 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
-from kadanoff.errors import KadanoffError
+from kadanoff.errors import KadanoffError, without_secret
 from kadanoff.lab.files import project_root
 from kadanoff.lab.records.runinfo import Input, RunInfo, flatten
 from kadanoff.lab.tracking.dataset import DvcSource
-from kadanoff.lab.view import without_secret
 
 RECORDED_ID = "kadanoff.recorded_id"  # tag of an imported run: its id where it was made, which the report names
 PROCESS = "kadanoff.process"  # tag of the process that writes a run
@@ -58,7 +60,7 @@ class Store:
         KadanoffError
             If a user has deleted it.
         """
-        with FileLock(self.root / LOCK, LOCK_SECONDS):
+        with FileLock(_lock(self.root, sqlite_file(self.uri)), LOCK_SECONDS):
             found = self.client.get_experiment_by_name(name)
             if found is None:
                 return self._create_experiment(name)
@@ -132,14 +134,25 @@ def store_uri(root: Path) -> str:
     Raises
     ------
     KadanoffError
-        If no address can name that file.
+        If no address can name that file, or a secret in that of a server could be taken for a part of its path.
     """
     if chosen := os.environ.get("MLFLOW_TRACKING_URI"):
-        return chosen
+        return _plain_server(chosen)
     path = root.resolve() / "mlflow.db"
     if "?" in str(path):
         raise KadanoffError(f"{path} cannot hold MLflow's store: '?' ends an address. Rename the folder.")
     return f"sqlite:///{path}"
+
+
+def _plain_server(uri: str) -> str:
+    parts = urlsplit(uri)
+    if parts.scheme in ("http", "https") and ("@" in parts.path or parts.query or parts.fragment):
+        raise KadanoffError(
+            f"MLFLOW_TRACKING_URI names {without_secret(uri)} with a query, or with '/', '?' or '#' in a password. Put "
+            "user and password into MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, a token into "
+            "MLFLOW_TRACKING_TOKEN."
+        )
+    return uri
 
 
 def sqlite_file(uri: str) -> Path | None:
@@ -165,12 +178,15 @@ def open_store(root: Path) -> Store:
     uri = store_uri(root)
     if uri.startswith(("http:", "https:")):
         require_answer(uri)
-    with FileLock(root / LOCK, LOCK_SECONDS), warnings.catch_warnings():
+    file = sqlite_file(uri)
+    with warnings.catch_warnings():
         # MLflow uses a loader that SQLAlchemy 2.1 deprecates
         warnings.filterwarnings("ignore", "The ``noload`` loader strategy", DeprecationWarning)
         try:
-            client = MlflowClient(uri)
-            client.search_experiments(max_results=1)
+            with FileLock(_lock(root, file), LOCK_SECONDS):
+                if file is not None and not (file.exists() and file.stat().st_size):
+                    _make(file)
+                client = _client(uri)
         except Exception as error:  # SQLAlchemy's, requests' and MLflow's own, by the kind of the store
             reason = without_secret(next(iter(str(error).splitlines()), ""))[:200]
             raise KadanoffError(
@@ -179,6 +195,30 @@ def open_store(root: Path) -> Store:
                 "there what is wrong, or unset MLFLOW_TRACKING_URI."
             ) from error
         return Store(root, uri, client)
+
+
+def _lock(root: Path, file: Path | None) -> Path:
+    """Lock of a store: beside its file, which several projects may use."""
+    return (root if file is None else file.parent) / LOCK
+
+
+def _client(uri: str) -> MlflowClient:
+    client = MlflowClient(uri)
+    client.search_experiments(max_results=1)  # makes or checks the tables
+    return client
+
+
+def _make(file: Path) -> None:
+    """Make a SQLite store under another name, then rename it: a kill or a full disk leaves no half of one."""
+    for left in file.parent.glob(f"{glob.escape(file.name)}.new-*"):
+        left.unlink()
+    new = file.with_name(f"{file.name}.new-{uuid.uuid4().hex[:8]}")  # MLflow remembers the stores that it has opened
+    _client(f"sqlite:///{new}")
+    with new.open("rb") as written:
+        os.fsync(written.fileno())
+    for name in ("journal", "wal", "shm"):  # of an earlier store: SQLite would write them into this one
+        file.with_name(f"{file.name}-{name}").unlink(missing_ok=True)
+    new.replace(file)
 
 
 def require_answer(uri: str) -> None:

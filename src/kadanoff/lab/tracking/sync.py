@@ -10,7 +10,7 @@ from filelock import FileLock
 from mlflow.entities import Metric, Run, ViewType
 from mlflow.exceptions import MlflowException
 
-from kadanoff.errors import KadanoffError
+from kadanoff.errors import KadanoffError, printable, without_secret
 from kadanoff.lab.published import Published, find_records, lock_entries, read_record
 from kadanoff.lab.records.dvclock import lock_key, outputs
 from kadanoff.lab.records.runinfo import HISTORY
@@ -19,7 +19,6 @@ from kadanoff.lab.tracking.fresh import quick_if_new
 from kadanoff.lab.tracking.owners import dead_runs, lives
 from kadanoff.lab.tracking.store import Store, clean, milliseconds, open_store, store_uri
 from kadanoff.lab.tracking.turns import turn
-from kadanoff.lab.view import without_secret
 
 
 @dataclass
@@ -47,7 +46,7 @@ class SyncReport:
             lines.append(f"differ from dvc.lock (edited by hand, or not committed): {', '.join(self.edited)}")
         if self.unlocked:
             lines.append(f"not in dvc.lock: {', '.join(self.unlocked)}")
-        return "\n".join(lines + self.champions)
+        return "\n".join(map(printable, lines + self.champions))
 
     def show(self) -> None:
         """Print the report.
@@ -93,7 +92,7 @@ def _sync(store: Store, source: Path, report: SyncReport, own: bool) -> None:
         if own:  # an older version names no champion of today
             report.champions = champions.update(store, records)
     except (KadanoffError, MlflowException, OSError) as error:
-        report.problems.append(f"no network is registered: {without_secret(str(error))}")
+        report.problems.append(printable(f"no network is registered: {without_secret(str(error))}"))
     if own and not store.shared:  # others may have other publications
         _unpublish(store, records)
     _close_dead_runs(store, report)
@@ -115,7 +114,8 @@ def _bring_all(store: Store, source: Path, report: SyncReport) -> list[Published
             _bring(store, record, entries(record.publication), report)
             records.append(record)
         except (KadanoffError, MlflowException, OSError, RecursionError) as error:
-            report.problems.append(f"{folder.relative_to(source)} is not imported: {without_secret(str(error))}")
+            place, reason = folder.relative_to(source), without_secret(str(error))
+            report.problems.append(printable(f"{place} is not imported: {reason}"))
     return records
 
 
