@@ -142,3 +142,14 @@ def test_of_few_deviations_the_largest_is_told_and_of_many_their_mean_square():
     assert many["mean_square_deviation_from_exact_energy_in_standard_errors"] == pytest.approx(square)
     assert not few.keys() & many.keys() - {"sweeps"} - {name for name in few if name.startswith("T=")}
     assert summary(3, quenched=True)[1].keys() == {"sweeps", "T=2", "T=2.01", "T=2.02"}
+
+
+def test_errors_are_standard_errors_over_the_samples():
+    ensemble = sampled([2.0, 2.5])
+    for row, energies, order in zip(
+        compare(ensemble, Lattice(8, 8)), ensemble.energy, np.abs(ensemble.magnetization), strict=True
+    ):
+        # of 6 samples: the sum of the squared deviations over 6 x 5
+        for name, values in (("energy", energies), ("absolute_magnetization", order)):
+            assert row[name] == pytest.approx(values.mean())
+            assert row[f"{name}_error"] == pytest.approx(np.sqrt(np.sum((values - values.mean()) ** 2) / 30))
