@@ -7,7 +7,7 @@ import pytest
 
 from kadanoff.errors import KadanoffError
 from kadanoff.spins.blocking import RULES
-from kadanoff.spins.surroundings import block_shape, coarse_spins, is_odd, parts, rows, states
+from kadanoff.spins.surroundings import block_shape, coarse_spins, is_odd, parts, rows, states, symmetries
 
 SIZES = [(2, 1), (3, 1), (4, 1), (9, 1), (2, 2), (3, 2)]
 
@@ -75,6 +75,28 @@ def test_states_are_all_different_and_numbered_by_their_bits(block, dimension):
     assert ((found > 0) @ (1 << np.arange(sites)) == np.arange(2**sites)).all()
     assert (found == -found[::-1]).all()  # the flip of all spins reverses the order
     assert (rows(sites) == found).all()
+
+
+@pytest.mark.parametrize("block", [2, 3])
+def test_symmetries_turn_and_flip_what_is_drawn_together_with_what_is_seen(block):
+    rng = np.random.default_rng(block)
+    coarse, fine = rng.random((5, 5)), rng.random((3 * block, 3 * block))  # about the block in the middle
+    squares = states(block, 2).reshape(-1, block, block)
+    for part in parts(block, 2):
+
+        def seen(coarse, fine, part=part):
+            return [coarse[2 + y, 2 + x] for y, x in part.coarse] + [fine[block + y, block + x] for y, x in part.fine]
+
+        found = symmetries(part, block)
+        assert len(found) == 8
+        for symmetry, (flip, turns) in zip(found, product((False, True), range(4)), strict=True):
+
+            def moved(arrays, flip=flip, turns=turns):
+                turned = np.rot90(arrays, turns, (-2, -1))
+                return np.swapaxes(turned, -2, -1) if flip else turned
+
+            assert (squares[symmetry.states] == moved(squares)).all()
+            assert np.array(seen(coarse, fine))[symmetry.inputs].tolist() == seen(moved(coarse), moved(fine))
 
 
 @pytest.mark.parametrize("rule", ["majority", "threshold", "decimation"])
