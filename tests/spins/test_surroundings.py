@@ -7,7 +7,7 @@ import pytest
 
 from kadanoff.errors import KadanoffError
 from kadanoff.spins.blocking import RULES
-from kadanoff.spins.surroundings import block_shape, coarse_spins, is_odd, parts, rows, states, symmetries
+from kadanoff.spins.surroundings import AROUND, block_shape, coarse_spins, is_odd, parts, rows, states, symmetries
 
 SIZES = [(2, 1), (3, 1), (4, 1), (9, 1), (2, 2), (3, 2)]
 
@@ -65,6 +65,26 @@ def test_every_part_sees_its_own_coarse_spin_first_and_the_same_from_all_sides(b
         assert len(set(part.coarse)) == len(part.coarse)
         assert {(-y, -x) for y, x in part.coarse} == set(part.coarse)
         assert part.inputs == len(part.coarse) + len(part.fine)
+
+
+def picture(places):
+    """Rows of the 5 x 5 places around the middle, those in the list as #."""
+    return ["".join(".#"[(y, x) in places] for x in range(-2, 3)) for y in range(-2, 3)]
+
+
+def test_coarse_spins_that_a_part_sees():
+    first, second, _ = parts(2, 2)
+    assert picture(first.coarse) == ["..#..", ".###.", "#####", ".###.", "..#.."]
+    assert picture(second.coarse) == [".....", ".###.", ".###.", ".###.", "....."]
+    for part in (first, second):
+        assert sorted(part.coarse[1:5]) == [(-1, 0), (0, -1), (0, 1), (1, 0)]  # the nearest first
+    assert picture(parts(2, 1)[0].coarse) == [".....", ".....", "#####", ".....", "....."]
+
+
+def test_places_around_a_spin():
+    assert picture(AROUND) == [".###.", "#####", "##.##", "#####", ".###."]
+    assert AROUND[:4] == ((-1, -2), (0, -2), (1, -2), (-2, -1))  # column by column
+    assert len(AROUND) == 20
 
 
 @pytest.mark.parametrize(("block", "dimension"), SIZES)
