@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.signal import lfilter
 
 from kadanoff.errors import KadanoffError
 from kadanoff.spins.statistics import Estimate, autocorrelation_time, jackknife, mean_estimate
@@ -15,11 +16,9 @@ STUDENT = 1.1969
 def autoregressive(memory, chains, length, seed=0):
     """AR(1) in its stationary state, [chain, time]: variance 1, rho(t) = memory^t."""
     noise = np.random.default_rng(seed).normal(size=(length, chains))
-    series = np.empty((length, chains))
-    series[0] = noise[0]
-    for time in range(1, length):
-        series[time] = memory * series[time - 1] + math.sqrt(1 - memory**2) * noise[time]
-    return series.T
+    scale = math.sqrt(1 - memory**2)
+    noise[0] /= scale
+    return lfilter([scale], [1, -memory], noise, axis=0).T
 
 
 def exact_time(memory):
