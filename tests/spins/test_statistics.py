@@ -7,7 +7,7 @@ import pytest
 from scipy.signal import lfilter
 
 from kadanoff.errors import KadanoffError
-from kadanoff.spins.statistics import Estimate, autocorrelation_time, jackknife, mean_estimate
+from kadanoff.spins.statistics import Estimate, autocorrelation_time, independent_mean, jackknife, mean_estimate
 
 STUDENT = 1.1969
 """t of 3 degrees of freedom, below which its modulus lies with the probability 0.6827 (tables)."""
@@ -41,9 +41,19 @@ def test_error_of_the_autocorrelation_time_is_its_scatter():
     assert 0.68 < taus.std() / errors.mean() < 0.92  # the formula, of first order in window / length, is a bound here
 
 
-def test_chains_agree_within_four_standard_deviations():
-    # n chains of n equal samples each: the scatter of their means asks for tau = n/2 times a chi-squared over n - 1
-    freedom = 50
+def test_autocorrelation_time_is_the_sum_over_pairs_up_to_its_window():
+    series = autoregressive(0.7, 3, 37)
+    moved = series - series.mean()
+    rho = [np.mean(moved[:, lag:] * moved[:, : 37 - lag]) / np.mean(moved**2) for lag in range(37)]
+    window = next(lag for lag in range(37) if lag >= 5 * (0.5 + sum(rho[1 : lag + 1])))
+    tau, error, _ = autocorrelation_time(series)
+    assert tau == pytest.approx(0.5 + sum(rho[1 : window + 1]))
+    assert error == pytest.approx(tau * math.sqrt(2 * (2 * window + 1) / series.size))
+
+
+@pytest.mark.parametrize("freedom", [1, 50])
+def test_chains_agree_within_four_standard_deviations(freedom):
+    # the scatter of the means of independent samples, over what it should be: a chi-squared over its freedom
     for sigmas, agree in ((3.5, True), (4.5, False)):
         limit = freedom * (1 - 2 / (9 * freedom) + sigmas * math.sqrt(2 / (9 * freedom))) ** 3
         noise = np.random.default_rng(0).normal(size=(freedom + 1, 20_000))
@@ -100,6 +110,8 @@ def test_series_of_few_autocorrelation_times_have_no_error_bar():
 
 def test_mean_of_independent_samples():
     samples = np.array([1.0, 2.0, 4.0, 5.0])
+    assert independent_mean(samples) == Estimate(3.0, samples.std(ddof=1) / 2, 0.5, 4)
+    assert math.isnan(independent_mean(samples[:1]).error)
     assert mean_estimate(samples[:, None]) == Estimate(3.0, samples.std(ddof=1) / 2, 0.5, 4)
 
 
@@ -190,6 +202,7 @@ def test_deviation_in_standard_errors():
         (lambda: jackknife(np.mean, np.ones(1)), "blocks is 1 for 1 samples"),
         (lambda: mean_estimate([1.0]), "1 sample has no error bar"),
         (lambda: autocorrelation_time(np.ones((2, 2, 2))), r"not \(2, 2, 2\)"),
+        (lambda: autocorrelation_time([]), r"not \(0,\)"),
         (lambda: autocorrelation_time([1.0, math.nan, 2.0]), "1 of 3 samples are not finite"),
         (lambda: mean_estimate([[1.0], [math.inf]]), "1 of 2 samples are not finite"),
     ],
