@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from kadanoff.errors import KadanoffError
+from kadanoff.inverse import thermalization
 from kadanoff.inverse.thermalization import (
     OBSERVABLES,
     Relaxation,
@@ -112,3 +113,23 @@ def test_reference_is_in_equilibrium():
 def test_a_reference_that_is_too_short_is_refused():
     with pytest.raises(KadanoffError, match=r"not in equilibrium after 2 Swendsen-Wang sweeps.*cluster_sweeps"):
         equilibrium(64, 32, 2, seed=0)
+
+
+@pytest.mark.parametrize("sigmas", [3.5, 4.5])
+@pytest.mark.parametrize("what", ["energy", "halves"])
+def test_a_reference_may_be_off_by_four_standard_errors(sigmas, what, monkeypatch):
+    exact, scatter = kaufman(32, 32, T_C).energy, np.tile([-1.0, 1.0], 8)
+    energy = sigmas * np.sqrt(1 / 31) if what == "energy" else 0.0  # in errors of the mean of both halves
+    apart = sigmas * np.sqrt(2 / 15) if what == "halves" else 0.0  # in errors of the difference of two halves
+    signs = iter([1, -1])
+
+    def relaxed(prepare, sampler, size, chains, counts, key, workers):
+        values = np.stack([exact + scatter + energy, scatter + next(signs) * apart / 2, scatter])
+        return Relaxation(tuple(counts), np.repeat(values[:, None], len(counts), 1), np.zeros(len(counts)))
+
+    monkeypatch.setattr(thermalization, "relax", relaxed)
+    if sigmas < 4:
+        assert equilibrium(32, 16, 8, seed=0).values[0] == Estimate(exact, 0.0)
+    else:
+        with pytest.raises(KadanoffError, match=rf"differ by up to {sigmas} standard errors"):
+            equilibrium(32, 16, 8, seed=0)

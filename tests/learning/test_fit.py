@@ -105,6 +105,16 @@ def test_best_validation_weights_are_kept() -> None:
     assert loss.item() == pytest.approx(result.best.validation_loss, rel=1e-5)
 
 
+def test_losses_are_means_over_configurations_in_batches_of_any_size() -> None:
+    pair = TRAIN[0][:5], torch.arange(5.0)[:, None, None, None].expand(5, 1, 4, 4)  # batches of 2, 2 and 1, unlike
+    network = fresh("exact")
+    with torch.no_grad():
+        loss = mse_loss(network(pair[0].float()), pair[1]).item()
+    result = fit(network, pair, pair, Settings(seed=0, epochs=1, batch_size=2, learning_rate=0.0), device="cpu")
+    assert result.best.validation_loss == pytest.approx(loss, rel=1e-6)
+    assert result.best.train_loss == pytest.approx(loss, rel=1e-6)
+
+
 def test_exact_reaches_machine_precision() -> None:
     network = fresh("exact")
     result = train(network, Settings(seed=0, learning_rate=0.1, weight_decay=0.0, batch_size=8))

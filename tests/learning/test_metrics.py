@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from kadanoff.learning.coarse import kept_correlations
-from kadanoff.learning.metrics import correlation_summary, magnetization_rmse, site_errors, spatial_correlation
+from kadanoff.learning.metrics import correlation_summary, magnetization_rmse, root, site_errors, spatial_correlation
+from kadanoff.spins.statistics import Estimate
 
 
 @pytest.fixture
@@ -29,6 +30,14 @@ def test_the_error_bar_is_that_of_independent_configurations():
     assert found.error == pytest.approx(np.sqrt(2 / 6400), rel=0.2)
 
 
+def test_the_error_of_a_root_is_that_of_the_square_over_twice_the_root():
+    assert root(Estimate(4.0, 0.4, 0.7, 9)) == Estimate(2.0, 0.1, 0.7, 9)
+    assert root(Estimate(0.0, 0.1)) == Estimate(0.0, 0.0)
+    noise = np.random.Generator(np.random.Philox(3)).normal(size=(400, 4, 4))
+    found = site_errors(noise, np.zeros_like(noise))["rmse"]
+    assert found.error == pytest.approx(np.sqrt(2 / 6400) / 2, rel=0.2)
+
+
 def test_spatial_correlation_is_one_for_a_line_and_missing_for_uniform_configurations(target):
     target[3] = 1.0
     found = spatial_correlation(0.5 * target + 0.1, target)
@@ -39,6 +48,10 @@ def test_spatial_correlation_is_one_for_a_line_and_missing_for_uniform_configura
     assert (summary["defined"], summary["undefined"]) == (49, 1)
     assert summary["mean"] == pytest.approx(1.0)
     assert correlation_summary(np.full(4, np.nan)) == {"defined": 0, "undefined": 4}
+    few = correlation_summary(np.array([0.1, 0.4, 0.7, np.nan]))
+    assert few["sd"] == pytest.approx(0.3)
+    assert few["error"] == pytest.approx(0.3 / np.sqrt(3))
+    assert (few["minimum"], few["maximum"]) == (0.1, 0.7)
 
 
 def test_kept_correlations_of_a_rescaled_configuration_are_its_square(target):

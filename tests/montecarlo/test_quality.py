@@ -161,3 +161,14 @@ def test_the_record_compares_the_starts():
     )
     assert found["T=2"]["squared_order_from_hot"] == pytest.approx(found["T=2"]["squared_magnetization"], abs=0.3)
     assert "squared_order_from_hot" not in found["T=3"]
+
+
+def test_errors_are_standard_errors_over_the_samples():
+    ensemble = sampled([2.0, 2.5])
+    for row, energies, order in zip(
+        compare(ensemble, Lattice(8, 8)), ensemble.energy, np.abs(ensemble.magnetization), strict=True
+    ):
+        # of 6 samples: the sum of the squared deviations over 6 x 5
+        for name, values in (("energy", energies), ("absolute_magnetization", order)):
+            assert row[name] == pytest.approx(values.mean())
+            assert row[f"{name}_error"] == pytest.approx(np.sqrt(np.sum((values - values.mean()) ** 2) / 30))

@@ -58,6 +58,10 @@ def test_types_and_shapes(rule):
 def test_real_spins_are_averaged_as_they_are():
     assert average(average(SPINS, 2), 3) == pytest.approx(average(SPINS, 6), abs=1e-6)
     assert block_sums(average(SPINS, 2), 2).dtype == np.float64
+    weak = np.full((2, 2), 0.1)
+    for rule in (majority, threshold):
+        assert rule(weak, 2) == 1
+        assert rule(-weak, 2) == -1
 
 
 def test_decimation_does_not_hold_on_to_the_spins():
@@ -68,4 +72,4 @@ def test_decimation_does_not_hold_on_to_the_spins():
 @pytest.mark.parametrize("block", [5, 8, 0, -2, 1.5])
 def test_block_size_must_divide_every_side(rule, block):
     with pytest.raises(KadanoffError, match=f"block is {block}, but the lattice is 12 x 24"):
-        RULES[rule](SPINS, block)
+        RULES[rule](SPINS[0], block)

@@ -36,9 +36,11 @@ def test_chain_has_no_vertical_bonds():
 
 
 def test_size_is_one_number_or_two():
-    assert Lattice.of(4) == Lattice(4, 4)
+    assert {Lattice.of(4), Lattice(4, 4)} == {Lattice(4, 4)}
     assert Lattice.of((3, 5), "free") == Lattice(3, 5, "free")
     assert Lattice.of((3, 5)).sites == 15
+    assert Lattice.of((3, 5)).array_shape == (3, 5)
+    assert Lattice.of(5, dimension=1).array_shape == (5,)
 
 
 def test_two_wide_torus_counts_both_bonds_of_a_pair():

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
+import kadanoff
 from kadanoff.errors import KadanoffError
 from kadanoff.spins import observables
 from kadanoff.spins.boundary import BOUNDARIES, Lattice
-from kadanoff.spins.exact import chain_correlation, enumerate_states
+from kadanoff.spins.exact import T_C, chain_correlation, enumerate_states
 from kadanoff.spins.observables import energy, magnetization, periodic_axes, two_point
 
 
@@ -60,6 +61,24 @@ def test_energy_of_chains_of_one_configuration_and_of_other_memory_layouts():
 def test_energy_refuses_another_lattice(shape):
     with pytest.raises(KadanoffError, match="lattice is 5 x 4"):
         energy(np.ones(shape, np.int8), Lattice(5, 4))
+
+
+@pytest.mark.parametrize("kind", [bool, np.uint8, np.int16, np.int64])
+def test_whole_numbers_do_not_wrap(kind):
+    large = 256 if np.dtype(kind).itemsize > 1 else 1
+    whole = np.full((1, 4, 4), large, kind)
+    assert magnetization(whole) == large
+    assert energy(whole, Lattice(4, 4)) == -2 * large**2
+    assert two_point(whole) == pytest.approx(np.full((1, 3), large**2))
+    assert (observables.block_sums(whole, 2) == 4 * large).all()
+
+
+def test_sums_of_sums_do_not_wrap():
+    ones = np.ones((64, 64), np.int8)
+    assert (observables.block_sums(observables.block_sums(ones, 16), 2) == 1024).all()
+    assert observables.block_sums(ones, 16).dtype == np.int32
+    huge = np.full((2, 2), 2**31 - 1, np.int32)
+    assert observables.block_sums(huge, 2) == 4 * (2**31 - 1)
 
 
 def test_magnetization_is_the_mean_spin():
@@ -125,6 +144,38 @@ def test_averages_of_independent_states_agree_with_enumeration():
         assert abs(estimate.sigmas(value)) < 4
         assert estimate.error < 0.05 * abs(estimate.mean)
         assert abs(estimate.sigmas(1.3 * value)) > 4  # a wrong value is seen
+
+
+def test_variances_of_few_samples_have_no_bias():
+    few = np.array([0.1, -0.3, 0.4])
+    assert observables.specific_heat(few, 16, 2.0).mean == pytest.approx(16 * few.var(ddof=1) / 4)
+    assert observables.susceptibility(few, 16, 2.0).mean == pytest.approx(16 * few.var(ddof=1) / 2)
+    assert observables.absolute_susceptibility(few, 16, 2.0).mean == pytest.approx(8 * np.abs(few).var(ddof=1))
+
+
+@pytest.fixture(scope="module")
+def critical_order():
+    return kadanoff.simulate(16, T_C, 2000, sampler="swendsen_wang", seed=1).magnetization[0]
+
+
+@pytest.mark.parametrize("count", [3, 4, 8, 16, 32])
+def test_error_of_binder_covers_from_few_critical_lattices(critical_order, count):
+    exact = 1 - (critical_order**4).mean() / (3 * (critical_order**2).mean() ** 2)  # of those that are drawn from
+    draws = np.random.default_rng(count).choice(critical_order, (1000, count))
+    found = [observables.binder(order) for order in draws]
+    assert {estimate.n for estimate in found} == {count}
+    inside = np.mean([abs(estimate.sigmas(exact)) < 1 for estimate in found])
+    bound = 4 * np.sqrt(0.683 * 0.317 / 1000)
+    assert abs(inside - 0.683) < bound
+    if count < 16:  # the jackknife's own error
+        factor = 1 + (5 / count) ** 2.5
+        assert np.mean([abs(estimate.sigmas(exact)) < 1 / factor for estimate in found]) < 0.683 - bound
+
+
+def test_two_configurations_have_no_error_of_what_scatters():
+    assert np.isnan(observables.binder(np.array([0.5, 0.6])).error)
+    assert np.isnan(observables.specific_heat([0.5, 0.6], 16, 2.0).error)
+    assert observables.binder(np.array([0.5, 0.6, 0.7])).error > 0
 
 
 def test_binder_of_order_and_disorder():

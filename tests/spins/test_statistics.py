@@ -4,19 +4,21 @@ import math
 
 import numpy as np
 import pytest
+from scipy.signal import lfilter
 
 from kadanoff.errors import KadanoffError
-from kadanoff.spins.statistics import Estimate, autocorrelation_time, jackknife, mean_estimate
+from kadanoff.spins.statistics import Estimate, autocorrelation_time, independent_mean, jackknife, mean_estimate
+
+STUDENT = 1.1969
+"""t of 3 degrees of freedom, below which its modulus lies with the probability 0.6827 (tables)."""
 
 
 def autoregressive(memory, chains, length, seed=0):
     """AR(1) in its stationary state, [chain, time]: variance 1, rho(t) = memory^t."""
     noise = np.random.default_rng(seed).normal(size=(length, chains))
-    series = np.empty((length, chains))
-    series[0] = noise[0]
-    for time in range(1, length):
-        series[time] = memory * series[time - 1] + math.sqrt(1 - memory**2) * noise[time]
-    return series.T
+    scale = math.sqrt(1 - memory**2)
+    noise[0] /= scale
+    return lfilter([scale], [1, -memory], noise, axis=0).T
 
 
 def exact_time(memory):
@@ -34,9 +36,32 @@ def test_autocorrelation_time_of_autoregressive_series(memory, chains):
 
 
 def test_error_of_the_autocorrelation_time_is_its_scatter():
-    found = [autocorrelation_time(autoregressive(0.8, 1, 5000, seed)) for seed in range(100)]
+    found = [autocorrelation_time(chain) for chain in autoregressive(0.8, 400, 5000)]
     taus, errors, _ = np.array(found).T
-    assert taus.std() == pytest.approx(errors.mean(), rel=0.35)
+    assert 0.68 < taus.std() / errors.mean() < 0.92  # the formula, of first order in window / length, is a bound here
+
+
+def test_autocorrelation_time_is_the_sum_over_pairs_up_to_its_window():
+    series = autoregressive(0.7, 3, 37)
+    moved = series - series.mean()
+    rho = [np.mean(moved[:, lag:] * moved[:, : 37 - lag]) / np.mean(moved**2) for lag in range(37)]
+    window = next(lag for lag in range(37) if lag >= 5 * (0.5 + sum(rho[1 : lag + 1])))
+    tau, error, _ = autocorrelation_time(series)
+    assert tau == pytest.approx(0.5 + sum(rho[1 : window + 1]))
+    assert error == pytest.approx(tau * math.sqrt(2 * (2 * window + 1) / series.size))
+
+
+@pytest.mark.parametrize("freedom", [1, 50])
+def test_chains_agree_within_four_standard_deviations(freedom):
+    # the scatter of the means of independent samples, over what it should be: a chi-squared over its freedom
+    for sigmas, agree in ((3.5, True), (4.5, False)):
+        limit = freedom * (1 - 2 / (9 * freedom) + sigmas * math.sqrt(2 / (9 * freedom))) ** 3
+        noise = np.random.default_rng(0).normal(size=(freedom + 1, 20_000))
+        noise -= noise.mean(1, keepdims=True)
+        means = np.random.default_rng(1).normal(size=freedom + 1)
+        means -= means.mean()
+        means *= math.sqrt(limit / np.sum(means**2) / noise.shape[1])
+        assert autocorrelation_time(noise + means[:, None]).reliable == agree
 
 
 def test_short_series_is_not_reliable():
@@ -74,17 +99,53 @@ def test_mean_lies_within_its_error(memory):
         assert np.mean([estimate.sigmas(0.0) ** 2 for estimate in independent]) > 10  # negative control
 
 
+def test_series_of_few_autocorrelation_times_have_no_error_bar():
+    for series in autoregressive(0.9, 50, 20):  # tau = 9.5
+        with pytest.raises(KadanoffError, match=r"1 x 20 samples .* chains that agree and are 50 times as long"):
+            mean_estimate(series)
+    assert mean_estimate(autoregressive(0.9, 20, 1)).n == 20  # independent ones
+    with pytest.raises(KadanoffError, match="16 x 4000 samples"):
+        mean_estimate(autoregressive(0.5, 16, 4000) + np.arange(16)[:, None] % 2)
+
+
 def test_mean_of_independent_samples():
     samples = np.array([1.0, 2.0, 4.0, 5.0])
+    assert independent_mean(samples) == Estimate(3.0, samples.std(ddof=1) / 2, 0.5, 4)
+    assert math.isnan(independent_mean(samples[:1]).error)
     assert mean_estimate(samples[:, None]) == Estimate(3.0, samples.std(ddof=1) / 2, 0.5, 4)
 
 
-def test_jackknife_of_the_mean_is_the_standard_error():
-    samples = np.random.default_rng(0).normal(size=500)
-    estimate = jackknife(np.mean, samples, blocks=500)
-    assert estimate.mean == samples.mean()
-    assert estimate.error == pytest.approx(samples.std(ddof=1) / math.sqrt(500))
-    assert (estimate.tau, estimate.n) == (0.5, 500)
+@pytest.mark.parametrize(("count", "student"), [(4, STUDENT), (500, 1.0010)])
+def test_jackknife_of_the_mean_is_the_standard_error_times_student_s_t(count, student):
+    samples = np.random.default_rng(0).normal(size=count)
+    estimate = jackknife(np.mean, samples, blocks=count)
+    assert estimate.mean == pytest.approx(samples.mean(), abs=1e-12)
+    assert estimate.error == pytest.approx(student * samples.std(ddof=1) / math.sqrt(count), rel=1e-4)
+    assert (estimate.tau, estimate.n) == (0.5, count)
+
+
+def test_jackknife_takes_off_the_bias():
+    samples = np.random.default_rng(1).normal(size=203)
+    assert jackknife(np.var, samples, blocks=203).mean == pytest.approx(samples.var(ddof=1), rel=1e-10)
+    # Blocks of 20 and 21 samples leave what has no bias as it is.
+    assert jackknife(np.mean, samples, blocks=10).mean == pytest.approx(samples.mean(), abs=1e-12)
+    plain = jackknife(np.var, samples, blocks=203, corrected=False)
+    assert plain.mean == samples.var()
+    assert plain.error == jackknife(np.var, samples, blocks=203).error
+
+
+@pytest.mark.parametrize("count", [4, 8])
+def test_jackknife_of_a_ratio_covers_from_few_samples(count):
+    def ratio(samples):
+        return samples[:, 0].mean() / samples[:, 1].mean()
+
+    rng = np.random.default_rng(count)
+    pairs = np.stack([rng.normal(3, 0.5, (3000, count)), rng.normal(2, 0.5, (3000, count))], axis=2)
+    sigmas = np.array([jackknife(ratio, samples).sigmas(1.5) for samples in pairs])
+    assert abs(np.mean(np.abs(sigmas) < 1) - 0.683) < 4 * math.sqrt(0.683 * 0.317 / 3000)
+    assert abs(np.mean(np.abs(sigmas) < 1 / STUDENT) - 0.683) > 4 * math.sqrt(
+        0.683 * 0.317 / 3000
+    )  # too small an error
 
 
 def test_jackknife_of_a_nonlinear_function():
@@ -141,6 +202,9 @@ def test_deviation_in_standard_errors():
         (lambda: jackknife(np.mean, np.ones(1)), "blocks is 1 for 1 samples"),
         (lambda: mean_estimate([1.0]), "1 sample has no error bar"),
         (lambda: autocorrelation_time(np.ones((2, 2, 2))), r"not \(2, 2, 2\)"),
+        (lambda: autocorrelation_time([]), r"not \(0,\)"),
+        (lambda: autocorrelation_time([1.0, math.nan, 2.0]), "1 of 3 samples are not finite"),
+        (lambda: mean_estimate([[1.0], [math.inf]]), "1 of 2 samples are not finite"),
     ],
 )
 def test_refuses_what_has_no_error_bar(call, words):

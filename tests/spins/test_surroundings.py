@@ -7,7 +7,7 @@ import pytest
 
 from kadanoff.errors import KadanoffError
 from kadanoff.spins.blocking import RULES
-from kadanoff.spins.surroundings import block_shape, coarse_spins, is_odd, parts, rows, states
+from kadanoff.spins.surroundings import AROUND, block_shape, coarse_spins, is_odd, parts, rows, states, symmetries
 
 SIZES = [(2, 1), (3, 1), (4, 1), (9, 1), (2, 2), (3, 2)]
 
@@ -67,6 +67,26 @@ def test_every_part_sees_its_own_coarse_spin_first_and_the_same_from_all_sides(b
         assert part.inputs == len(part.coarse) + len(part.fine)
 
 
+def picture(places):
+    """Rows of the 5 x 5 places around the middle, those in the list as #."""
+    return ["".join(".#"[(y, x) in places] for x in range(-2, 3)) for y in range(-2, 3)]
+
+
+def test_coarse_spins_that_a_part_sees():
+    first, second, _ = parts(2, 2)
+    assert picture(first.coarse) == ["..#..", ".###.", "#####", ".###.", "..#.."]
+    assert picture(second.coarse) == [".....", ".###.", ".###.", ".###.", "....."]
+    for part in (first, second):
+        assert sorted(part.coarse[1:5]) == [(-1, 0), (0, -1), (0, 1), (1, 0)]  # the nearest first
+    assert picture(parts(2, 1)[0].coarse) == [".....", ".....", "#####", ".....", "....."]
+
+
+def test_places_around_a_spin():
+    assert picture(AROUND) == [".###.", "#####", "##.##", "#####", ".###."]
+    assert AROUND[:4] == ((-1, -2), (0, -2), (1, -2), (-2, -1))  # column by column
+    assert len(AROUND) == 20
+
+
 @pytest.mark.parametrize(("block", "dimension"), SIZES)
 def test_states_are_all_different_and_numbered_by_their_bits(block, dimension):
     found = states(block, dimension)
@@ -75,6 +95,28 @@ def test_states_are_all_different_and_numbered_by_their_bits(block, dimension):
     assert ((found > 0) @ (1 << np.arange(sites)) == np.arange(2**sites)).all()
     assert (found == -found[::-1]).all()  # the flip of all spins reverses the order
     assert (rows(sites) == found).all()
+
+
+@pytest.mark.parametrize("block", [2, 3])
+def test_symmetries_turn_and_flip_what_is_drawn_together_with_what_is_seen(block):
+    rng = np.random.default_rng(block)
+    coarse, fine = rng.random((5, 5)), rng.random((3 * block, 3 * block))  # about the block in the middle
+    squares = states(block, 2).reshape(-1, block, block)
+    for part in parts(block, 2):
+
+        def seen(coarse, fine, part=part):
+            return [coarse[2 + y, 2 + x] for y, x in part.coarse] + [fine[block + y, block + x] for y, x in part.fine]
+
+        found = symmetries(part, block)
+        assert len(found) == 8
+        for symmetry, (flip, turns) in zip(found, product((False, True), range(4)), strict=True):
+
+            def moved(arrays, flip=flip, turns=turns):
+                turned = np.rot90(arrays, turns, (-2, -1))
+                return np.swapaxes(turned, -2, -1) if flip else turned
+
+            assert (squares[symmetry.states] == moved(squares)).all()
+            assert np.array(seen(coarse, fine))[symmetry.inputs].tolist() == seen(moved(coarse), moved(fine))
 
 
 @pytest.mark.parametrize("rule", ["majority", "threshold", "decimation"])

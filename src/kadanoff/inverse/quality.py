@@ -174,7 +174,7 @@ def _grouped(values: NDArray) -> NDArray[np.float64]:
 
 def _distance(groups: NDArray, others: NDArray) -> Estimate:
     both = np.stack([groups, others], 1)
-    return jackknife(lambda kept: total_variation(kept[:, 0].sum(0), kept[:, 1].sum(0)), both, len(both))
+    return jackknife(lambda kept: total_variation(kept[:, 0].sum(0), kept[:, 1].sum(0)), both, len(both), False)
 
 
 def _ratio(groups: NDArray, others: NDArray) -> Estimate:

@@ -61,9 +61,9 @@ class Streamed:
 
     def _of(self, function: Callable[[Values], float], distances: Sequence[int]) -> Estimate:
         along_x, along_y = self.correlation[:, :, list(distances)]
-        x = jackknife(lambda part: function((part.mean(0) + along_y.mean(0)) / 2), along_x)
-        y = jackknife(lambda part: function((along_x.mean(0) + part.mean(0)) / 2), along_y)  # same spins: errors add
-        return _error(Estimate(x.mean, x.error + y.error), self.side, max(distances))
+        x = jackknife(lambda part: function((part.mean(0) + along_y.mean(0)) / 2), along_x, corrected=False)
+        y = jackknife(lambda part: function((along_x.mean(0) + part.mean(0)) / 2), along_y, corrected=False)
+        return _error(Estimate(x.mean, x.error + y.error), self.side, max(distances))  # same spins: errors add
 
 
 def stream(read: Callable[[int, int], Rows], side: int, rows: int, workers: int | None = None) -> Streamed:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from kadanoff.inverse.superresolve import Spins
 from kadanoff.spins.exact import critical_row
-from kadanoff.spins.observables import block_sums
+from kadanoff.spins.observables import binder, block_sums
 from kadanoff.spins.statistics import Estimate, independent_mean, jackknife
 
 Values = NDArray[np.float64]
@@ -60,8 +60,7 @@ class Survey:
 
     def binder(self) -> Estimate:
         """U4 = 1 - <m^4> / (3 <m^2>^2), of the ensemble."""
-        moments = np.stack([self.magnetization**2, self.magnetization**4], 1)
-        return _of_means(lambda mean: 1 - mean[1] / (3 * mean[0] ** 2), moments)
+        return binder(self.magnetization)
 
 
 def survey(spins: Spins, block: int = 3) -> Survey:

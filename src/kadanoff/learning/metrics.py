@@ -60,10 +60,11 @@ def correlation_summary(correlation: Array) -> dict[str, float | int]:
     defined = correlation[~np.isnan(correlation)]
     if not len(defined):
         return {"defined": 0, "undefined": len(correlation)}
+    found = independent_mean(defined)
     return {
-        "mean": float(defined.mean()),
-        "error": independent_mean(defined).error,
-        "sd": float(defined.std()),
+        "mean": found.mean,
+        "error": found.error,
+        "sd": found.error * found.n**0.5,
         "minimum": float(defined.min()),
         "maximum": float(defined.max()),
         "defined": len(defined),

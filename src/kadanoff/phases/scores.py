@@ -45,7 +45,7 @@ def scores_of(labels: NDArray, said: NDArray) -> NDArray[np.float64]:
 
 def on_one_set(labels: NDArray, said: NDArray) -> Estimate:
     """Macro-F1 on one test set, labels int (n,), with the jackknife's error over images."""
-    return jackknife(lambda rows: score_of(rows[:, 0], rows[:, 1]), np.stack([labels, said], axis=1))
+    return jackknife(lambda rows: score_of(rows[:, 0], rows[:, 1]), np.stack([labels, said], axis=1), corrected=False)
 
 
 def mean_over(scores: ArrayLike) -> Estimate:

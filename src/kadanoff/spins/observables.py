@@ -1,9 +1,12 @@
 """What is measured on configurations: each observable per configuration, and its averages with error bars.
 
-Spins are int8 (+1, -1) or, for block averages, floats; shape [..., y, x], or [..., x] for a chain.
+Spins are int8 (+1, -1) or, for block averages, floats; block sums are whole numbers, summed in 64 bits. Shape
+[..., y, x], or [..., x] for a chain.
 """
 
+from dataclasses import replace
 from functools import partial
+from math import nan
 from typing import Any
 
 import numpy as np
@@ -17,6 +20,8 @@ from kadanoff.spins.statistics import Estimate, jackknife
 
 CHUNK = 2**22
 """Spins that a Fourier transform takes at a time, to bound its memory."""
+RARE = 5.0
+"""Critical configurations at which the jackknife's error of U4 is half of what covers."""
 
 
 def energy(spins: NDArray, lattice: Lattice) -> NDArray[np.float64]:
@@ -43,8 +48,8 @@ def energy(spins: NDArray, lattice: Lattice) -> NDArray[np.float64]:
         )
     leading = spins.shape[: spins.ndim - lattice.dimension]
     totals = np.empty(int(np.prod(leading)))
-    # int8 spins are summed as integers, real ones in double precision.
-    zero = np.int64(0) if spins.dtype == np.int8 else np.float64(0)
+    # whole numbers are summed as integers, real ones in double precision
+    zero = np.float64(0) if spins.dtype.kind == "f" else np.int64(0)
     flat = np.ascontiguousarray(spins).reshape(len(totals), *lattice.shape)
     _total_energies(flat, lattice.right, lattice.down, lattice.ghost, zero, totals)
     return (totals / lattice.sites).reshape(leading)
@@ -97,7 +102,7 @@ def periodic_axes(lattice: Lattice) -> tuple[bool, ...]:
 def block_sums(spins: NDArray, block: int, dimension: int = 2) -> NDArray:
     """Sum of the spins in each block x block square (or segment). Shape [..., y/block, x/block].
 
-    Whole numbers give int32, real numbers float64.
+    Spins in int8 give int32, other whole numbers int64, real numbers float64.
 
     Raises
     ------
@@ -106,7 +111,7 @@ def block_sums(spins: NDArray, block: int, dimension: int = 2) -> NDArray:
     """
     spins = _numbers(spins)
     check_block(tuple(spins.shape[axis] for axis in _axes(spins, dimension)), block)
-    total = np.zeros(1, np.int32 if spins.dtype == np.int8 else np.float64)
+    total = np.zeros(1, {"int8": np.int32, "int64": np.int64}.get(spins.dtype.name, np.float64))
     for corner in np.ndindex((block,) * dimension):
         total = total + spins[strided(corner, block)]
     return total
@@ -150,8 +155,15 @@ def absolute_susceptibility(
 
 
 def binder(magnetizations: ArrayLike, blocks: int | None = None) -> Estimate:
-    """U4 = 1 - <m^4> / (3 <m^2>^2): 2/3 in order, 0 in disorder, 0.61069 on the critical square torus."""
-    return jackknife(_binder, magnetizations, blocks)
+    """U4 = 1 - <m^4> / (3 <m^2>^2): 2/3 in order, 0 in disorder, 0.61069 on the critical square torus.
+
+    U4 depends on configurations with small |m|, which are rare, so the jackknife's error of n configurations is
+    multiplied by 1 + (5/n)^2.5. This was found by simulation of critical tori of side 16, 32 and 64; there the error
+    covers the exact value in 67 to 70% of all cases for n = 3 to 100. Below T_c small |m| are rarer still: at T = 2.2
+    and side 32, the error covers in 57% for n = 16 and in 66% for n = 100. It is nan for n = 2.
+    """
+    found = jackknife(_binder, magnetizations, blocks)
+    return replace(found, error=found.error * (1 + (RARE / found.n) ** 2.5) if found.n > 2 else nan)
 
 
 def _scale(sites: int, temperature: float) -> float:
@@ -159,7 +171,7 @@ def _scale(sites: int, temperature: float) -> float:
 
 
 def _variance(samples: NDArray, scale: float) -> float:
-    return scale * float(samples.var())
+    return scale * float(samples.var(ddof=1)) if len(samples) > 1 else nan
 
 
 def _binder(samples: NDArray) -> float:
@@ -168,11 +180,11 @@ def _binder(samples: NDArray) -> float:
 
 
 def _numbers(spins: NDArray) -> NDArray:
-    """Spins as int8, or as they are if they are real."""
+    """Spins as they are in int8 or if they are real, else as int64: sums of blocks may be large."""
     spins = numbers(spins, "spins")
     if not spins.ndim or not spins.size:
         raise KadanoffError(f"spins have the shape {spins.shape}; give (..., y, x), or (..., x) for a chain.")
-    return spins if spins.dtype.kind == "f" else spins.astype(np.int8, copy=False)
+    return spins if spins.dtype == np.int8 or spins.dtype.kind == "f" else spins.astype(np.int64)
 
 
 def _axes(spins: NDArray, dimension: int) -> tuple[int, ...]:

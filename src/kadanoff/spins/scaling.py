@@ -13,14 +13,14 @@ the levels are independent.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import sqrt
+from math import hypot, sqrt
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kadanoff.errors import KadanoffError, is_whole, numbers, shown
-from kadanoff.spins.statistics import Estimate
+from kadanoff.spins.statistics import Estimate, block_edges, block_error, less_bias
 
 NU = 1.0
 """Exponent of the correlation length in the class of the two-dimensional Ising model: exact, so it is not fitted."""
@@ -44,7 +44,7 @@ class Exponents:
 
 
 class _Logarithms(NamedTuple):
-    """Logarithms of the means [level], and of the means without one block, less their own mean [level, block]."""
+    """Logarithms of the means, less their bias [level]; of means without one block, less their mean [level, block]."""
 
     values: NDArray[np.float64]
     deviations: NDArray[np.float64]
@@ -185,7 +185,8 @@ def _logarithms(
         raise KadanoffError(
             f"blocks is {shown(blocks)} for {seeds} seeds; it must lie between 2 and the number of seeds."
         )
-    means = np.stack([_means(level, blocks) for level in samples])
+    edges = [block_edges(len(level), blocks) for level in samples]
+    means = np.stack([_means(*level) for level in zip(samples, edges, strict=True)])
     for side, level in zip(sides, means, strict=True):
         if not (np.isfinite(level).all() and level.min() > 0):
             raise KadanoffError(
@@ -193,12 +194,12 @@ def _logarithms(
                 "of seeds; it has a logarithm only if it is positive. Take more seeds, or leave this size out."
             )
     logs = np.log(means)
-    return _Logarithms(logs[:, 0], logs[:, 1:] - logs[:, 1:].mean(1, keepdims=True), seeds)
+    values = [less_bias(level[0], level[1:], places) for level, places in zip(logs, edges, strict=True)]
+    return _Logarithms(np.array(values), logs[:, 1:] - logs[:, 1:].mean(1, keepdims=True), seeds)
 
 
-def _means(samples: NDArray[np.float64], blocks: int) -> NDArray[np.float64]:
+def _means(samples: NDArray[np.float64], edges: NDArray[np.int64]) -> NDArray[np.float64]:
     """Mean of samples [seed], then the means without each block of them."""
-    edges = np.linspace(0, len(samples), blocks + 1).astype(int)
     sums = np.add.reduceat(samples, edges[:-1])
     others = (sums.sum() - sums) / (len(samples) - np.diff(edges))
     return np.concatenate([[samples.mean()], others])
@@ -212,10 +213,7 @@ def _susceptibility(sides: NDArray[np.float64], squares: _Logarithms) -> _Logari
 def _combination(weights: NDArray[np.float64], logs: _Logarithms, paired: bool) -> Estimate:
     """Sum of weights x logarithms over the levels, such as a slope."""
     parts = weights[:, None] * logs.deviations
-    if paired:
-        parts = parts.sum(0)
-    blocks = logs.deviations.shape[1]
-    error = sqrt((blocks - 1) / blocks * np.sum(parts**2))
+    error = block_error(parts.sum(0)) if paired else hypot(*map(block_error, parts))
     return Estimate(float(weights @ logs.values), error, n=logs.seeds)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from math import inf, isfinite, nan, sqrt
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,8 @@ WINDOW = 5.0
 """Sokal's c: the sum over the autocorrelation function stops at the first lag M with M >= c tau(M)."""
 SHORTEST = 50
 """A chain shorter than this many autocorrelation times does not measure them reliably (emcee's rule)."""
+ONE_SIGMA = NormalDist().cdf(1.0)
+"""Probability below one standard deviation, 0.841."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,11 @@ def autocorrelation_time(series: ArrayLike) -> AutocorrelationTime:
     -------
     AutocorrelationTime
         `reliable` when every chain is at least 50 tau long and the chains agree.
+
+    Raises
+    ------
+    KadanoffError
+        If samples have another shape, or are not finite.
     """
     chains = _chains(series)
     count, length = chains.shape
@@ -104,29 +112,42 @@ def mean_estimate(series: ArrayLike) -> Estimate:
     Raises
     ------
     KadanoffError
-        If there are fewer than 2 samples.
+        If there are fewer than 2 samples, or if chains of more than one sample have no reliable `autocorrelation_time`.
     """
     chains = _chains(series)
+    count, length = chains.shape
     if chains.size < 2:
         raise KadanoffError(f"{chains.size} sample has no error bar; give at least 2.")
-    tau = autocorrelation_time(chains).tau
+    tau, _, reliable = autocorrelation_time(chains)
+    if length > 1 and not reliable:
+        raise KadanoffError(
+            f"the series has {count} x {length} samples [chain, time] and an autocorrelation time of {tau:.3g}; an "
+            f"error needs chains that agree and are {SHORTEST} times as long as it. Take more samples; give "
+            "independent ones as chains of one sample."
+        )
     error = sqrt(2 * tau * chains.var(ddof=1) / chains.size)
     return Estimate(float(chains.mean()), error, tau, chains.size)
 
 
 def independent_mean(samples: NDArray) -> Estimate:
-    """Mean of independent samples [n], with its standard error: not a number for a single one."""
+    """Mean of independent samples [n], with its standard error: not a number for a single one.
+
+    It covers the truth as Student's t says, in 61% of all cases from 4 samples, 65% from 8, 68% from 64.
+    """
     if numbers(samples, "samples").size == 0:
         raise KadanoffError("there are 0 samples to average; give at least 1.")
     error = samples.std(ddof=1) / sqrt(len(samples)) if len(samples) > 1 else nan
     return Estimate(float(samples.mean()), float(error), n=len(samples))
 
 
-def jackknife(function: Callable[[NDArray], float], samples: ArrayLike, blocks: int | None = None) -> Estimate:
-    """`function` of all samples, with the error of leaving out one block at a time.
+def jackknife(
+    function: Callable[[NDArray], float], samples: ArrayLike, blocks: int | None = None, corrected: bool = True
+) -> Estimate:
+    """`function` of all samples, less its bias, with the error of leaving out one block at a time.
 
-    error^2 = (B - 1)/B sum_b (theta_b - mean theta)^2: Efron, The Jackknife (1982), chapter 3. Blocks of
-    consecutive samples several autocorrelation times long make it right for correlated samples too.
+    With a share w of the samples in block b, theta without it, and a bias that falls like 1/n, the value is B theta -
+    sum_b (1 - w_b) theta_b: Busing, Meijer and van der Leeden, Stat. Comput. 9, 3 (1999). The error is `block_error`.
+    Blocks of consecutive samples several autocorrelation times long make it right for correlated samples too.
 
     Parameters
     ----------
@@ -136,6 +157,9 @@ def jackknife(function: Callable[[NDArray], float], samples: ArrayLike, blocks: 
         Shape [n, ...], in the order of time.
     blocks
         Number of blocks, 2 to n; by default 100, or n if that is less.
+    corrected
+        Whether to take off the bias, which needs a function that is smooth in averages of the samples: no distance, no
+        score.
 
     Raises
     ------
@@ -149,11 +173,37 @@ def jackknife(function: Callable[[NDArray], float], samples: ArrayLike, blocks: 
         raise KadanoffError(
             f"blocks is {shown(blocks)} for {count} samples; it must lie between 2 and the number of samples."
         )
-    edges = np.linspace(0, count, blocks + 1).astype(int)
+    edges = block_edges(count, blocks)
     others = (np.concatenate([values[:start], values[stop:]]) for start, stop in pairwise(edges))
     thetas = np.array([function(samples) for samples in others])
-    error = sqrt((blocks - 1) / blocks * np.sum((thetas - thetas.mean()) ** 2))
-    return Estimate(float(function(values)), error, n=count)
+    value = function(values)
+    if corrected:
+        value = less_bias(value, thetas, edges)
+    return Estimate(float(value), block_error(thetas - thetas.mean()), n=count)
+
+
+def block_edges(count: int, blocks: int) -> NDArray[np.int64]:
+    """Where the blocks of consecutive samples begin, and where the last one ends: int (blocks + 1,)."""
+    return np.linspace(0, count, blocks + 1).astype(int)
+
+
+def less_bias(value: float, without: NDArray[np.float64], edges: NDArray[np.int64]) -> float:
+    """The jackknife's value, from that of all samples and those without each block."""
+    shares = np.diff(edges) / edges[-1]
+    return value + float((1 - shares) @ (value - without))
+
+
+def block_error(deviations: NDArray[np.float64]) -> float:
+    """The jackknife's error, from deviations of the values without each block from their own mean: [block].
+
+    t sqrt((B - 1)/B sum_b deviation_b^2): Efron, The Jackknife (1982), chapter 3. So that it covers the truth in 68.3%
+    of all cases from few blocks as well, Student's t of B - 1 degrees of freedom has that probability between -t and t:
+    1.20 of 4 blocks, 1.005 of 100 (Tukey, Ann. Math. Stat. 29, 614 (1958)).
+    """
+    from scipy.special import stdtrit  # takes longer to load than all else here
+
+    blocks = len(deviations)
+    return float(stdtrit(blocks - 1, ONE_SIGMA) * sqrt((blocks - 1) / blocks * np.sum(deviations**2)))
 
 
 def _chains(series: ArrayLike) -> NDArray[np.float64]:
@@ -161,6 +211,8 @@ def _chains(series: ArrayLike) -> NDArray[np.float64]:
     chains = np.atleast_2d(numbers(series, "series").astype(float))
     if chains.ndim != 2 or chains.size == 0:
         raise KadanoffError(f"a series has the shape [time] or [chain, time], not {np.shape(series)}.")
+    if not np.isfinite(chains).all():
+        raise KadanoffError(f"{np.sum(~np.isfinite(chains))} of {chains.size} samples are not finite; leave them out.")
     return chains
 
 
@@ -176,7 +228,10 @@ def _autocorrelation(deviations: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _scatter_time(chains: NDArray[np.float64]) -> float:
-    """The tau that the scatter of the chains' means asks for: length var(means) / (2 variance)."""
+    """The tau that the scatter of the chains' means asks for: length var(means) / (2 variance).
+
+    The variance is that by which rho(t) is divided: the mean square deviation.
+    """
     count, length = chains.shape
     if count == 1 or length == 1:
         return 0.0

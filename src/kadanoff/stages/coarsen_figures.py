@@ -66,7 +66,7 @@ def draw_magnetization(record: Recorder, ensemble: Ensemble, coarseners: dict[st
         axis.plot(grid, spontaneous_magnetization(grid), color="0.6", label="exact, infinite lattice (Yang)")
         for (name, order), marker, size in zip(orders.items(), "so^.", (9, 6, 5, 4), strict=False):
             look = {"fmt": marker, "ms": size, "mfc": "white" if marker == "s" else None}
-            axis.errorbar(ensemble.temperatures, order.mean(1), order.std(1) / count, label=name, **look)
+            axis.errorbar(ensemble.temperatures, order.mean(1), order.std(1, ddof=1) / count, label=name, **look)
         axis.set(xlabel=TEMPERATURE, ylabel=r"$\langle|m|\rangle$ per site", ylim=(-0.03, 1.05))
         axis.legend()
         record.figure("magnetization", drawn)
