@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kadanoff.inverse import kernels
+from kadanoff.inverse.quality import asymmetries
 from kadanoff.inverse.superresolve import Spins, draw_blocks, probabilities, toss
 from kadanoff.inverse.tables import Table
 from kadanoff.lab.progress import progress
@@ -32,7 +33,8 @@ Doubling = Callable[[Spins, int, int], Spins]
 class Levels:
     """What was measured on the lattices of chains; arrays are float64 (level, seed), level 0 being the seeds.
 
-    `half` and `quarter` are G(L/2) and G(L/4) of each configuration, averaged over both axes.
+    `half` and `quarter` are G(L/2) and G(L/4) of each configuration, averaged over both axes; `between` and
+    `anisotropy` are c10 between 2 x 2 blocks less inside of them, and along x less along y.
     """
 
     sizes: tuple[int, ...]
@@ -40,10 +42,12 @@ class Levels:
     magnetization: NDArray[np.float64]
     half: NDArray[np.float64]
     quarter: NDArray[np.float64]
+    between: NDArray[np.float64]
+    anisotropy: NDArray[np.float64]
 
 
 def measure(spins: Spins) -> NDArray[np.float64]:
-    """Energy, magnetization, G(L/2) and G(L/4) of square tori (n, L, L): (4, n)."""
+    """What `Levels` has of square tori (n, L, L), in its order: (6, n)."""
     size = spins.shape[-1]
     return np.stack(
         [
@@ -51,6 +55,7 @@ def measure(spins: Spins) -> NDArray[np.float64]:
             magnetization(spins),
             kernels.correlation(spins, size // 2),
             kernels.correlation(spins, size // 4),
+            *asymmetries(spins, 2),
         ]
     )
 
