@@ -1,6 +1,7 @@
 """How good fine lattices are: energies, blocks, magnetization and symmetries against Monte Carlo and exact results."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,7 +69,8 @@ def measure(spins: Spins, fine: Spins, rule: str) -> Measured:
     energies = np.rint(energy(fine, lattice) * lattice.sites).astype(np.int64)
     order = np.abs(magnetization(fine, dimension))
     broken = wrong.reshape(len(fine), -1).mean(1)
-    return Measured(energies, order, counts, broken, *asymmetries(fine, block), lattice.sites)
+    between, anisotropy = asymmetries(fine, block)
+    return Measured(energies, order, counts, broken, between, anisotropy, lattice.sites)
 
 
 def asymmetries(spins: Spins, block: int) -> NDArray[np.float64]:
@@ -89,7 +91,8 @@ def asymmetries(spins: Spins, block: int) -> NDArray[np.float64]:
 
 def joined(parts: list[Measured]) -> Measured:
     """The configurations of all parts, in their order."""
-    return replace(parts[0], **{name: np.concatenate([getattr(part, name) for part in parts]) for name in ARRAYS})
+    columns: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ARRAYS}
+    return replace(parts[0], **columns)
 
 
 @dataclass(frozen=True)

@@ -151,7 +151,7 @@ def _targets(item: Outcome) -> str:
     """Targets that were set beforehand, and numbers known beforehand of independent pixels."""
     rows: list[list[Cell]] = []
     for name, quality in item.qualities.items():
-        if name.endswith(ONCE):
+        if name.endswith(SWEPT):
             rows += [
                 _target(name, "energy − MC", quality.energy, 0.0, 0.005),
                 _target(name, "tied blocks / MC", quality.ties, 1.0, 0.01),

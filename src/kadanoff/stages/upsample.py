@@ -5,6 +5,7 @@ They are trained as those of `superres` are. Whole blocks also learn to dress co
 enlarged have the exact energy and <m^2> of the larger torus (`kadanoff.inverse.dressed_calibration`).
 """
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -21,7 +22,7 @@ from kadanoff.inverse.superresolve import Spins, draw_blocks, tables
 from kadanoff.lab.params import Name, Section, section, validated
 from kadanoff.lab.records import Recorder
 from kadanoff.lab.store import open_dataset
-from kadanoff.lab.tables import table
+from kadanoff.lab.tables import Cell, table
 from kadanoff.montecarlo.rng import stream_key
 from kadanoff.networks.superres import Blocks, Conditional, Superresolution
 from kadanoff.spins.exact import T_C
@@ -93,7 +94,7 @@ def _calibrated(fine: Spins, seeds: Spins, seed: int, model: Superresolution, re
     numbers["drift"] = drift(dressing, fine, model.rule, model.block, seed)
     symmetries = _symmetries(network, dressing, seeds, seed, model.block)
     record.metrics({"calibration": numbers | symmetries})
-    rows = [[name, value, vanishes(value, SYMMETRY)] for name, value in symmetries.items()]
+    rows: list[Sequence[Cell]] = [[name, value, vanishes(value, SYMMETRY)] for name, value in symmetries.items()]
     record.text("tables.md", table(TITLE, ["c10", "seeds, dressed and enlarged", "met"], rows))
 
 
