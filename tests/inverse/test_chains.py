@@ -5,6 +5,7 @@ import pytest
 
 import kadanoff
 from kadanoff.inverse.chains import doubling_by_blocks, doubling_by_pixels, grow, measure
+from kadanoff.inverse.quality import asymmetries
 from kadanoff.inverse.tables import Table, known
 from kadanoff.montecarlo import metropolis
 from kadanoff.networks.registry import build
@@ -29,12 +30,13 @@ def scheme():
 
 
 def test_measurements_are_those_of_the_observables(seeds):
-    energy, magnetization, half, quarter = measure(seeds)
+    energy, magnetization, half, quarter, *symmetry = measure(seeds)
     correlation = two_point(seeds)
     assert np.allclose(half, correlation[:, 4])
     assert np.allclose(quarter, correlation[:, 2])
     assert np.allclose(energy, -2 * correlation[:, 1])
     assert np.allclose(magnetization, seeds.mean((1, 2)))
+    np.testing.assert_array_equal(symmetry, asymmetries(seeds, 2))
 
 
 @pytest.mark.parametrize("sweeps", [0, 3])
@@ -42,7 +44,7 @@ def test_a_chain_does_not_depend_on_slices_and_threads(seeds, scheme, sweeps):
     double = doubling_by_blocks(scheme, 5, float(T_C), sweeps)
     whole, alone = grow(seeds, 2, double, 2), grow(seeds[:70], 2, double, 1)
     assert whole.sizes == (8, 16, 32)
-    for name in ("energy", "magnetization", "half", "quarter"):
+    for name in ("energy", "magnetization", "half", "quarter", "between", "anisotropy"):
         assert (getattr(whole, name)[:, :70] == getattr(alone, name)).all()
 
 

@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 
+import kadanoff
 from kadanoff.inverse.quality import (
+    ARRAYS,
     BINS,
     Measured,
+    asymmetries,
     binned,
     compare,
     energy_histogram,
@@ -17,6 +20,7 @@ from kadanoff.inverse.quality import (
 from kadanoff.spins.blocking import RULES
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact import enumerate_states, kaufman_energy_distribution
+from kadanoff.spins.statistics import independent_mean
 
 RANDOM = np.random.default_rng(0)
 
@@ -30,7 +34,8 @@ def drawn(exact, count, seed):
     random = np.random.default_rng(seed)
     energies = random.choice(exact.levels, count, p=exact.probabilities).astype(np.int64)
     sums = random.multinomial(16, [0.3, 0.15, 0.1, 0.15, 0.3], count)
-    return Measured(energies, random.random(count), sums, np.zeros(count), 64)
+    none = np.zeros(count)
+    return Measured(energies, random.random(count), sums, none, none, none, 64)
 
 
 @pytest.mark.parametrize(
@@ -50,12 +55,39 @@ def test_what_is_measured_follows_its_definition(rule, block, sides):
     assert found.sites == fine[0].size
 
 
+@pytest.mark.parametrize(("block", "sides"), [(2, (4, 8)), (3, (6, 6)), (3, (7, 8)), (2, (8,))])
+def test_bonds_lie_between_blocks_or_inside_and_along_an_axis(block, sides):
+    fine = lattices(4, *sides)
+    between, along_x = asymmetries(fine, block)
+    for number, spins in enumerate(fine):
+        bonds = [spins * np.roll(spins, -1, axis) for axis in range(len(sides))]
+        apart = [np.diff(np.arange(side + 1) // block) > 0 for side in sides]  # the bond across the seam is the last
+        for edges, side in zip(apart, sides, strict=True):
+            edges[-1] = side % block == 0
+        lines = [np.moveaxis(item, axis, -1) for axis, item in enumerate(bonds)]
+        pairs = zip(lines, apart, strict=True)
+        expected = np.mean([line[..., edges].mean() - line[..., ~edges].mean() for line, edges in pairs])
+        assert between[number] == pytest.approx(expected)
+        assert along_x[number] == pytest.approx(bonds[-1].mean() - bonds[0].mean())
+
+
+def test_equilibrium_has_the_symmetries_and_independent_blocks_have_not():
+    """Threshold: 4 standard errors, and 20 for blocks without bonds to each other, or stretched ones."""
+    fine = kadanoff.simulate(24, [2.4], 2000, seed=4).spins[0]
+    assert all(abs(independent_mean(values).sigmas(0.0)) < 4 for values in asymmetries(fine, 3))
+    blocks = fine.reshape(2000, 8, 3, 8, 3).transpose(0, 1, 3, 2, 4)
+    moved = RANDOM.permutation(blocks.reshape(2000, 64, 9), axis=1).reshape(2000, 8, 8, 3, 3).transpose(0, 1, 3, 2, 4)
+    assert independent_mean(asymmetries(moved.reshape(fine.shape), 3)[0]).sigmas(0.0) < -20
+    stretched = np.repeat(fine[:, :, :12], 2, axis=2)
+    assert independent_mean(asymmetries(stretched, 3)[1]).sigmas(0.0) > 20
+
+
 def test_parts_are_joined_and_cut():
     coarse, fine = lattices(7, 2, 2), lattices(7, 4, 4)
     whole = measure(coarse, fine, "majority")
     parts = joined([measure(coarse[:3], fine[:3], "majority"), measure(coarse[3:], fine[3:], "majority")])
     assert len(parts) == 7
-    for name in ("energy", "order", "sums", "broken"):
+    for name in ARRAYS:
         assert (getattr(parts, name) == getattr(whole, name)).all()
         assert (getattr(parts.first(3), name) == getattr(whole, name)[:3]).all()
 
@@ -127,7 +159,7 @@ def test_bins_hold_everything_and_the_tails_are_in_the_outer_ones():
 def test_histogram_of_levels():
     exact = enumerate_states(Lattice(4, 4)).energy_distribution(2.0)
     energies = np.array([-32, -32, 32, 0])
-    found = energy_histogram(Measured(energies, energies, energies, energies, 16), exact)
+    found = energy_histogram(Measured(*[energies] * 6, 16), exact)
     assert found.sum() == 4
     assert found[0] == 2
     assert found[-1] == 1

@@ -31,15 +31,19 @@ def coupled(coupling):
     return (2 * coupling * field).astype(np.float32)
 
 
+def parity():
+    """A spin becomes the parity of all that it sees, for sure, so that nothing that is other is forgotten."""
+    return np.where(np.bitwise_count(np.arange(1 << len(AROUND))) % 2, 60, -60).astype(np.float32)
+
+
 @pytest.fixture(scope="module")
 def critical():
     return kadanoff.simulate(96, [float(T_C)], 400, sampler="swendsen_wang", seed=8).spins[0]
 
 
 def test_every_spin_sees_the_spins_around_it():
-    parity = np.where(np.bitwise_count(np.arange(1 << len(AROUND))) % 2, 60, -60).astype(np.float32)
     spins = 2 * np.random.default_rng(1).integers(0, 2, (1, 32, 48), np.int8) - 1
-    found = dress(spins, Dressing(parity, 1), STREAM)[0]
+    found = dress(spins, Dressing(parity(), 1), STREAM)[0]
     # the first of the 16 sublattices sees the lattice as it was, the last as it is then
     np.testing.assert_array_equal(found[::4, ::4] > 0, np.bitwise_count(seen(spins[0]))[::4, ::4] % 2 == 1)
     np.testing.assert_array_equal(found[3::4, 3::4] > 0, np.bitwise_count(seen(found))[3::4, 3::4] % 2 == 1)
@@ -93,6 +97,30 @@ def test_a_band_is_that_of_the_whole(critical, first):
     np.testing.assert_array_equal(found, whole[:, np.arange(first, first + 16) % 256])
     short = dress(spins[:, rows], way, STREAM, (int(rows[0]), 256))[:, : way.halo // 5]
     assert (short != whole[:, rows[: way.halo // 5]]).any()  # rows near the end are spoilt
+
+
+@pytest.mark.parametrize("sweeps", [1, 2, 5])
+def test_the_halo_is_as_far_as_sweeps_can_carry(sweeps):
+    """Seen at the upper end; at the lower one two rows are spared."""
+    way = Dressing(parity(), sweeps)
+    spins = 2 * np.random.default_rng(2).integers(0, 2, (1, 96, 64), np.int8) - 1
+    found = dress(spins[:, 8:88], way, STREAM, (8, 96))[0]
+    (spoilt,) = np.nonzero((found != dress(spins, way, STREAM)[0, 8:88]).any(1))
+    assert spoilt.tolist() == [*range(way.halo), *range(80 - way.halo + 2, 80)]
+
+
+def test_what_was_seldom_seen_is_guessed_from_the_nearest_spins():
+    """All spins up: a surrounding that never was is taken as its nearest 12 spins, or 4, or as even."""
+    found = learned(np.ones((1, 8, 8), np.int8), "decimation", 1)
+    distance = np.array([y * y + x * x for y, x in AROUND])
+    seen = 8 * 64  # in all positions
+    guess = {0: 0.5}
+    for reach, nearer in ((1, 0), (4, 1), (5, 4)):
+        guess[reach] = (seen + 4 * guess[nearer]) / (seen + 4)
+    for reach, up in guess.items():
+        row = (distance <= reach) @ WEIGHTS if reach else WEIGHTS[distance == 1][0]  # these are up, all others down
+        assert found[row] == pytest.approx(np.log(up / (1 - up)), abs=1e-6)
+        assert found[WEIGHTS.sum() - row] == pytest.approx(-found[row])
 
 
 def test_sides_that_do_not_fit_are_refused():

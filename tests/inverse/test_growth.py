@@ -16,7 +16,7 @@ from kadanoff.spins.blocking import RULES
 @pytest.fixture(scope="module")
 def scheme():
     torch.manual_seed(1)
-    return tables(Blocks("majority", 3, 2, 8, symmetric=True))
+    return tables(Blocks("majority", 3, 2, 8, dressing=True))
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_bands_do_not_matter(scheme, coarse, rows):
 def test_a_reach_that_is_too_short_would_be_seen(scheme, coarse, monkeypatch):
     way = Enlargement(scheme, 3, sweeps=0, seed=4)
     whole = enlarge(way, coarse, 1)
-    monkeypatch.setattr("kadanoff.inverse.growth.REACH", 2)
+    monkeypatch.setattr("kadanoff.inverse.growth.REACH", 4)
     found = draw_rows(way, around(coarse), 1, len(coarse), Band(60, 120))
     assert (found != whole[60:180]).any()
 

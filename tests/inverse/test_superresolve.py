@@ -1,20 +1,25 @@
 """Fine lattices drawn from coarse ones, against exact distributions and as someone would try to break them."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
 from montecarlo.oracle import energies_agree
 from tori import SMALLEST_P, chi_squared_p, every_state, numbers, weights
 
+import kadanoff
 from kadanoff.errors import KadanoffError
 from kadanoff.inverse import superresolve as module
-from kadanoff.inverse.superresolve import draw_blocks, random_blocks, superresolve, sweep_blocks, tables
+from kadanoff.inverse.quality import asymmetries
+from kadanoff.inverse.superresolve import draw_blocks, draw_parts, random_blocks, superresolve, sweep_blocks, tables
 from kadanoff.inverse.tables import Table, forbid, known
 from kadanoff.networks.registry import build
 from kadanoff.spins.blocking import RULES
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact import T_C, enumerate_states
 from kadanoff.spins.observables import energy
+from kadanoff.spins.statistics import independent_mean
 from kadanoff.spins.surroundings import coarse_spins, is_odd, parts, rows
 
 KEY = np.uint64(99)
@@ -101,6 +106,46 @@ def test_a_chain_at_the_decimated_temperature_becomes_one_at_the_original_temper
     assert agree(decimated)
     assert not agree(decimated * 1.02)
     assert not agree(temperature)
+
+
+def broken(fine, block):
+    """Standard errors of c10 between blocks less inside, and along x less along y."""
+    return [independent_mean(values).sigmas(0.0) for values in asymmetries(fine, block)]
+
+
+def test_the_sweep_binds_blocks_to_each_other():
+    """Even odds for what is drawn first, the exact conditional for the rest. Threshold: 4 standard errors."""
+    fine = kadanoff.simulate(32, [2.6], 2000, seed=6).spins[0]
+    last = known("majority", 2, 2, 2.6)
+    even = known("majority", 2, 2, 1e6).probabilities
+    crude = [Table(part, even[np.arange(2**part.inputs) & 1]) for part in parts(2, 2)[:2]]
+    coarse = RULES["majority"](fine, 2)
+    once, swept = (draw(coarse, [*crude, last], 2, (KEY, 0)) for draw in (draw_parts, draw_blocks))
+    off = [asymmetries(lattices, 2)[0].mean() for lattices in (once, swept)]
+    assert abs(broken(once, 2)[0]) > 20
+    assert abs(off[1]) < abs(off[0]) / 3
+    np.testing.assert_array_equal(swept, sweep_blocks(coarse, once, last, (KEY, 0), 1))
+
+
+@pytest.mark.parametrize(("rule", "block", "kept"), [("majority", 2, 2), ("decimation", 3, 2), ("threshold", 2, 8)])
+def test_networks_have_the_symmetries_of_their_rule(rule, block, kept):
+    own = network("blocks", rule, block).networks[0]
+    plain = copy.deepcopy(own)
+    for table, part, other in zip(tables(own), own.parts, plain.parts, strict=True):
+        assert len(part.orbit.moved) == kept
+        for moved, places in zip(part.orbit.moved.numpy(), part.orbit.states.numpy(), strict=True):
+            np.testing.assert_allclose(table.probabilities[moved][:, places], table.probabilities, atol=1e-6)
+        other.orbit = None
+    assert np.abs(tables(own)[-1].probabilities - tables(plain)[-1].probabilities).max() > 1e-3
+
+
+def test_a_draw_does_not_tell_x_from_y():
+    """Threshold: 4 standard errors; by the same network without symmetries more than 20."""
+    own, coarse = network("blocks").networks[0], coarse_lattices(2000, 16, 2)
+    assert abs(broken(draw_blocks(coarse, tables(own), 2, (KEY, 0)), 2)[1]) < 4
+    for part in own.parts:
+        part.orbit = None
+    assert abs(broken(draw_blocks(coarse, tables(own), 2, (KEY, 0)), 2)[1]) > 20
 
 
 @pytest.mark.parametrize("rule", RULE_NAMES)

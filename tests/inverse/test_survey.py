@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from kadanoff.inverse.quality import asymmetries
 from kadanoff.inverse.survey import Survey, decay, paired_ratio, survey, together
 
 
@@ -21,6 +22,12 @@ def test_correlations_are_plain_sums(spins):
     np.testing.assert_allclose(found.correlation[0], expected, atol=1e-6)
     assert found.nearest[0] == pytest.approx(expected[1], abs=1e-6)
     assert found.diagonal[0] == pytest.approx((shifted(spins, 1, 1) + shifted(spins, 1, -1)) / 2)
+
+
+def test_blocks_are_those_of_the_block_sums(spins):
+    found = survey(spins, 4)
+    np.testing.assert_array_equal([found.between, found.anisotropy], asymmetries(spins[None], 4))
+    assert found.between != survey(spins).between
 
 
 def test_the_structure_factor_is_that_of_plane_waves():
@@ -48,7 +55,7 @@ def power_law(side, lattices, exponent, noise, seed):
     z = 1 + noise * rng.normal(size=(lattices, 1))
     correlation = z * np.maximum(np.arange(side // 2 + 1), 1.0) ** -exponent
     one = np.ones(lattices)
-    return Survey(side, one, one, z[:, 0], np.ones((lattices, 10)), correlation, correlation)
+    return Survey(side, one, one, z[:, 0], np.ones((lattices, 10)), correlation, correlation, one, one)
 
 
 def test_pairs_have_small_errors_and_the_right_ratio():

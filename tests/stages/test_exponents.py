@@ -1,6 +1,6 @@
 """Exponents out of chains: synthetic levels with known exponents, and what a user can get wrong."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -22,14 +22,15 @@ PARAMS = Params(
 )  # fmt: skip
 
 
-def levels(generator, seeds=4000, eta=0.25, excess=0.0):
+def levels(generator, seeds=4000, eta=0.25, excess=0.0, between=0.0):
     """Levels whose averages follow exact power laws, with noise that the levels of a seed share."""
     common = generator.choice([-1, 1], seeds) * (1 + 0.3 * generator.standard_normal(seeds))
     sides = np.array(SIZES)[:, None]
     order = common * sides ** (-eta / 2) * (1 + 0.01 * generator.standard_normal((len(SIZES), seeds)))
     energy = np.array([[kaufman(side, side, T_C).energy + excess] for side in SIZES])
     noise = 0.1 * generator.standard_normal((len(SIZES), seeds))
-    return Levels(SIZES, energy + noise, order, 0.9 * order**2, order**2)
+    broken = np.resize([0.01, -0.01], order.shape)  # on average by none
+    return Levels(SIZES, energy + noise, order, 0.9 * order**2, order**2, between + broken, broken)
 
 
 def repetition(generator, **options):
@@ -40,7 +41,7 @@ def repetition(generator, **options):
 def ensembles(generator):
     found = levels(generator)
     return [
-        Levels((side,), *(getattr(found, key)[n : n + 1] for key in ("energy", "magnetization", "half", "quarter")))
+        Levels((side,), *(getattr(found, field.name)[n : n + 1] for field in fields(found)[1:]))
         for n, side in enumerate(SIZES)
     ]
 
@@ -69,6 +70,16 @@ def test_the_table_tells_bias_and_error_apart(generator):
     assert all(f"L = {side}" in text for side in SIZES)
     assert summary.chains["blocks"].energy[1].mean == pytest.approx(0.01, abs=0.005)
     assert abs(summary.numbers()["blocks"]["gamma_bias"]) < 0.01
+
+
+@pytest.mark.parametrize(("between", "met"), [(0.0, "yes"), (-0.003, "no")])
+def test_blocks_that_are_too_weakly_bound_are_seen(generator, between, met):
+    summary = summarize([repetition(generator, between=between) for _ in range(2)], *[ensembles(generator)] * 2)
+    (line,) = [
+        line for line in tables_text(summary).split("\n") if line.startswith("| blocks, one pass |") and "yes" in line
+    ]
+    assert line.split(" | ")[-2:] == [met, "yes |"]
+    assert summary.numbers()["blocks"]["L=128"]["between_minus_inside"].mean == pytest.approx(between)
 
 
 def test_slopes_stand_under_their_sizes(generator):

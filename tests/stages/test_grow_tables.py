@@ -21,7 +21,10 @@ def exact_survey(side, seed):
     correlation = np.concatenate([np.ones((COUNT, 1)), exact * r**tilts], axis=1)
     nearest = -critical_energy(side) / 2 + 1e-4 * np.random.default_rng(seed).standard_normal(COUNT)
     shares, magnetization = np.full((COUNT, 10), 0.1), np.resize([0.5, -0.5], COUNT)
-    return Survey(side, nearest, np.full(COUNT, 2 / np.pi), magnetization, shares, correlation, correlation)
+    broken = np.resize([3e-4, -3e-4], COUNT)  # on average by none
+    return Survey(
+        side, nearest, np.full(COUNT, 2 / np.pi), magnetization, shares, correlation, correlation, broken, broken
+    )
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +62,11 @@ def test_exact_lattices_meet_all_targets(surveys):
         ({"exponent": Estimate(0.25, 0.011)}, LARGE, False, "exponent"),
         ({"exponent": Estimate(0.258, 0.003)}, LARGE, False, "–"),
         ({"exponent": Estimate(0.3, 0.02), "c10_excess": Estimate(1e-2, 1e-4)}, LARGE, False, "c10, exponent"),
+        ({"between_minus_inside": Estimate(-3.2e-3, 3e-4)}, LARGE, True, "grid"),
+        ({"between_minus_inside": Estimate(-3.2e-3, 3e-4)}, LARGE, False, "grid"),
+        ({"between_minus_inside": Estimate(-2e-4, 3e-4)}, LARGE, True, "grid (open)"),
+        ({"x_minus_y": Estimate(5e-4, 1.1e-4)}, LARGE, False, "axes"),
+        ({"x_minus_y": Estimate(3e-4, 1.1e-4)}, LARGE, True, "–"),
     ],
 )
 def test_a_target_that_is_missed_is_named(surveys, changes, side, raw, verdict):

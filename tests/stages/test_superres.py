@@ -109,7 +109,8 @@ def test_every_variant_leaves_a_model_and_its_record(project, name):
     found = metrics(project, name)
     assert found["test"]["nats_per_site"]["error"] > 0
     drawn = found["T=2"]["drawn"]
-    assert set(drawn) == {"energy_difference", "order_difference", "tied_blocks_difference", "broken_blocks"}
+    broken = {"broken_blocks", "between_minus_inside", "x_minus_y"}
+    assert set(drawn) == broken | {"energy_difference", "order_difference", "tied_blocks_difference"}
     assert ("rounded" in found["T=2"]) == (name != "blocks")
     model = load_model(project / "models/superres" / f"{name}.safetensors")
     assert model.temperatures == tuple(GRID)

@@ -104,6 +104,9 @@ def test_the_network_is_symmetric_and_calibrated(trained, datasets):
     assert 0 < calibration["sharpness"]["error"] < 0.02
     assert 0 < calibration["factor"]["error"] < 0.02
     assert abs(calibration["drift"]["mean"]) < 4 * calibration["drift"]["error"]
+    assert abs(calibration["x_minus_y"]["mean"]) < 4 * calibration["x_minus_y"]["error"]  # by construction
+    assert 0 < calibration["between_minus_inside"]["error"] < 2e-3
+    assert "| x_minus_y |" in (trained / "reports/upsample/k/tables.md").read_text()
     assert found["T=2.26919"]["drawn"]["broken_blocks"]["mean"] == 0
     off = abs(found["T=2.26919"]["drawn"]["energy_difference"]["mean"])
     assert off < 0.1 * abs(

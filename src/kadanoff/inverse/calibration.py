@@ -16,7 +16,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from kadanoff.errors import KadanoffError
-from kadanoff.inverse.superresolve import Spins, draw_blocks, log_probabilities, sharpened
+from kadanoff.inverse.superresolve import Spins, draw_parts, log_probabilities, sharpened
 from kadanoff.inverse.tables import Table
 from kadanoff.montecarlo.rng import stream_key
 from kadanoff.networks.superres import Blocks
@@ -45,7 +45,7 @@ def excess(scheme: list[Table], seeds: Spins, temperature: float, seed: int, blo
     most of the noise.
     """
     size = seeds.shape[-1]
-    fine = draw_blocks(seeds, scheme, block, (stream_key(seed, "calibrate"), 0))
+    fine = draw_parts(seeds, scheme, block, (stream_key(seed, "calibrate"), 0))
     known, found = energy(seeds, Lattice.of(size)), energy(fine, Lattice.of(block * size))
     slope = np.cov(known, found)[0, 1] / known.var(ddof=1)
     corrected = found - slope * (known - kaufman(size, size, temperature).energy)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kadanoff.inverse.kernels import LANES, LARGEST, LOW
-from kadanoff.inverse.superresolve import Spins, Stream, draw_blocks, random_blocks, sweep_blocks, toss
+from kadanoff.inverse.superresolve import Spins, Stream, draw_parts, random_blocks, sweep_blocks, toss
 from kadanoff.inverse.tables import Table, as_thresholds, known
 from kadanoff.montecarlo.rng import philox
 from kadanoff.spins.compiled import compiled
@@ -92,7 +92,7 @@ def independent_blocks(probabilities: NDArray[np.float64], block: int, dimension
 def two_colours(spins: Spins, independent: Spins, conditional: Table, stream: Stream) -> Spins:
     """One colour of the blocks of `independent`, the other drawn anew from the conditional, given the first."""
     block = independent.shape[-1] // spins.shape[-1]
-    return draw_blocks(spins, [conditional], block, stream, independent)
+    return draw_parts(spins, [conditional], block, stream, independent)
 
 
 def pixel_probabilities(probabilities: NDArray[np.float64], block: int, dimension: int) -> NDArray[np.float64]:

@@ -61,12 +61,12 @@ class Dressing:
 
     @property
     def halo(self) -> int:
-        """Rows that a band needs above and below itself: a sweep carries no further than 5, rounded up to whole steps.
+        """Rows that a band needs above and below itself: each sweep spoils as many more as are in a step.
 
-        Within one sweep a spin of the rows 3 mod 4 sees an updated one 2 rows above, that one another 1 row above, and
-        that one an old one 2 rows above.
+        A row that is the first of its step is updated first, from rows above as they were before the sweep; the three
+        below it see it and each other. Below, the last two rows of a step are spoilt at once, all others a sweep later.
         """
-        return -(-5 * self.sweeps // STEP) * STEP
+        return STEP * self.sweeps
 
 
 def learned(fine: Spins, rule: str, block: int) -> LogOdds:

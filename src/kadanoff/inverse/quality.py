@@ -1,6 +1,6 @@
-"""How good fine lattices are: energies, blocks and magnetization against Monte Carlo and the exact distribution."""
+"""How good fine lattices are: energies, blocks, magnetization and symmetries against Monte Carlo and exact results."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ BINS = 20
 """Of a histogram of energies, as in the paper's fig. 10."""
 TAIL = 1e-4
 """Probability beyond the outer edges of the bins on either side; the first and the last bin hold it too."""
+ARRAYS = ("energy", "order", "sums", "broken", "between", "anisotropy")
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Measured:
         Number of blocks with 0, 1, ... spins up, int64 (n, sites of a block + 1).
     broken
         Share of the blocks of which the rule does not make the coarse spin given, (n,).
+    between, anisotropy
+        As `asymmetries` has them, (n,).
     sites
         Spins of a fine lattice.
     """
@@ -43,6 +46,8 @@ class Measured:
     order: NDArray[np.float64]
     sums: NDArray[np.int64]
     broken: NDArray[np.float64]
+    between: NDArray[np.float64]
+    anisotropy: NDArray[np.float64]
     sites: int
 
     def __len__(self) -> int:
@@ -50,7 +55,7 @@ class Measured:
 
     def first(self, count: int) -> "Measured":
         """The first `count` configurations."""
-        return Measured(self.energy[:count], self.order[:count], self.sums[:count], self.broken[:count], self.sites)
+        return replace(self, **{name: getattr(self, name)[:count] for name in ARRAYS})
 
 
 def measure(spins: Spins, fine: Spins, rule: str) -> Measured:
@@ -63,14 +68,31 @@ def measure(spins: Spins, fine: Spins, rule: str) -> Measured:
     wrong = RULES[rule](fine, block, dimension) != spins
     energies = np.rint(energy(fine, lattice) * lattice.sites).astype(np.int64)
     order = np.abs(magnetization(fine, dimension))
-    return Measured(energies, order, counts, wrong.reshape(len(fine), -1).mean(1), lattice.sites)
+    broken = wrong.reshape(len(fine), -1).mean(1)
+    between, anisotropy = asymmetries(fine, block)
+    return Measured(energies, order, counts, broken, between, anisotropy, lattice.sites)
+
+
+def asymmetries(spins: Spins, block: int) -> NDArray[np.float64]:
+    """How far s_i s_j of neighbours breaks two symmetries of tori int8 (n, y, x), or rings (n, x): (2, n).
+
+    First its mean between blocks less that inside of them, the blocks being counted from the first site; then that
+    along x less that along y, 0 for rings. Of lattices in equilibrium both are 0 on average, at every temperature.
+    """
+    between, mean = [], []
+    for axis in range(1, spins.ndim):
+        others = tuple(other for other in range(1, spins.ndim) if other != axis)
+        bonds = (spins * np.roll(spins, -1, axis)).mean(others, dtype=np.float64)  # by their place along the axis
+        edge = np.arange(bonds.shape[1]) % block == block - 1
+        between.append(bonds[:, edge].mean(1) - bonds[:, ~edge].mean(1))
+        mean.append(bonds.mean(1))
+    return np.stack([np.mean(between, axis=0), mean[-1] - mean[0]])
 
 
 def joined(parts: list[Measured]) -> Measured:
     """The configurations of all parts, in their order."""
-    names = ("energy", "order", "sums", "broken")
-    columns: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
-    return Measured(**columns, sites=parts[0].sites)
+    columns: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ARRAYS}
+    return replace(parts[0], **columns)
 
 
 @dataclass(frozen=True)
@@ -96,6 +118,8 @@ class Quality:
         Share of blocks that break the rule.
     exact_energy
         Mean energy per site less the exact one.
+    between, anisotropy
+        What `asymmetries` has, 0 by the symmetries of the torus.
     """
 
     energy: Estimate
@@ -108,6 +132,8 @@ class Quality:
     broken: Estimate
     order: Estimate
     exact_energy: Estimate
+    between: Estimate
+    anisotropy: Estimate
 
 
 def compare(found: Measured, truth: Measured, exact: EnergyDistribution) -> Quality:
@@ -131,6 +157,8 @@ def compare(found: Measured, truth: Measured, exact: EnergyDistribution) -> Qual
         broken=independent_mean(found.broken),
         order=independent_mean(found.order - truth.order),
         exact_energy=independent_mean(found.energy / found.sites - mean),
+        between=independent_mean(found.between),
+        anisotropy=independent_mean(found.anisotropy),
     )
 
 

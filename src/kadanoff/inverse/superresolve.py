@@ -20,8 +20,8 @@ Stream = tuple[np.uint64, int]
 """Key of the random bits, and the number of the first lattice."""
 Band = tuple[int, int]
 """Which row of a lattice is the first of these, and how many rows that lattice has."""
-REACH = 4
-"""Coarse rows away from a block that have to do with its state: 2, 1 and 1 in the three parts."""
+REACH = 6
+"""Coarse rows away from a block that have to do with its state: 2, 1 and 1 in the three parts, 1 and 1 in the sweep."""
 MOST_LATTICES = 1 << 32
 """Of one seed: their numbers count in 32 bits."""
 BATCH = 1 << 18
@@ -139,22 +139,23 @@ def sharpened(network: Blocks, logs: Sequence[NDArray[np.float64]], sharpness: f
     return found
 
 
-def draw_blocks(
-    spins: Spins,
-    scheme: Sequence[Table],
-    block: int,
-    stream: Stream,
-    fine: Spins | None = None,
-    band: Band | None = None,
-) -> Spins:
-    """Draw all blocks, part by part: int8 (n, y, x) -> (n, block y, block x); chains alike.
+def draw_blocks(spins: Spins, scheme: Sequence[Table], block: int, stream: Stream, band: Band | None = None) -> Spins:
+    """Draw all blocks, part by part, then again by a sweep: int8 (n, y, x) -> (n, block y, block x); chains alike.
 
-    With `fine`, parts that are not in the scheme have its blocks. The spins may be a `band` of the rows of larger
-    lattices, from an even row on: the blocks of all but the `REACH` rows at either end are then those of the whole.
+    Blocks that are drawn first do not know their neighbours, to which they are therefore bound too weakly; the sweep
+    gives each colour once more, given the other. The spins may be a `band` of the rows of larger lattices, from an even
+    row on: the blocks of all but the `REACH` rows at either end are then those of the whole.
     """
+    lattice = _Blocks(spins, block)
+    lattice.draw_parts(scheme, stream, band)
+    lattice.sweep(scheme[-1], stream, 0, band)
+    return lattice.result()
+
+
+def draw_parts(spins: Spins, scheme: Sequence[Table], block: int, stream: Stream, fine: Spins | None = None) -> Spins:
+    """The same without the sweep. With `fine`, parts that are not in the scheme have its blocks."""
     lattice = _Blocks(spins, block, fine)
-    for number, table in enumerate(scheme):
-        lattice.draw(table.part, table.thresholds, stream, number, band)
+    lattice.draw_parts(scheme, stream)
     return lattice.result()
 
 
@@ -163,7 +164,7 @@ def random_blocks(spins: Spins, rule_states: NDArray[np.bool_], block: int, stre
     dimension = spins.ndim - 1
     every = tuple((y, x) for y in range(dimension) for x in range(2))
     part = Part(every, ((0, 0),), ())
-    return draw_blocks(spins, [Table(part, rule_states.astype(np.float64))], block, stream)
+    return draw_parts(spins, [Table(part, rule_states.astype(np.float64))], block, stream)
 
 
 def sweep_blocks(spins: Spins, fine: Spins, conditional: Table, stream: Stream, sweeps: int, done: int = 0) -> Spins:
@@ -173,9 +174,7 @@ def sweep_blocks(spins: Spins, fine: Spins, conditional: Table, stream: Stream, 
     """
     lattice = _Blocks(spins, fine.shape[-1] // spins.shape[-1], fine)
     for sweep in range(done, done + sweeps):
-        for colour in range(2):
-            part = conditional.part._replace(sublattices=_colour(colour, spins.ndim - 1))
-            lattice.draw(part, conditional.thresholds, stream, 1000 + 2 * sweep + colour)
+        lattice.sweep(conditional, stream, sweep)
     return lattice.result()
 
 
@@ -200,6 +199,17 @@ class _Blocks:
         self.fine = np.zeros((len(spins), height, width), np.int8)
         if fine is not None:
             self.fine[:] = fine.reshape(self.fine.shape)
+
+    def draw_parts(self, scheme: Sequence[Table], stream: Stream, band: Band | None = None) -> None:
+        """Draw all parts in their order, in place."""
+        for number, table in enumerate(scheme):
+            self.draw(table.part, table.thresholds, stream, number, band)
+
+    def sweep(self, conditional: Table, stream: Stream, number: int, band: Band | None = None) -> None:
+        """Block-Gibbs sweep `number`, in place: both colours of the checkerboard, each given the other."""
+        for colour in range(2):
+            part = conditional.part._replace(sublattices=_colour(colour, self.dimension))
+            self.draw(part, conditional.thresholds, stream, 1000 + 2 * number + colour, band)
 
     def draw(
         self, part: Part, thresholds: NDArray[np.uint32], stream: Stream, number: int, band: Band | None = None

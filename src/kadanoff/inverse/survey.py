@@ -7,6 +7,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
+from kadanoff.inverse.quality import asymmetries
 from kadanoff.inverse.superresolve import Spins
 from kadanoff.spins.exact import critical_row
 from kadanoff.spins.observables import binder, block_sums
@@ -14,7 +15,7 @@ from kadanoff.spins.statistics import Estimate, independent_mean, jackknife
 
 Values = NDArray[np.float64]
 FARTHEST = 500  # of the fit of G(r)
-ARRAYS = ("nearest", "diagonal", "magnetization", "sums", "correlation", "structure")
+ARRAYS = ("nearest", "diagonal", "magnetization", "sums", "correlation", "structure", "between", "anisotropy")
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Survey:
         G(r) along both axes, r = 0 to side // 2: (n, side // 2 + 1).
     structure
         S(k) = |sum_j s_j exp(i k x_j)|^2 / side^2 along both axes, k = 2 pi m / side, m = 0 to side // 2.
+    between, anisotropy
+        c10 between blocks less inside of them, and along x less along y (`kadanoff.inverse.quality.asymmetries`): (n,).
     """
 
     side: int
@@ -42,6 +45,8 @@ class Survey:
     sums: Values
     correlation: Values
     structure: Values
+    between: Values
+    anisotropy: Values
 
     def __len__(self) -> int:
         return len(self.nearest)
@@ -80,7 +85,7 @@ def survey(spins: Spins, block: int = 3) -> Survey:
     ups = (block_sums(spins[None, :whole, :whole], block, 2) + block**2) // 2
     sums = np.bincount(ups.ravel().astype(np.int64), minlength=block**2 + 1) / ups.size
     numbers = correlation[1], diagonal, spins.mean(dtype=np.float64), sums, correlation, structure
-    return Survey(side, *(np.asarray(value, np.float64)[None] for value in numbers))
+    return Survey(side, *(np.asarray(value, np.float64)[None] for value in numbers), *asymmetries(spins[None], block))
 
 
 def together(surveys: Sequence[Survey]) -> Survey:

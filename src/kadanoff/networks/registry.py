@@ -129,10 +129,10 @@ def blocks(rule: Text, block: Block, dimension: Dimension, temperatures: Tempera
 def symmetric_blocks(
     rule: Text, block: Block, dimension: Dimension, temperatures: Temperatures, width: Width
 ) -> nn.Module:
-    """The same with the symmetries of the square by construction, for rules that have them."""
+    """The same, to enlarge lattices that are dressed first."""
     if dimension != 2:
-        raise KadanoffError("symmetric_blocks has the symmetries of the square, not those of chains; take blocks.")
-    networks = [superres.Blocks(rule, block, dimension, width, symmetric=True) for _ in temperatures]
+        raise KadanoffError("symmetric_blocks dresses square lattices, not chains; take blocks.")
+    networks = [superres.Blocks(rule, block, dimension, width, dressing=True) for _ in temperatures]
     return superres.Superresolution(rule, block, dimension, temperatures, networks)
 
 

@@ -11,10 +11,11 @@ from typing import NamedTuple, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kadanoff.errors import KadanoffError
-from kadanoff.spins.surroundings import AROUND, Symmetry, coarse_spins, is_odd, parts, rows, symmetries
+from kadanoff.spins.surroundings import AROUND, Part, Symmetry, coarse_spins, is_odd, parts, rows, symmetries
 
 ROUNDING = 1e-6  # of temperatures
 
@@ -158,22 +159,28 @@ class Conditional(nn.Module):
 class Blocks(nn.Module):
     """One `Conditional` for each part of a draw (`kadanoff.spins.surroundings.parts`).
 
-    With `symmetric`, for the square and rules that have its symmetries, they have them too by construction; such a
+    On the square they have those of its symmetries that the rule has, by construction. With `dressing` the
     network also holds what dresses a lattice before it is enlarged (`kadanoff.inverse.dressing`).
     """
 
     log_odds: Tensor | None
 
-    def __init__(self, rule: str, block: int, dimension: int, width: int, symmetric: bool = False) -> None:
+    def __init__(self, rule: str, block: int, dimension: int, width: int, dressing: bool = False) -> None:
         super().__init__()
-        coarse = torch.from_numpy(coarse_spins(rule, block, dimension))
+        coarse = coarse_spins(rule, block, dimension)
         self.scheme = parts(block, dimension)
         self.odd = is_odd(rule, block, dimension)
         self.parts = nn.ModuleList(
-            Conditional(part.inputs, coarse, self.odd, width, symmetries(part, block) if symmetric else ())
+            Conditional(
+                part.inputs,
+                torch.from_numpy(coarse),
+                self.odd,
+                width,
+                _kept(part, block, coarse) if dimension == 2 else (),
+            )
             for part in self.scheme
         )
-        self.register_buffer("log_odds", torch.zeros(1 << len(AROUND)) if symmetric else None)
+        self.register_buffer("log_odds", torch.zeros(1 << len(AROUND)) if dressing else None)
 
     def forward(self, spins: Tensor) -> Tensor:
         """P(state) of every block as if it were drawn first: (B, 1, y, x) -> (B, states, y, x); chains alike."""
@@ -181,6 +188,11 @@ class Blocks(nn.Module):
         shifts = [tuple(-step for step in place)[-len(axes) :] for place in self.scheme[0].coarse]
         seen = torch.stack([spins[:, 0].roll(shift, axes) for shift in shifts], -1)  # (B, y, x, inputs)
         return self.parts[0](seen.flatten(0, -2)).exp().unflatten(0, seen.shape[:-1]).movedim(-1, 1)
+
+
+def _kept(part: Part, block: int, coarse: NDArray[np.int8]) -> list[Symmetry]:
+    """Symmetries of the square that leave what the rule makes of every state: of ties and decimation x for y alone."""
+    return [found for found in symmetries(part, block) if (coarse[found.states] == coarse).all()]
 
 
 class Superresolution(nn.Module):

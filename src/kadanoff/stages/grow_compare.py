@@ -18,7 +18,7 @@ from kadanoff.lab.progress import progress
 from kadanoff.lab.tables import Cell, table
 from kadanoff.montecarlo.rng import stream_key
 from kadanoff.networks.superres import SeedKernel
-from kadanoff.stages.grow_tables import excess, missed, percent, row, worst
+from kadanoff.stages.grow_tables import AXES, GRID, excess, missed, percent, row, worst
 
 Draw = Callable[[Rows, int], Rows]
 """(a coarse lattice, number of its random bits) -> the lattice that is drawn from it, before any sweep."""
@@ -113,14 +113,15 @@ def _row(chain: Chain, level: int) -> dict[str, Any]:
 
 def compare_text(chains: Sequence[Chain]) -> str:
     """Tables in Markdown, one a size."""
-    columns = ["", "sweeps", "c10 - exact", "c11", "exponent of G", "G(3r)/G(r) 3^(1/4) - 1, worst, %", "missed"]
+    columns = ["", "sweeps", "c10 - exact", "c10 between - inside", "c10 x - y", "c11", "exponent of G"]
+    columns += ["G(3r)/G(r) 3^(1/4) - 1, worst, %", "missed"]
     parts = [NOTE]
     for level in range(1, len(chains[0].sizes)):
         rows: list[Sequence[Cell]] = []
         for chain in chains:
             found = _row(chain, level)
             verdict = missed(found, chain.sizes[level].side)
-            keys = [found[key] for key in ("c10_excess", "c11", "exponent")]
+            keys = [found[key] for key in ("c10_excess", GRID, AXES, "c11", "exponent")]
             rows.append([chain.name, chain.sweeps, *keys, percent(found["paired_ratio_off"]), verdict])
         parts.append(table(f"L = {chains[0].sizes[level].side}, {len(chains[0].sizes[0])} seeds each", columns, rows))
     return "\n".join(parts)

@@ -12,7 +12,7 @@ from torch import nn
 from kadanoff.errors import KadanoffError
 from kadanoff.inverse import controls
 from kadanoff.inverse.quality import Measured, joined, measure
-from kadanoff.inverse.superresolve import Spins, probabilities, superresolve, sweep_blocks, tables, toss
+from kadanoff.inverse.superresolve import Spins, draw_parts, probabilities, superresolve, tables, toss
 from kadanoff.inverse.training import coarsened
 from kadanoff.lab.parallel import in_processes
 from kadanoff.lab.params import Name, Section, Seed, entry
@@ -171,9 +171,8 @@ def _draws(
         network = model.at(temperature)
         stream = stream_key(seed, "superres_compare", name, temperature), first
         if isinstance(network, Blocks):
-            once = superresolve(model, coarse, temperature, seed=seed, first=first, rule=plan.rule)
-            yield f"{name}{ONCE}", once
-            yield f"{name}{SWEPT}", sweep_blocks(coarse, once, tables(network)[-1], stream, 1)
+            yield f"{name}{ONCE}", draw_parts(coarse, tables(network), plan.block, stream)
+            yield f"{name}{SWEPT}", superresolve(model, coarse, temperature, seed=seed, first=first, rule=plan.rule)
         else:
             chances = probabilities(network, coarse)
             yield f"{name}{SAMPLED}", toss(chances, stream)

@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from kadanoff.lab.figures import figure, show_spins
 from kadanoff.lab.records import Recorder
-from kadanoff.stages.superres_compare_tables import ONCE, ROUNDED, SAMPLED, TRUTH, Outcome
+from kadanoff.stages.superres_compare_tables import ROUNDED, SAMPLED, SWEPT, TRUTH, Outcome
 
 GROUP = 4  # neighbouring levels of the energy that are drawn as one
 FEWEST = 20  # configurations expected in a group, for its ratio to be drawn
-LOOKS = {TRUTH: ("k", "o"), SAMPLED: ("C3", "s"), ROUNDED: ("C1", "v"), ONCE: ("C0", "^")}
+LOOKS = {TRUTH: ("k", "o"), SAMPLED: ("C3", "s"), ROUNDED: ("C1", "v"), SWEPT: ("C0", "^")}
 
 
 def _shown(item: Outcome, kinds: Sequence[str]) -> dict[str, tuple[str, str]]:
@@ -30,7 +30,7 @@ def draw_energies(record: Recorder, outcomes: Sequence[Outcome]) -> None:
             centres, exact = _groups(item.exact.levels / item.sites, item.exact.probabilities)
             top.plot(centres, exact, color="0.6", label="exact (Kaufman)")
             bottom.axhline(1, color="0.6")
-            for name, (colour, marker) in _shown(item, (TRUTH, SAMPLED, ONCE)).items():
+            for name, (colour, marker) in _shown(item, (TRUTH, SAMPLED, SWEPT)).items():
                 counts = _groups(item.exact.levels, item.energies[name])[1]
                 shares, bars = counts / counts.sum(), np.sqrt(counts) / counts.sum()
                 look = {"fmt": marker, "ms": 3.5, "color": colour, "lw": 1, "mfc": "white" if name == TRUTH else None}
@@ -57,7 +57,7 @@ def draw_block_sums(record: Recorder, outcomes: Sequence[Outcome]) -> None:
     """Figure `block_sums`: how many spins of a block are up (paper, fig. 7), with blocks drawn whole added."""
     with figure(1, len(outcomes), figsize=(4.2 * len(outcomes), 3.4), sharey=True, squeeze=False) as (drawn, axes):
         for item, axis in zip(outcomes, axes[0], strict=True):
-            shown = _shown(item, (TRUTH, ROUNDED, SAMPLED, ONCE))
+            shown = _shown(item, (TRUTH, ROUNDED, SAMPLED, SWEPT))
             for place, (name, (colour, _)) in enumerate(shown.items()):
                 shares, bars = item.sums[name]
                 where = np.arange(len(shares)) + (place - (len(shown) - 1) / 2) * 0.8 / len(shown)
@@ -71,7 +71,7 @@ def draw_block_sums(record: Recorder, outcomes: Sequence[Outcome]) -> None:
 
 def draw_pictures(record: Recorder, outcomes: Sequence[Outcome]) -> None:
     """Figure `pictures`: a row for each temperature; the coarse lattice, the true one, and what draws make of it."""
-    names = ["coarse", *_shown(outcomes[0], (TRUTH, SAMPLED, ROUNDED, ONCE))]
+    names = ["coarse", *_shown(outcomes[0], (TRUTH, SAMPLED, ROUNDED, SWEPT))]
     size = (2.1 * len(names), 2.25 * len(outcomes))
     with figure(len(outcomes), len(names), figsize=size, squeeze=False) as (drawn, axes):
         for row, (item, line) in enumerate(zip(outcomes, axes, strict=True)):

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from kadanoff.inverse.quality import asymmetries
 from kadanoff.inverse.superresolve import Spins, count, draw_blocks, logits, probabilities, superresolve, tables, toss
 from kadanoff.inverse.tables import Table
 from kadanoff.inverse.training import coarsened
@@ -153,17 +154,20 @@ def metrics(tested: Sequence[Tested], best: Sequence[dict[str, float]]) -> dict[
 
 
 def differences(item: Tested, spins: Spins) -> dict[str, Estimate]:
-    """What is made of the coarse lattices less the fine ones they came from, pair by pair, and the broken rule."""
+    """What is made of the coarse lattices less the fine ones they came from, pair by pair; what it breaks."""
     dimension = spins.ndim - 1
     made, truth = (np.abs(magnetization(values, dimension)) for values in (spins, item.fine))
     axes = tuple(range(1, spins.ndim))
     ties = [(block_sums(values, item.block, dimension) == 0).mean(axes) for values in (spins, item.fine)]
     broken = (coarsened(spins, item.rule, item.block) != item.coarse).mean(axes)
+    between, anisotropy = asymmetries(spins, item.block)
     return {
         "energy_difference": independent_mean(energies(spins) - energies(item.fine)),
         "order_difference": independent_mean(made - truth),
         "tied_blocks_difference": independent_mean(ties[0] - ties[1]),
         "broken_blocks": independent_mean(broken),
+        "between_minus_inside": independent_mean(between),
+        "x_minus_y": independent_mean(anisotropy),
     }
 
 

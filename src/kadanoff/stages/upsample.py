@@ -5,6 +5,7 @@ They are trained as those of `superres` are. Whole blocks also learn to dress co
 enlarged have the exact energy and <m^2> of the larger torus (`kadanoff.inverse.dressed_calibration`).
 """
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -15,15 +16,23 @@ import torch
 from kadanoff.errors import KadanoffError
 from kadanoff.inverse.critical import critical_index
 from kadanoff.inverse.dressed_calibration import calibrate_dressed
-from kadanoff.inverse.dressing import STEP, Dressing, drift, learned
-from kadanoff.inverse.superresolve import Spins
+from kadanoff.inverse.dressing import STEP, Dressing, dress, drift, learned
+from kadanoff.inverse.quality import asymmetries
+from kadanoff.inverse.superresolve import Spins, draw_blocks, tables
 from kadanoff.lab.params import Name, Section, Seed, section, validated
 from kadanoff.lab.records import Recorder
 from kadanoff.lab.store import open_dataset
+from kadanoff.lab.tables import Cell, table
+from kadanoff.montecarlo.rng import stream_key
 from kadanoff.networks.superres import Blocks, Conditional, Superresolution
 from kadanoff.spins.exact import T_C
+from kadanoff.spins.statistics import Estimate, independent_mean
 from kadanoff.stages.superres import Finish, train_study
 from kadanoff.stages.superres_variants import Variant, read_variant
+from kadanoff.stages.targets import vanishes
+
+SYMMETRY = 2e-4  # the error with which a broken symmetry is to be seen
+TITLE = f"Symmetries of the torus: 0 within 3 standard errors of {SYMMETRY} or less"
 
 
 class Calibrating(Section):
@@ -83,4 +92,15 @@ def _calibrated(fine: Spins, seeds: Spins, seed: int, model: Superresolution, re
     for when, (excess, square) in (("before", found.before), ("after", found.after)):
         numbers |= {f"energy_{when}": excess, f"square_{when}": square}
     numbers["drift"] = drift(dressing, fine, model.rule, model.block, seed)
-    record.metrics({"calibration": numbers})
+    symmetries = _symmetries(network, dressing, seeds, seed, model.block)
+    record.metrics({"calibration": numbers | symmetries})
+    rows: list[Sequence[Cell]] = [[name, value, vanishes(value, SYMMETRY)] for name, value in symmetries.items()]
+    record.text("tables.md", table(TITLE, ["c10", "seeds, dressed and enlarged", "met"], rows))
+
+
+def _symmetries(network: Blocks, dressing: Dressing, seeds: Spins, seed: int, block: int) -> dict[str, Estimate]:
+    """What the symmetries of the torus make 0, of seeds that are dressed and enlarged with random bits of their own."""
+    keys = [stream_key(seed, "symmetries", name) for name in ("dress", "draw")]
+    fine = draw_blocks(dress(seeds, dressing, (keys[0], 0)), tables(network), block, (keys[1], 0))
+    found = map(independent_mean, asymmetries(fine, block))
+    return dict(zip(("between_minus_inside", "x_minus_y"), found, strict=True))
