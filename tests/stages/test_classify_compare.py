@@ -93,8 +93,8 @@ def trials(root, say, flawed):
                 if system == "periodic":
                     larger = draw_tests(root, open_dataset(root / "data" / "larger.zarr"), 1, SEED)[0]
                     others["size/larger"] = larger.labels.astype(np.int8)
-            found[Task("equilibrium", system, "physics", LABELLED, trial)] = Trial(said, others, [], 1)
-    found[Task("equilibrium", "periodic", "none", 40, 0)] = Trial(np.zeros((TESTS, 400), np.int8), {}, [], 1)
+            found[Task("equilibrium", system, "physics", LABELLED, trial)] = Trial(said, others, None, 1)
+    found[Task("equilibrium", "periodic", "none", 40, 0)] = Trial(np.zeros((TESTS, 400), np.int8), {}, None, 1)
     return found
 
 
@@ -251,7 +251,7 @@ def copy(root, tmp_path, monkeypatch):
 def test_out_of_equilibrium_there_is_no_limit(copy, monkeypatch):
     sets = draw(*dataset(copy, "periodic", "metropolis500"), TESTS, SEED).tests
     task = Task("metropolis500", "periodic", "physics", LABELLED, 0)
-    save(copy, "vit", {task: Trial(perfect("periodic", sets), {}, [], 1)})
+    save(copy, "vit", {task: Trial(perfect("periodic", sets), {}, None, 1)})
     params = yaml.safe_load((copy / "params.yaml").read_text())
     params["classify"] |= {"systems": {"periodic": {}}, "sizes": {}}
     write(copy, params | {"classify_compare": {"models": ["vit"], "scatter": 500}})

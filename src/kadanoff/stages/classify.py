@@ -164,7 +164,7 @@ def _record(record: Recorder, bench: Bench, trials: dict[Task, Trial], scores: S
 
 def _history(bench: Bench, trials: dict[Task, Trial], protocol: str, system: str) -> list[dict[str, float]]:
     """Losses of the first trial."""
-    epochs = trials[Task(protocol, system, bench.model.weights, LABELLED, 0)].history
+    epochs = trials[Task(protocol, system, bench.model.weights, LABELLED, 0)].fit.history
     return [{"train_loss": epoch.train_loss, "validation_loss": epoch.validation_loss} for epoch in epochs]
 
 
