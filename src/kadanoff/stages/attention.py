@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import numpy as np
 import torch
@@ -25,16 +25,16 @@ class Params(Section):
 
     model: Name
     system: Name
-    temperatures: list[float] = Field(min_length=2, max_length=2)
-    shuffles: int = Field(ge=2)
-    seed: int = Field(ge=0)
+    temperatures: list[Annotated[float, Field(allow_inf_nan=False)]] = Field(min_length=2, max_length=2)
+    shuffles: int = Field(ge=2, le=100_000)
+    seed: int = Field(ge=0, lt=2**64)
 
 
 class Drawn(Section):
     """Keys of the section `classify` that say which images are its test sets."""
 
-    tests: int = Field(gt=0)
-    seed: int = Field(ge=0)
+    tests: int = Field(gt=0, le=1000)
+    seed: int = Field(ge=0, lt=2**64)
 
 
 def attention(root: Path) -> None:

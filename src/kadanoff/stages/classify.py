@@ -31,19 +31,19 @@ class Curve(Section):
 
     protocol: Name
     system: Name
-    images: list[int] = Field(min_length=1)
+    images: list[int] = Field(min_length=1, max_length=1000)
 
 
 class Params(Section):
     """The section `classify`, but for `systems`, `models` and `training`; `at_once` trials share a GPU."""
 
     protocols: list[Name] = Field(min_length=1)
-    trials: int = Field(gt=0)
-    at_once: int = Field(gt=0)
-    tests: int = Field(gt=0)
+    trials: int = Field(gt=0, le=1000)
+    at_once: int = Field(gt=0, le=1000)
+    tests: int = Field(gt=0, le=1000)
     sizes: dict[Name, list[Name]]
     curve: Curve
-    seed: int = Field(ge=0)
+    seed: int = Field(ge=0, lt=2**64)
 
 
 def read_params(root: Path) -> Params:

@@ -43,11 +43,11 @@ class Params(Section):
     `validation` lattices are looked at after every epoch, `held` of them, the same among them, for the record.
     """
 
-    sizes: list[Annotated[int, Field(ge=4)]] = Field(min_length=1)
-    lattices: int = Field(gt=0)
-    validation: int = Field(gt=0)
-    held: int = Field(gt=1)
-    threads: int = Field(gt=0)
+    sizes: list[Annotated[int, Field(ge=4, le=4096)]] = Field(min_length=1, max_length=1000)
+    lattices: int = Field(gt=0, le=100_000)
+    validation: int = Field(gt=0, le=100_000)
+    held: int = Field(gt=1, le=100_000)
+    threads: int = Field(gt=0, le=1024)
 
 
 def read(root: Path, name: str) -> tuple[Model, Params, TunedParams, dict[str, System]]:
