@@ -99,6 +99,13 @@ def test_best_validation_weights_are_kept() -> None:
     result = train(network, replace(SETTINGS, epochs=12))
     assert result.best == min(result.history, key=lambda epoch: epoch.validation_loss)
     assert result.best.epoch < 12  # at this learning rate the last epoch is not the best
+    losses = [epoch.validation_loss for epoch in result.history]
+    assert result.metrics() == {
+        "epochs": 12,
+        "best_epoch": losses.index(min(losses)) + 1,
+        "best_validation_loss": min(losses),
+        "last_validation_loss": losses[-1],
+    }
     assert not network.training
     with torch.no_grad():
         loss = mse_loss(network(VALIDATION[0].float()), VALIDATION[1])

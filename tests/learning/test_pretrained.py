@@ -282,6 +282,18 @@ def of_language(folder):
     configured(folder, model_type="bert")
 
 
+def not_finite(folder, value=float("nan")):
+    path = folder / "model.safetensors"
+    weights = safetensors.torch.load_file(path)
+    name = max(weights, key=lambda name: weights[name].numel())  # not of the last layer, which is drawn
+    weights[name].view(-1)[-1] = value
+    safetensors.torch.save_file(weights, path, {"format": "pt"})
+
+
+def infinite(folder):
+    not_finite(folder, float("inf"))
+
+
 def of_nonsense(folder):
     configured(folder, patch_size=0)
 
@@ -298,6 +310,8 @@ def with_code(folder):
     [
         (no_weights, "no file named model.safetensors"),
         (pickled, "no file named model.safetensors"),
+        (not_finite, "has values that are not finite numbers"),
+        (infinite, "has values that are not finite numbers"),
         (damaged, "header|incomplete"),
         (no_file, "header"),
         (of_others, r"lacks vit\.embeddings"),
@@ -389,6 +403,8 @@ def of_other_shapes(folder):
         (smaller, "It lacks conv1"),
         (larger, r"It is larger: it has layer1\.2\."),
         (of_other_shapes, "size mismatch"),
+        (not_finite, "has values that are not finite numbers"),
+        (infinite, "has values that are not finite numbers"),
     ],
 )
 def test_a_folder_of_timm_from_which_nothing_can_be_loaded_is_named(spoil, words, tmp_path, monkeypatch):
@@ -404,7 +420,7 @@ def test_a_folder_of_timm_from_which_nothing_can_be_loaded_is_named(spoil, words
 
 
 @pytest.mark.parametrize(("library", "arguments"), CASES)
-@pytest.mark.parametrize("weights", ["someone/vit-nothere", "vit nothere", "a/b/c"])
+@pytest.mark.parametrize("weights", ["someone/vit-nothere", "vit nothere", "a/b/c", "x" * 300])
 def test_without_a_network_a_folder_is_asked_for(library, arguments, weights, tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(KadanoffError) as caught:

@@ -178,8 +178,9 @@ def test_where_no_epoch_is_better_the_network_stays_as_it_was(library, tmp_path)
     tuned(found, tmp_path / "good", replace(SETTINGS, epochs=6))
     before = weights(found)
     result = tuned(found, tmp_path / "bad", replace(SETTINGS, epochs=1, learning_rate=1.0))
-    assert np.isfinite(result.best.validation_loss)
     assert same(weights(found), before)
+    assert result.metrics()["best_epoch"] == 0
+    assert result.metrics()["best_validation_loss"] <= min(epoch.validation_loss for epoch in result.history)
     # negative control: training itself did change it
     other = network(library=library)
     other.load_state_dict(before)
@@ -196,6 +197,7 @@ def test_where_an_epoch_is_better_its_weights_are_kept(tmp_path):
     logits = found(torch.from_numpy(VALIDATION.spins).float().unsqueeze(1)).detach()
     loss = label_loss(logits, torch.from_numpy(VALIDATION.labels)).item()
     assert loss == pytest.approx(result.best.validation_loss, rel=1e-5)
+    assert result.best in result.history
 
 
 @pytest.mark.parametrize("learning_rate", [0.01, 1.0])

@@ -3,7 +3,7 @@ import pytest
 
 import kadanoff
 from kadanoff.errors import KadanoffError
-from kadanoff.phases.features import NAMES, neighbourhood_counts, table
+from kadanoff.phases.features import NAMES, neighbourhood_counts, pseudo_likelihood, table
 from kadanoff.phases.microstates import Images
 from kadanoff.phases.regions import region
 from kadanoff.spins.boundary import Lattice
@@ -111,3 +111,43 @@ def test_features_are_finite_and_order_temperatures(boundary):
     assert np.isfinite(cold).all()
     assert np.isfinite(hot).all()
     assert hot[:, 1].mean() > cold[:, 1].mean() + 1
+
+
+@pytest.mark.parametrize("coupling", [1.0, -1.0])
+@pytest.mark.parametrize("boundary", ["periodic", "skewed"])
+def test_the_pseudo_likelihood_reads_the_coupling(coupling, boundary):
+    temperatures = [1.5, 2.27, 3.5]
+    given = {"sampler": "hybrid", "sweeps": 40, "seed": 1, "workers": 1, "allow_unequilibrated": True}
+    found = kadanoff.simulate(48, temperatures, 64, boundary=boundary, coupling=coupling, **given)
+    for spins, temperature in zip(found.spins, temperatures, strict=True):
+        read = pseudo_likelihood(np.asarray(spins))
+        error = read.std(ddof=1) / 8
+        assert read.shape == (64,)
+        assert abs(read.mean() - coupling / temperature) < 4 * error
+        assert abs(read.mean() - coupling / (1.05 * temperature)) > 4 * error  # negative control
+
+
+def test_the_pseudo_likelihood_is_the_likeliest_coupling():
+    spins = random_spins(3, 7, 9)
+    fields = np.arange(-4, 5, 2)[:, None]
+    signs, counts = np.array([-1, 1]), neighbourhood_counts(spins).astype(float)
+    counts[:, [0, 0, 4, 4], [0, 1, 0, 1]] += 0.25  # half a site aligned, half a site against
+
+    def likelihood(couplings):
+        terms = -np.logaddexp(0, -2 * couplings[:, None, None] * fields * signs)
+        return (counts * terms).sum((1, 2))
+
+    best = pseudo_likelihood(spins)
+    for step in (-1e-3, 1e-3):
+        assert np.all(likelihood(best + step) < likelihood(best))
+
+
+def test_the_pseudo_likelihood_of_ground_states_is_finite_and_has_their_sign():
+    up, signs = np.ones((1, 12, 12), np.int8), (1 - 2 * (np.indices((12, 12)).sum(0) % 2)).astype(np.int8)
+    found = pseudo_likelihood(np.concatenate([up, up * signs, -up]))
+    assert found[0] == pytest.approx(np.arctanh(100 / 101) / 4, rel=1e-9)
+    assert found.tolist() == pytest.approx([found[0], -found[0], found[0]], rel=1e-9)
+    excited = up.copy()
+    excited[0, 5, 5] = -1
+    assert 0 < pseudo_likelihood(excited)[0] < found[0]
+    assert pseudo_likelihood(up[:0]).shape == (0,)

@@ -13,7 +13,7 @@ from kadanoff.errors import KadanoffError
 from kadanoff.lab.params import TunedParams
 from kadanoff.lab.store import Ensemble
 from kadanoff.learning.checkpoints import Recipe, load_model, read_recipe, save_model
-from kadanoff.learning.fit import fit
+from kadanoff.learning.fit import Fit, fit
 from kadanoff.learning.randomness import seeded
 from kadanoff.learning.training import Epoch, Training
 from kadanoff.networks.registry import build
@@ -91,7 +91,8 @@ def alike(first, second):
         np.array_equal(first.tests, second.tests)
         and first.others.keys() == second.others.keys()
         and all(np.array_equal(values, second.others[name]) for name, values in first.others.items())
-        and (first.history, first.parameters) == (second.history, second.parameters)
+        and (first.fit.history, first.fit.metrics()) == (second.fit.history, second.fit.metrics())
+        and first.parameters == second.parameters
     )
 
 
@@ -120,7 +121,7 @@ def test_a_trial_looks_at_its_tests_and_elsewhere(bench, weights):
         "size/larger": (sum(TEST),),
     }
     assert set(np.unique(found.tests)) <= {0, 1, 2, 3}
-    assert [epoch.epoch for epoch in found.history] == [1, 2, 3]
+    assert [epoch.epoch for epoch in found.fit.history] == [1, 2, 3]
     network = load_model(bench.folder / task.name / NETWORK)
     assert found.parameters == sum(item.numel() for item in network.parameters())
     states = bench.microstates("periodic", "equilibrium")
@@ -163,7 +164,7 @@ def test_trials_differ_in_their_draws_and_share_their_sets(bench, monkeypatch):
     assert all(np.array_equal(seen[0][1], one[1]) for one in seen)
     assert np.array_equal(seen[2][0], seen[0][0][:12])
     assert not all(torch.equal(tensor, seen[1][2][name]) for name, tensor in seen[0][2].items())
-    assert first.history != second.history != fewer.history
+    assert first.fit.history != second.fit.history != fewer.fit.history
 
 
 def test_the_same_task_gives_the_same_bytes_in_another_folder(bench):
@@ -192,8 +193,8 @@ def test_pre_trained_networks_start_from_a_probe_and_keep_their_statistics(bench
 
 def test_the_recipe_of_scratch_is_for_drawn_weights_alone(bench):
     drawn, given = run(bench, FULL), run(bench, FULL._replace(weights="physics"))
-    assert [epoch.learning_rate for epoch in drawn.history] == [0.02] * 3
-    assert [epoch.learning_rate for epoch in given.history] == [0.01] * 3
+    assert [epoch.learning_rate for epoch in drawn.fit.history] == [0.02] * 3
+    assert [epoch.learning_rate for epoch in given.fit.history] == [0.01] * 3
     assert TRAINING.learning_rate == 0.01
 
 
@@ -333,7 +334,7 @@ def said(seed, others=()):
     return Trial(
         random.integers(0, 4, (2, 7), np.int8),
         {name: random.integers(0, 4, 7, np.int8) for name in others},
-        [Epoch(1, 0.5, 0.6, 0.1)],
+        Fit((Epoch(1, 0.5, 0.6, 0.1),), Epoch(1, 0.5, 0.6, 0.1)),
         seed,
     )
 

@@ -11,6 +11,8 @@ import yaml
 from kadanoff.errors import KadanoffError
 from kadanoff.lab.store import Ensemble, open_dataset
 from kadanoff.learning.checkpoints import load_model, read_recipe
+from kadanoff.learning.fit import fit
+from kadanoff.learning.training import Settings
 from kadanoff.phases import microstates, trials
 from kadanoff.phases.classifiers import regions_of
 from kadanoff.phases.models import Model
@@ -130,13 +132,34 @@ def test_pre_training_leaves_a_network_that_reads_one_coupling_and_its_record(fi
     assert read_recipe(path).training["sizes"] == [6, 8]
     found = metrics(finished, "pretrain")
     assert found["epochs"] == 2
+    assert found["best_epoch"] in (1, 2)
     assert found["surplus"]["mean"] > 0
+    assert found["last_less_best"]["mean"] == pytest.approx(
+        found["last_surplus"]["mean"] - found["surplus"]["mean"], abs=1e-9
+    )
+    assert (found["last_less_best"]["mean"] == 0) == (found["best_epoch"] == 2)
+    text = (path.parents[2] / "reports" / "pretrain" / "vit" / "tables.md").read_text()
+    assert "Pre-training of vit: 2 epochs of at most 2\n" in text
+    assert "|  | epoch | loss, 8 quarters | less exact, 16 quarters |" in text
+    assert f"| best, kept | {found['best_epoch']} | {found['best_validation_loss']:.4g} |" in text
+    assert f"| last | 2 | {found['last_validation_loss']:.4g} |" in text
+    assert "| last of L = 8 | 2 |" in text
     assert found["surplus"]["mean"] == pytest.approx(
         found["nats_per_spin"]["mean"] - found["exact_nats_per_spin"]["mean"], abs=1e-9
     )
     assert {item.stem for item in (finished / "reports" / "pretrain" / "vit").glob("*.png")} == {"history", "reading"}
     rows = (finished / "reports" / "pretrain" / "vit" / "history.csv").read_text().splitlines()
     assert len(rows) == 3
+
+
+def test_the_last_epoch_is_looked_at_beside_the_best(tmp_path):
+    network, pair = torch.nn.Linear(1, 1), (torch.ones(4, 1), torch.ones(4, 1))
+    settings = Settings(seed=0, epochs=5, learning_rate=3.0, optimizer="adamw")
+    found = fit(network, pair, pair, settings, device="cpu", checkpoint=tmp_path)
+    assert found.best.epoch < 5
+    last = pretraining._last(network, tmp_path)
+    for each, epoch in ((network, found.best), (last, found.history[-1])):
+        assert torch.nn.functional.mse_loss(each(pair[0]), pair[1]).item() == pytest.approx(epoch.validation_loss)
 
 
 def test_quarters_of_a_block_do_not_count_as_independent():
@@ -185,6 +208,9 @@ def test_the_record_has_all_scores(finished):
     mean = (main["periodic"]["macro_f1"]["mean"] + main["antiferromagnet"]["macro_f1"]["mean"]) / 2
     assert main["mean_error"]["mean"] == pytest.approx(1 - mean, abs=1e-9)
     assert set(main["transfer"]) == {"periodic", "antiferromagnet"}
+    training = main["periodic"]["training"]
+    assert (training["epochs"], training["best_epoch"] in (0, 1)) == (1, True)
+    assert (training["best_validation_loss"] < training["last_validation_loss"]) == (training["best_epoch"] == 0)
     assert set(found["sizes"]) == {"larger"}
     folder = finished / "reports" / "classify" / "vit"
     assert {item.stem for item in folder.glob("*.png")} == {"history", "confusions", "learning_curve"}

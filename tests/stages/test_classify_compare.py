@@ -2,6 +2,8 @@
 
 import json
 import shutil
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,14 +12,19 @@ import yaml
 import kadanoff
 from kadanoff.errors import KadanoffError
 from kadanoff.lab.store import open_dataset
+from kadanoff.phases.baselines import best as best_baseline
+from kadanoff.phases.baselines import fit_baselines
 from kadanoff.phases.bayes import bayes_limit, predict, region_distributions
 from kadanoff.phases.microstates import draw, draw_tests
-from kadanoff.phases.scores import macro_f1
+from kadanoff.phases.models import Model
+from kadanoff.phases.scores import macro_f1, mean_over, scores_of
 from kadanoff.phases.trials import LABELLED, Task, Trial, read_predictions, save_predictions
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.statistics import Estimate
 from kadanoff.stages import classify_reference
 from kadanoff.stages.classify_compare import classify_compare
+from kadanoff.stages.classify_found import Row, _differences, key
+from kadanoff.stages.classify_reference import UNSURE
 from kadanoff.stages.literature import kara_row
 from kadanoff.stages.targets import at_least
 
@@ -93,8 +100,8 @@ def trials(root, say, flawed):
                 if system == "periodic":
                     larger = draw_tests(root, open_dataset(root / "data" / "larger.zarr"), 1, SEED)[0]
                     others["size/larger"] = larger.labels.astype(np.int8)
-            found[Task("equilibrium", system, "physics", LABELLED, trial)] = Trial(said, others, [], 1)
-    found[Task("equilibrium", "periodic", "none", 40, 0)] = Trial(np.zeros((TESTS, 400), np.int8), {}, [], 1)
+            found[Task("equilibrium", system, "physics", LABELLED, trial)] = Trial(said, others, None, 1)
+    found[Task("equilibrium", "periodic", "none", 40, 0)] = Trial(np.zeros((TESTS, 400), np.int8), {}, None, 1)
     return found
 
 
@@ -113,7 +120,9 @@ def root(tmp_path_factory):
     write(folder, PARAMS)
     for seed, (name, given) in enumerate(DATA.items()):
         size = LARGER if name == "larger" else SIZE
-        kadanoff.simulate(size, TEMPERATURES, seed=seed, **given).save(folder / "data" / f"{name}.zarr")
+        found = kadanoff.simulate(size, TEMPERATURES, seed=seed, **given)
+        known = found.provenance | {"equilibrated": name != "classify_antiperiodic_equilibrium"}
+        replace(found, provenance=known).save(folder / "data" / f"{name}.zarr")
     save(folder, "vit", trials(folder, best, 10))
     save(folder, "resnet18", trials(folder, perfect, 0))
     return folder
@@ -201,9 +210,74 @@ def test_the_paper_and_the_baselines_have_rows(metrics, text):
 
 def test_a_leak_meets_no_target(metrics, text):
     assert line(text, "Targets", "resnet18, periodic, equilibrium | macro-F1")[-1] == "leak"
-    assert line(text, "Targets", "vit, antiperiodic, equilibrium | less Bayes")[1] == "-0.01"
+    assert line(text, "Targets", f"vit, antiperiodic, {UNSURE} | less Bayes")[1] == "-0.01"
     assert sum(metrics["targets"].values()) == 2 * 2 * 2
     assert metrics["targets"]["leak"] == 4
+
+
+def test_only_what_its_dataset_calls_equilibrated_is_called_in_equilibrium(text):
+    titles = [row for row in text.split("\n") if row.startswith("## ")]
+    for start in ("Macro-F1, ", "Against the limit, "):
+        (found,) = [title for title in titles if title.startswith(f"## {start}")]
+        assert found.startswith(f"## {start}equilibrium, but antiperiodic {UNSURE}")
+    rows = [row for row in text.split("\n") if row.startswith(("| vit", "| resnet18"))]
+    assert any(f"antiperiodic, {UNSURE}" in row for row in rows)
+    assert not any("antiperiodic, equilibrium" in row or f" periodic, {UNSURE}" in row for row in rows)
+    assert f"| equilibrium, but antiperiodic {UNSURE} | metropolis500 |" in text
+    assert "| larger, L = 12 |" in text  # its dataset is
+
+
+def test_headings_tell_what_was_seen_before_the_labelled_images(text):
+    before = "vit and resnet18 after pre-training on unlimited lattices without labels"
+    assert f" {UNSURE}, from {LABELLED} labelled images; {before}\n" in text
+    assert "first weights of networks: physics have seen unlimited others before\n" in text
+
+
+def test_differences_are_paired_and_the_baseline_is_that_of_the_validation_set(root, metrics, text):
+    for system in SYSTEMS:
+        states = draw(*dataset(root, system), TESTS, SEED)
+        labels = np.array([images.labels for images in states.tests])
+        baselines = fit_baselines(states.train, states.validation, SEED)
+        chosen = best_baseline(baselines)
+        said = scores_of(labels, np.array([baselines[chosen](images) for images in states.tests])[None])
+        found = metrics["differences"]["equilibrium"][system][f"images={LABELLED}"]
+        networks = {}
+        for name, say, flawed in (("vit", best, 10), ("resnet18", perfect, 0)):
+            made = trials(root, say, flawed)
+            each = [made[Task("equilibrium", system, "physics", LABELLED, trial)].tests for trial in range(2)]
+            networks[name] = scores_of(labels, np.array(each))
+        pairs = {f"{name}_less_best_baseline": scores - said for name, scores in networks.items()}
+        pairs["vit_less_resnet18"] = networks["vit"] - networks["resnet18"]
+        for name, less in pairs.items():
+            expected = mean_over(less)
+            assert found[name] == pytest.approx({"mean": expected.mean, "error": expected.error})
+        state = UNSURE if system == "antiperiodic" else "equilibrium"
+        cells = line(text, "Differences", f"resnet18 less {chosen} (best baseline), {system}, {state}")
+        assert cells[:2] == [str(LABELLED), "2"]
+        assert cells[-1] == "yes"
+
+
+def test_the_error_of_a_difference_is_that_of_what_is_not_shared():
+    luck = np.array([[0.02, -0.03, 0.01, 0.0]])  # of each test set
+    one, other = 0.9 + luck + np.array([[0.001], [-0.001]]), 0.8 + luck
+    row = {name: Row(table, mean_over(table), 0.0) for name, table in (("vit", one), ("gradient boosting", other))}
+    reference = SimpleNamespace(chosen={("equilibrium", LABELLED): "gradient boosting"})
+    models = {"vit": Model(library="transformers", model="vit")}
+    (found,) = _differences(models, {"periodic": reference}, {"equilibrium": {"periodic": row}})
+    assert (found.other, found.chosen, found.trials, found.images) == ("gradient boosting", True, 2, LABELLED)
+    assert found.less.mean == pytest.approx(0.1)
+    assert found.less.error == pytest.approx(0.001)
+    # negative control: rows that are taken as independent
+    assert np.hypot(row["vit"].mean.error, row["gradient boosting"].mean.error) > 0.01
+
+
+def test_along_the_learning_curve_the_baseline_has_as_many_images(root, metrics):
+    states = draw(*dataset(root, "periodic"), TESTS, SEED)
+    chosen = best_baseline(fit_baselines(states.train.first(40), states.validation, SEED))
+    known, found = metrics["curves"], metrics["differences"]["equilibrium"]["periodic"]["images=40"]
+    less = known["vit_none"]["images=40"]["mean"] - known[key(chosen)]["images=40"]["mean"]
+    assert set(found) == {"vit_none_less_best_baseline"} | {"resnet18_none_less_best_baseline"}
+    assert found["vit_none_less_best_baseline"]["mean"] == pytest.approx(less, abs=1e-12)
 
 
 def test_quenches_keep_walls_and_equilibrium_has_none(root, metrics, text):
@@ -232,6 +306,7 @@ def test_learning_curves_hold_networks_and_baselines(metrics):
     assert curves["vit_none"]["images=40"]["mean"] == pytest.approx(2 * 150 / 550 / 4, abs=1e-12)
     assert curves["vit_physics"][f"images={LABELLED}"] == metrics["equilibrium"]["periodic"]["vit"]["macro_f1"]
     assert 0.5 < curves["energy_thresholds"]["images=40"]["mean"] < 0.8
+    assert curves["gradient_boosting"]["images=40"]["mean"] > 0.5
     assert set(curves["gradient_boosting"]) == {"images=40", f"images={LABELLED}"}
 
 
@@ -251,7 +326,7 @@ def copy(root, tmp_path, monkeypatch):
 def test_out_of_equilibrium_there_is_no_limit(copy, monkeypatch):
     sets = draw(*dataset(copy, "periodic", "metropolis500"), TESTS, SEED).tests
     task = Task("metropolis500", "periodic", "physics", LABELLED, 0)
-    save(copy, "vit", {task: Trial(perfect("periodic", sets), {}, [], 1)})
+    save(copy, "vit", {task: Trial(perfect("periodic", sets), {}, None, 1)})
     params = yaml.safe_load((copy / "params.yaml").read_text())
     params["classify"] |= {"systems": {"periodic": {}}, "sizes": {}}
     write(copy, params | {"classify_compare": {"models": ["vit"], "scatter": 500}})

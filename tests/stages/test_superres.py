@@ -108,7 +108,9 @@ def test_every_variant_leaves_a_model_and_its_record(project, name):
     assert {path.stem for path in folder.glob("*.png")} == FIGURES[name]
     found = metrics(project, name)
     assert found["test"]["nats_per_site"]["error"] > 0
-    drawn = found["T=2"]["drawn"]
+    drawn, first = found["T=2"]["drawn"], "part0_" if name == "blocks" else ""
+    assert 1 <= found["T=2"][f"{first}best_epoch"] <= found["T=2"][f"{first}epochs"]
+    assert found["T=2"][f"{first}best_validation_loss"] <= found["T=2"][f"{first}last_validation_loss"]
     broken = {"broken_blocks", "between_minus_inside", "x_minus_y"}
     assert set(drawn) == broken | {"energy_difference", "order_difference", "tied_blocks_difference"}
     assert ("rounded" in found["T=2"]) == (name != "blocks")

@@ -29,6 +29,15 @@ class Fit:
     history: tuple[Epoch, ...]
     best: Epoch
 
+    def metrics(self) -> dict[str, float]:
+        """For the record: when the best epoch was, and how its validation loss compares with that of the last one."""
+        return {
+            "epochs": len(self.history),
+            "best_epoch": self.best.epoch,
+            "best_validation_loss": self.best.validation_loss,
+            "last_validation_loss": self.history[-1].validation_loss,
+        }
+
 
 def fit(
     network: nn.Module,

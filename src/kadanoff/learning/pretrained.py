@@ -6,6 +6,7 @@ Checkpoints are safetensors, by a local folder or by their name on Hugging Face'
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from os.path import isdir  # False, too, for what no file system can hold
 from pathlib import Path
 from typing import Any, cast
 
@@ -82,12 +83,13 @@ def _from_transformers(arguments: dict[str, Any], weights: str) -> tuple[Reader,
                 num_labels=arguments["outputs"],
                 ignore_mismatched_sizes=True,
                 use_safetensors=True,
-                local_files_only=Path(weights).is_dir(),
+                local_files_only=isdir(weights),
                 trust_remote_code=False,
                 dtype=torch.float32,  # whatever it was saved in
                 output_loading_info=True,
             )
         _refuse_lost(body, {*found["missing_keys"], *(name for name, *_ in found["mismatched_keys"])})
+        _refuse_unsound(body)
     except Exception as error:  # a damaged folder raises whatever its parser stumbles over
         raise _unavailable(weights, error) from error
     config, known = body.config.to_diff_dict(), type(body.config)().to_dict()  # files have keys of other times as well
@@ -103,6 +105,13 @@ def _refuse_lost(body: nn.Module, drawn: set[str]) -> None:
     lost = sorted(name for name in drawn if name.startswith(f"{trunk}."))
     if lost:
         raise ValueError(f"It lacks {', '.join(lost[:3])}, ... in these shapes.")
+
+
+def _refuse_unsound(body: nn.Module) -> None:
+    """Numbers of few bits become float32; but no training mends values that are none."""
+    for name, tensor in body.state_dict().items():
+        if not tensor.isfinite().all():
+            raise ValueError(f"{name} has values that are not finite numbers.")
 
 
 @contextmanager
@@ -128,8 +137,11 @@ def _from_timm(arguments: dict[str, Any], weights: str) -> tuple[Reader, Recipe]
 
     network = cast(Reader, build("timm", **arguments))
     try:
-        folder = Path(weights)
-        file = str(folder / "model.safetensors") if folder.is_dir() else hf_hub_download(weights, "model.safetensors")
+        file = (
+            str(Path(weights) / "model.safetensors")
+            if isdir(weights)
+            else hf_hub_download(weights, "model.safetensors")
+        )
         with safe_open(file, "pt") as content:
             sizes = {name: math.prod(content.get_slice(name).get_shape()) for name in content.keys()}  # noqa: SIM118
         own = network.body.state_dict().keys()
@@ -146,6 +158,7 @@ def _from_timm(arguments: dict[str, Any], weights: str) -> tuple[Reader, Recipe]
             num_classes=arguments["outputs"],
             **({"in_chans": 1} | arguments["options"]),
         )
+        _refuse_unsound(network.body)
     except Exception as error:  # as above
         raise _unavailable(weights, error) from error
     return network, Recipe("timm", arguments)
@@ -153,7 +166,7 @@ def _from_timm(arguments: dict[str, Any], weights: str) -> tuple[Reader, Recipe]
 
 def _unavailable(weights: str, error: Exception) -> KadanoffError:
     reason = " ".join(str(error).split())[:200]
-    if Path(weights).is_dir():
+    if isdir(weights):
         return KadanoffError(
             f"weights is {weights!r}, a folder from which this model cannot be loaded: {reason} It must hold "
             "model.safetensors of the same library and architecture, and for transformers config.json."

@@ -1,5 +1,6 @@
 """Fine-tuning of image models to the temperature regions, and what they then say."""
 
+from math import nan
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from kadanoff.errors import KadanoffError
 from kadanoff.learning.fit import Fit, fit
 from kadanoff.learning.predict import predict
 from kadanoff.learning.randomness import derived_seed
-from kadanoff.learning.training import Pair, Settings
+from kadanoff.learning.training import Epoch, Pair, Settings
 from kadanoff.networks.vision import Reader
 from kadanoff.phases.microstates import Images
 from kadanoff.phases.models import BATCH
@@ -22,7 +23,7 @@ from kadanoff.phases.regions import REGIONS
 def tune(network: Reader, train: Images, validation: Images, settings: Settings, device: str, folder: Path) -> Fit:
     """Train in place by cross-entropy, on images that are turned anew in every epoch; resumes from `folder`.
 
-    Where no epoch brings a lower validation loss than the start, the network stays as it was.
+    Where no epoch brings a lower validation loss than the start, the network stays as it was, and the best epoch is 0.
 
     Raises
     ------
@@ -39,6 +40,7 @@ def tune(network: Reader, train: Images, validation: Images, settings: Settings,
     found = fit(network, turned, _pair(validation), settings, loss=label_loss, device=device, checkpoint=folder)
     if before <= _validation_loss(network, validation, device):
         network.load_state_dict(start)
+        return Fit(found.history, Epoch(0, nan, before, nan))
     return found
 
 

@@ -1,14 +1,17 @@
 """The entries of `classify.models`: image models by name, each with its pre-training and its fine-tuning."""
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from kadanoff.lab.params import Name, Section
 
 BATCH = 25
 """Images that are looked at together where nothing is learned: they fit into the cache of a core."""
+
+MOST_LAYERS = 1000
 
 
 class Model(Section):
@@ -29,6 +32,15 @@ class Model(Section):
     protocols: list[Name] | None = None
     pretrain: dict[str, Any] = Field(default_factory=dict)
     scratch: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("options")
+    @classmethod
+    def _few_layers(cls, options: dict[str, Any]) -> dict[str, Any]:
+        for key, value in options.items():
+            numbers = value if isinstance(value, list) else [value]
+            if re.search("layers|depth", key) and any(isinstance(n, int | float) and n > MOST_LAYERS for n in numbers):
+                raise ValueError(f"{key} is more than {MOST_LAYERS}, which would take for ever to build; lower it")
+        return options
 
     def arguments(self, outputs: int, size: int) -> dict[str, Any]:
         """Arguments of the registry's builder."""

@@ -7,7 +7,7 @@ import json
 import shutil
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +21,7 @@ from kadanoff.errors import KadanoffError
 from kadanoff.lab.params import TunedParams, validated
 from kadanoff.lab.store import open_dataset
 from kadanoff.learning.checkpoints import Recipe, load_model, save_model, save_weights
+from kadanoff.learning.fit import Fit
 from kadanoff.learning.precision import resolved
 from kadanoff.learning.pretrained import NONE, PHYSICS, initial
 from kadanoff.learning.randomness import derived_seed, seeded
@@ -95,7 +96,7 @@ class Trial:
 
     tests: NDArray[np.int8]
     others: dict[str, NDArray[np.int8]]
-    history: list[Epoch]
+    fit: Fit
     parameters: int
 
 
@@ -135,7 +136,7 @@ def _trained(bench: Bench, task: Task, folder: Path, device: torch.device) -> Tr
     with _looking(device):
         tests = np.stack([regions_of(network, images.spins, device) for images in states.tests])
         others = _elsewhere(bench, task, network, device) if task.shown else {}
-    return Trial(tests, others, list(fitted.history), sum(item.numel() for item in network.parameters()))
+    return Trial(tests, others, fitted, sum(item.numel() for item in network.parameters()))
 
 
 def _looking(device: torch.device) -> torch.autocast:
@@ -164,11 +165,9 @@ def _elsewhere(bench: Bench, task: Task, network: Any, device: torch.device) -> 
 def _write(folder: Path, trial: Trial, keep: bool) -> None:
     """Put the result in place of everything that was needed to make it."""
     tensors = {"tests": trial.tests} | trial.others
-    history = json.dumps(
-        {"history": [list(vars(epoch).values()) for epoch in trial.history], "parameters": trial.parameters}
-    )
+    known = json.dumps(asdict(trial.fit) | {"parameters": trial.parameters})
     save_weights(
-        folder / RESULT, {name: torch.from_numpy(values) for name, values in tensors.items()}, {"trial": history}
+        folder / RESULT, {name: torch.from_numpy(values) for name, values in tensors.items()}, {"trial": known}
     )
     for path in folder.iterdir():
         if path.name != RESULT and not (keep and path.name == NETWORK):
@@ -182,8 +181,8 @@ def _read(folder: Path) -> Trial | None:
             known = json.loads(file.metadata()["trial"])
     except (OSError, SafetensorError):  # not there yet, or cut short by a power failure
         return None
-    history = [Epoch(*values) for values in known["history"]]
-    return Trial(tensors.pop("tests"), tensors, history, known["parameters"])
+    fitted = Fit(tuple(Epoch(**epoch) for epoch in known["history"]), Epoch(**known["best"]))
+    return Trial(tensors.pop("tests"), tensors, fitted, known["parameters"])
 
 
 class Said(NamedTuple):

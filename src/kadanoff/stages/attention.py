@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import numpy as np
 import torch
@@ -25,15 +25,15 @@ class Params(Section):
 
     model: Name
     system: Name
-    temperatures: list[float] = Field(min_length=2, max_length=2)
-    shuffles: int = Field(ge=2)
+    temperatures: list[Annotated[float, Field(allow_inf_nan=False)]] = Field(min_length=2, max_length=2)
+    shuffles: int = Field(ge=2, le=100_000)
     seed: Seed
 
 
 class Drawn(Section):
     """Keys of the section `classify` that say which images are its test sets."""
 
-    tests: int = Field(gt=0)
+    tests: int = Field(gt=0, le=1000)
     seed: Seed
 
 

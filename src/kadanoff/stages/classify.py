@@ -31,16 +31,16 @@ class Curve(Section):
 
     protocol: Name
     system: Name
-    images: list[int] = Field(min_length=1)
+    images: list[int] = Field(min_length=1, max_length=1000)
 
 
 class Params(Section):
     """The section `classify`, but for `systems`, `models` and `training`; `at_once` trials share a GPU."""
 
     protocols: list[Name] = Field(min_length=1)
-    trials: int = Field(gt=0)
-    at_once: int = Field(gt=0)
-    tests: int = Field(gt=0)
+    trials: int = Field(gt=0, le=1000)
+    at_once: int = Field(gt=0, le=1000)
+    tests: int = Field(gt=0, le=1000)
     sizes: dict[Name, list[Name]]
     curve: Curve
     seed: Annotated[Seed, Field(lt=1 << 32)]  # which scikit-learn takes
@@ -164,7 +164,7 @@ def _record(record: Recorder, bench: Bench, trials: dict[Task, Trial], scores: S
 
 def _history(bench: Bench, trials: dict[Task, Trial], protocol: str, system: str) -> list[dict[str, float]]:
     """Losses of the first trial."""
-    epochs = trials[Task(protocol, system, bench.model.weights, LABELLED, 0)].history
+    epochs = trials[Task(protocol, system, bench.model.weights, LABELLED, 0)].fit.history
     return [{"train_loss": epoch.train_loss, "validation_loss": epoch.validation_loss} for epoch in epochs]
 
 

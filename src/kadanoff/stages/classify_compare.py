@@ -25,7 +25,7 @@ class Compare(Section):
     """The section `classify_compare`; `scatter` is how many test sets are drawn from the exact distributions."""
 
     models: list[Name] = Field(min_length=1)
-    scatter: int = Field(ge=2)
+    scatter: int = Field(ge=2, le=1_000_000)
 
 
 def classify_compare(root: Path) -> None:

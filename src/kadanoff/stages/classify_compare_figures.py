@@ -16,7 +16,12 @@ from kadanoff.stages.literature import KARA
 
 COLOURS = ("C0", "C2", "C1", "C3")
 """Of the regions, from cold to hot."""
-GREYS = {"energy thresholds": "X", "logistic regression": "P", "gradient boosting": "*"}
+GREYS = {
+    "energy thresholds": "X",
+    "pseudo-likelihood thresholds": "p",
+    "logistic regression": "P",
+    "gradient boosting": "*",
+}
 TICKS = (1e-4, 1e-3, 0.01, 0.1, 1)
 LEAST = 1e-7  # probability of a level that is drawn
 STYLES = {"none": ":", "physics": "-"}
@@ -69,7 +74,7 @@ def draw_scores(record: Recorder, found: Found) -> None:
                 _draw_entry(axis, name, systems, shift, found)
             if protocol == EQUILIBRIUM:
                 _draw_bands(axis, found)
-            axis.set(title=protocol, ylabel="macro-F1", xlim=(-0.5, len(systems) - 0.5))
+            axis.set(title=found.title(protocol), ylabel="macro-F1", xlim=(-0.5, len(systems) - 0.5))
             axis.set_xticks(range(len(systems)), list(systems))
             axis.tick_params(axis="x", length=0)
             for border in range(1, len(systems)):
@@ -125,7 +130,7 @@ def draw_curves(record: Recorder, found: Found, curve: tuple[str, str]) -> None:
         if protocol == EQUILIBRIUM:
             axis.axhline(found.references[system].limit.macro_f1, color="k", lw=0.8, label="Bayes limit")
         finish_curve(axis, {images for points in found.curves.values() for images in points})
-        axis.set_title(f"{system}, {protocol}")
+        axis.set_title(f"{system}, {found.state(protocol, system)}")
         drawn.legend(loc="outside right upper")
         record.figure("learning_curves", drawn)
 
@@ -143,7 +148,7 @@ def draw_transfer(record: Recorder, found: Found) -> None:
                 table = [[models.get(name, {}).get(one, {}).get(other) for other in systems] for one in systems]
                 values = np.array([[np.nan if item is None else item.mean for item in row] for row in table])
                 draw_matrix(axis, values, [[cell(item) for item in row] for row in table], (0, 1), "Blues")
-                axis.set_title(f"{name}, {protocol}")
+                axis.set_title(f"{name}, {found.title(protocol)}", wrap=True)
                 axis.set_xticks(range(len(systems)), systems, fontsize=8, rotation=30, ha="right")
                 axis.set_yticks(range(len(systems)), systems, fontsize=8)
             line[0].set_ylabel("trained on")

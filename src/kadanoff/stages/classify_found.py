@@ -2,20 +2,24 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import product
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kadanoff.phases.baselines import BASELINES
 from kadanoff.phases.bayes import verdict
 from kadanoff.phases.models import Model
 from kadanoff.phases.regions import REGIONS
 from kadanoff.phases.scores import mean_over, scores_of
+from kadanoff.phases.trials import LABELLED
 from kadanoff.spins.statistics import Estimate
-from kadanoff.stages.classify_reference import BAYES, EQUILIBRIUM, Reference, Size
+from kadanoff.stages.classify_reference import BAYES, EQUILIBRIUM, UNSURE, Reference, Size
 from kadanoff.stages.classify_said import Trials, curves, main, protocols_of, resized, stacked, transfers
+from kadanoff.stages.literature import kara_row
 
 
 @dataclass(frozen=True)
@@ -33,22 +37,50 @@ class Row:
     leak: str = ""
 
 
+class Difference(NamedTuple):
+    """What `one` scores more than `other` on the same test sets; a baseline that the validation set has `chosen`.
+
+    Of two networks it is trial by trial; a baseline has one fit, which stands beside every trial.
+    """
+
+    one: str
+    other: str
+    chosen: bool
+    protocol: str
+    system: str
+    images: int
+    trials: int
+    less: Estimate
+
+
 @dataclass(frozen=True)
 class Found:
     """Everything that tables and figures show.
 
-    `models` are the library's names of the networks by their own. `rows` go by protocol, system and contender, `curves`
-    by contender and labelled images, `transfer` by protocol, model, the system trained on, and the one tested on, and
-    `resized` by model, or the Bayes classifier, and dataset.
+    `models` are the library's names of the networks by their own, `weights` their first weights. `rows` go by protocol,
+    system and contender, `curves` by contender and labelled images, `transfer` by protocol, model, the system trained
+    on, and the one tested on, and `resized` by model, or the Bayes classifier, and dataset.
     """
 
     models: dict[str, str]
+    weights: dict[str, str]
     references: dict[str, Reference]
     sizes: dict[str, Size]
     rows: dict[str, dict[str, dict[str, Row]]]
     curves: dict[str, dict[int, Estimate]]
     transfer: dict[str, dict[str, dict[str, dict[str, Estimate]]]]
     resized: dict[str, dict[str, Estimate]]
+    differences: list[Difference]
+
+    def state(self, protocol: str, system: str) -> str:
+        """What the lattices of a system are called: in equilibrium only where their dataset says so."""
+        unsure = protocol == EQUILIBRIUM and not self.references[system].equilibrated
+        return UNSURE if unsure else protocol
+
+    def title(self, protocol: str) -> str:
+        """The same of all systems, for a heading."""
+        unsure = [system for system in self.references if self.state(protocol, system) != protocol]
+        return f"{protocol}, but {' and '.join(unsure)} {UNSURE}" if unsure else protocol
 
     def leaks(self) -> int:
         """How many contenders score above a limit."""
@@ -75,9 +107,50 @@ def collect(
             judged = {name: _row(reference, protocol, found) for name, found in contenders.items()}
             rows.setdefault(protocol, {})[system] = judged
     transfer = {protocol: transfers(models, said, references, protocol) for protocol in rows}
-    named = {name: model.model for name, model in models.items()}
     learning = curves(said, references, curve)
-    return Found(named, references, sizes, rows, learning, transfer, resized(models, said, sizes))
+    return Found(
+        models={name: model.model for name, model in models.items()},
+        weights={name: model.weights for name, model in models.items()},
+        references=references,
+        sizes=sizes,
+        rows=rows,
+        curves={name: {n: mean_over(table) for n, table in points.items()} for name, points in learning.items()},
+        transfer=transfer,
+        resized=resized(models, said, sizes),
+        differences=[*_differences(models, references, rows), *_with_few(references, learning, curve)],
+    )
+
+
+def _differences(
+    models: Mapping[str, Model], references: Mapping[str, Reference], rows: dict[str, dict[str, dict[str, Row]]]
+) -> Iterator[Difference]:
+    """Every vision transformer less every ResNet, and every network less the chosen baseline."""
+    kinds = {name: kara_row(model.model) or "" for name, model in models.items()}
+    for protocol, systems in rows.items():
+        for system, contenders in systems.items():
+            own, where = [name for name in models if name in contenders], (protocol, system, LABELLED)
+            for one, other in product(own, own):
+                if kinds[one] == "ViT" and kinds[other].startswith("ResNet"):
+                    count = min(len(contenders[name].scores) for name in (one, other))
+                    less = mean_over(contenders[one].scores[:count] - contenders[other].scores[:count])
+                    yield Difference(one, other, False, *where, count, less)
+            chosen = references[system].chosen[protocol, LABELLED]
+            for one in own:
+                scores = contenders[one].scores
+                less = mean_over(scores - contenders[chosen].scores)
+                yield Difference(one, chosen, True, *where, len(scores), less)
+
+
+def _with_few(
+    references: Mapping[str, Reference], learning: dict[str, dict[int, NDArray[np.float64]]], curve: tuple[str, str]
+) -> Iterator[Difference]:
+    """Networks less the chosen baseline of as many images, along the learning curve."""
+    for name, points in learning.items():
+        for images, scores in points.items():
+            chosen = references[curve[1]].chosen.get((curve[0], images))
+            if chosen and images < LABELLED and name not in BASELINES:
+                less = mean_over(scores - learning[chosen][images])
+                yield Difference(name, chosen, True, *curve, images, len(scores), less)
 
 
 def _row(reference: Reference, protocol: str, said: NDArray) -> Row:
@@ -106,10 +179,20 @@ def metrics(found: Found, verdicts: Sequence[str]) -> dict[str, Any]:
         "targets": {text: counts[text] for text in ("yes", "no", "open", "leak")},
         "walls": {system: reference.walls for system, reference in found.references.items()},
         "curves": {key(name): {f"images={n}": v for n, v in points.items()} for name, points in found.curves.items()},
+        "differences": _compared(found),
         "transfer": found.transfer,
         "sizes": {key(name): points for name, points in found.resized.items()},
         "size_limits": {dataset: size.limit.macro_f1 for dataset, size in found.sizes.items()},
     }
+
+
+def _compared(found: Found) -> dict[str, Any]:
+    """By protocol, system and labelled images."""
+    numbers: dict[str, Any] = {}
+    for one, other, chosen, protocol, system, images, _, less in found.differences:
+        here = numbers.setdefault(protocol, {}).setdefault(system, {}).setdefault(f"images={images}", {})
+        here[f"{key(one)}_less_{'best_baseline' if chosen else key(other)}"] = less
+    return numbers
 
 
 def key(name: str) -> str:

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from kadanoff.lab.parallel import in_processes
 from kadanoff.lab.store import Ensemble, open_dataset
-from kadanoff.phases.baselines import Predictor, fit_baselines
+from kadanoff.phases.baselines import Predictor, best, fit_baselines
 from kadanoff.phases.bayes import Limit, Scatter, bayes_limit, predict, region_distributions, scatter
 from kadanoff.phases.microstates import Images, Microstates, draw, draw_tests
 from kadanoff.phases.regions import TEST, region
 from kadanoff.phases.systems import System
+from kadanoff.phases.trials import LABELLED
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact import exact_energy_distribution
 from kadanoff.spins.statistics import Estimate, independent_mean
@@ -23,6 +24,8 @@ from kadanoff.spins.statistics import Estimate, independent_mean
 EQUILIBRIUM = "equilibrium"
 PROTOCOLS = (EQUILIBRIUM, "metropolis500", "metropolis750")
 BAYES = "Bayes classifier"
+UNSURE = "not shown to be in equilibrium"
+"""What a dataset is called whose provenance does not say that it is equilibrated."""
 RARE = 2.87e-7
 """Probability of more than 5 standard deviations above the mean of a normal distribution."""
 Words = dict[str, NDArray[np.int8]]
@@ -63,7 +66,8 @@ class Reference:
     `probabilities` are P(E|region), float64 (4, levels), in equilibrium, of `sites` spins. By protocol: `labels`
     (tests, n); `said`, what the Bayes classifier (in equilibrium) and every baseline say, int8 (1, tests, n); and
     `walls`, the share of the coldest region's lattices that equilibrium has not. `curve` is as `said` by labelled
-    images, of baselines.
+    images, of baselines; `chosen` is the baseline that the validation set prefers, by protocol and labelled images.
+    `equilibrated` is what the dataset of equilibrium says of itself.
     """
 
     sites: int
@@ -74,6 +78,8 @@ class Reference:
     said: dict[str, Words]
     curve: dict[int, Words]
     walls: dict[str, Estimate]
+    chosen: dict[tuple[str, int], str]
+    equilibrated: bool
 
 
 class Size(NamedTuple):
@@ -83,6 +89,7 @@ class Size(NamedTuple):
     labels: NDArray[np.int64]
     bayes: NDArray[np.int64]
     limit: Limit
+    equilibrated: bool
 
 
 def references(plan: Plan, sizes: Mapping[str, str]) -> tuple[dict[str, Reference], dict[str, Size]]:
@@ -111,24 +118,32 @@ def _reference(plan: Plan, name: str) -> Reference:
     lattice = plan.systems[name].lattice(ensemble.spins.shape[-1])
     levels, probabilities = region_distributions(lattice, ensemble.temperatures)
     limit = bayes_limit(levels, probabilities)
-    labels, said, curve = {}, {}, {}
+    labels, said, curve, chosen = {}, {}, {}, {}
     for protocol in plan.protocols:
         states = draw(plan.dataset(name, protocol), ensembles[protocol], plan.tests, plan.seed)
         labels[protocol] = np.array([images.labels for images in states.tests])
-        said[protocol] = _baselines(plan, states, len(states.train))
+        said[protocol], chosen[protocol, LABELLED] = _baselines(plan, states, LABELLED)
         if protocol == EQUILIBRIUM:
             bayes = [predict(limit, images.energies, lattice.sites) for images in states.tests]
             said[protocol] = {BAYES: np.array(bayes, np.int8)[None]} | said[protocol]
         if (protocol, name) == plan.curve[:2]:
-            curve = {images: _baselines(plan, states, images) for images in plan.curve[2]}
+            for images in plan.curve[2]:
+                curve[images], chosen[protocol, images] = _baselines(plan, states, images)
     deviations = scatter(limit, probabilities, TEST, plan.scatter, plan.seed)
     walls = {protocol: kept_walls(found, lattice) for protocol, found in ensembles.items()}
-    return Reference(lattice.sites, limit, probabilities, deviations, labels, said, curve, walls)
+    return Reference(
+        lattice.sites, limit, probabilities, deviations, labels, said, curve, walls, chosen, _equilibrated(ensemble)
+    )
 
 
-def _baselines(plan: Plan, states: Microstates, images: int) -> Words:
+def _equilibrated(ensemble: Ensemble) -> bool:
+    return ensemble.provenance.get("equilibrated") is True
+
+
+def _baselines(plan: Plan, states: Microstates, images: int) -> tuple[Words, str]:
+    """What all say that were fitted on so many images, and which is the best on the validation set."""
     found = fit_baselines(states.train.first(images), states.validation, plan.seed)
-    return {name: _said(predictor, states.tests) for name, predictor in found.items()}
+    return {name: _said(predictor, states.tests) for name, predictor in found.items()}, best(found)
 
 
 def _said(predictor: Predictor, tests: list[Images]) -> NDArray[np.int8]:
@@ -140,7 +155,9 @@ def _size(plan: Plan, name: str, system: str) -> Size:
     lattice = plan.systems[system].lattice(ensemble.spins.shape[-1])
     limit = bayes_limit(*region_distributions(lattice, ensemble.temperatures))
     (images,) = draw_tests(plan.size(name), ensemble, 1, plan.seed)
-    return Size(lattice.width, images.labels, predict(limit, images.energies, lattice.sites), limit)
+    return Size(
+        lattice.width, images.labels, predict(limit, images.energies, lattice.sites), limit, _equilibrated(ensemble)
+    )
 
 
 def kept_walls(ensemble: Ensemble, lattice: Lattice) -> Estimate:

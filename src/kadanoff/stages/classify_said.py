@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kadanoff.phases.models import Model
-from kadanoff.phases.scores import mean_over, on_one_set, scores_of
+from kadanoff.phases.scores import on_one_set, scores_of
 from kadanoff.phases.trials import LABELLED, Said, Task
 from kadanoff.spins.statistics import Estimate
 from kadanoff.stages.classify_reference import BAYES, EQUILIBRIUM, PROTOCOLS, Reference, Size
@@ -67,8 +67,8 @@ def resized(
 
 def curves(
     said: Mapping[str, Trials], references: Mapping[str, Reference], curve: tuple[str, str]
-) -> dict[str, dict[int, Estimate]]:
-    """By `MODEL, WEIGHTS`, and by baseline, where any model has a learning curve."""
+) -> dict[str, dict[int, NDArray[np.float64]]]:
+    """Scores (trials, tests) by `MODEL, WEIGHTS`, and by baseline, where any model has a learning curve."""
     groups: dict[str, dict[int, list[NDArray[np.int8]]]] = {}
     for name, trials in said.items():
         for task in sorted(trials, key=lambda task: task.trial):
@@ -84,6 +84,6 @@ def curves(
                 groups.setdefault(name, {})[images] = list(words)
     labels = reference.labels[curve[0]]
     return {
-        name: {images: mean_over(scores_of(labels, np.array(points[images]))) for images in sorted(points)}
+        name: {images: scores_of(labels, np.array(points[images])) for images in sorted(points)}
         for name, points in groups.items()
     }

@@ -19,6 +19,8 @@ Confusion = NDArray[np.int64]
 class Scores:
     """By protocol, then system: macro-F1, its scatter over trials, and the confusions [true, said] of all trials.
 
+    `training` is how long the first trial trained, and which of its epochs was the best, 0 for the start.
+
     `transfer` goes on by the system that was tested, `sizes` by the dataset, both for the first trial alone; `curve` is
     by weights, then labelled images.
     """
@@ -26,6 +28,7 @@ class Scores:
     main: dict[str, dict[str, Estimate]]
     scatter: dict[str, dict[str, float]]
     confusions: dict[str, dict[str, Confusion]]
+    training: dict[str, dict[str, dict[str, float]]]
     transfer: dict[str, dict[str, dict[str, Estimate]]]
     sizes: dict[str, Estimate]
     curve: dict[str, dict[int, Estimate]]
@@ -35,7 +38,11 @@ class Scores:
         found: dict[str, Any] = {}
         for protocol, systems in self.main.items():
             rows = {
-                system: {"macro_f1": value, "scatter_of_trials": self.scatter[protocol][system]}
+                system: {
+                    "macro_f1": value,
+                    "scatter_of_trials": self.scatter[protocol][system],
+                    "training": self.training[protocol][system],
+                }
                 for system, value in systems.items()
             }
             mean = np.mean([value.mean for value in systems.values()])
@@ -60,7 +67,7 @@ def score(bench: Bench, trials: dict[Task, Trial], curve: tuple[str, str]) -> Sc
     groups: dict[Task, list[Trial]] = {}
     for task, trial in trials.items():
         groups.setdefault(task._replace(trial=0), []).append(trial)
-    found = Scores({}, {}, {}, {}, {}, {})
+    found = Scores({}, {}, {}, {}, {}, {}, {})
     for task, group in groups.items():
         images = tests(task.protocol, task.system)
         labels, said = np.array([found.labels for found in images]), np.array([trial.tests for trial in group])
@@ -87,6 +94,7 @@ def _add_main(
     scatter = float(table.mean(1).std(ddof=1)) if len(table) > 1 else float("nan")
     found.main.setdefault(task.protocol, {})[task.system] = mean_over(table)
     found.scatter.setdefault(task.protocol, {})[task.system] = scatter
+    found.training.setdefault(task.protocol, {})[task.system] = group[0].fit.metrics()
     found.confusions.setdefault(task.protocol, {})[task.system] = np.sum(
         [confusion(i.labels, said) for trial in group for i, said in zip(images, trial.tests, strict=True)], axis=0
     )

@@ -89,7 +89,7 @@ def measure(name: str, network: nn.Module, task: CoarseTask, found: Fit, record:
     for part, rows in parts.items():
         record.metrics({part: errors(predict(network, task.spins[rows]), task.target[rows])})
     parameters = sum(weights.numel() for weights in network.parameters())
-    record.metrics({"parameters": parameters, "epochs": len(found.history), "best_epoch": found.best.epoch})
+    record.metrics({"parameters": parameters} | found.metrics())
     draw_history(record, found.history, name if task.rule == "threshold" else None)
     shown = np.sort(task.split.test)[:: max(1, len(task.split.test) // 3)][:3]
     draw_predictions(record, task.spins[shown], task.target[shown], {"prediction": predict(network, task.spins[shown])})

@@ -128,13 +128,21 @@ def _share(network: Blocks, part: Part) -> float:
 
 
 def losses(model: Superresolution, index: int, fits: Sequence[Fit]) -> dict[str, float]:
-    """Training and validation loss per site in the epoch whose weights the network of one temperature holds."""
+    """Training and validation loss per site in the epoch whose weights the network of one temperature holds.
+
+    With them, for each part of a draw, which epoch that was, and its validation loss beside that of the last one.
+    """
     network, shares = model.networks[index], [1.0]
     if isinstance(network, Blocks):
         shares = [_share(network, part) / model.block**model.dimension for part in network.scheme]
-    return {
+    best = {
         key: sum(share * getattr(found.best, key) for share, found in zip(shares, fits, strict=True))
         for key in ("train_loss", "validation_loss")
+    }
+    return best | {
+        f"part{number}_{key}" if len(fits) > 1 else key: value
+        for number, found in enumerate(fits)
+        for key, value in found.metrics().items()
     }
 
 
