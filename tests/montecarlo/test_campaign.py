@@ -1,4 +1,5 @@
 import hashlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -197,9 +198,11 @@ def test_a_damaged_checkpoint_is_begun_again(tmp_path, reference):
     assert np.array_equal(campaign.run(dataset(), "x", 1, tmp_path).spins, reference.spins)
 
 
-def test_a_dataset_that_finds_no_place_is_refused_before_any_work(tmp_path):
+def test_a_dataset_that_finds_no_place_is_refused_before_any_work(tmp_path, monkeypatch):
+    monkeypatch.setattr(campaign.shutil, "disk_usage", lambda _: SimpleNamespace(free=8 * 8 * 2 * 100 - 1))
+    monkeypatch.setattr(campaign, "pilot", lambda *_: pytest.fail("a pilot ran"))
     with pytest.raises(KadanoffError, match=r"No space left on device, .* MB are missing"):
-        campaign.run(dataset(samples=10**12), "x", 1, tmp_path)
+        campaign.run(dataset(), "x", 1, tmp_path)
 
 
 @pytest.mark.parametrize(
