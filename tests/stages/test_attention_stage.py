@@ -173,6 +173,8 @@ def test_a_network_without_attention(project):
         ({"temperatures": [2.6, 2.0]}, "where there are 0 test images"),
         ({"temperatures": [2.0]}, "attention.temperatures"),
         ({"shuffles": 1}, "attention.shuffles is 1"),
+        ({"shuffles": 10**9}, "attention.shuffles is 1000000000"),
+        ({"temperatures": [float("nan"), 2.6]}, "attention.temperatures.0 is nan"),
         ({"model": "resnet18"}, "equilibrium_periodic.safetensors. Make it with `dvc repro classify@resnet18`"),
         ({"model": "swin"}, "classify.models has no entry 'swin'; it has: resnet18, vit"),
         ({"system": "skewed"}, "classify.systems has no entry 'skewed'; it has: periodic"),

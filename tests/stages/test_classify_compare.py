@@ -355,6 +355,7 @@ def test_predictions_that_are_not_there_are_asked_for(copy, monkeypatch):
         ("classify", {"systems": {"periodic": {}}}, "has not the systems of classify.systems: antiperiodic"),
         ("classify", {"sizes": {"periodc": ["larger"]}}, "classify.sizes has 'periodc'"),
         ("classify_compare", {"models": []}, "classify_compare.models"),
+        ("classify_compare", {"scatter": 10**13}, "classify_compare.scatter is 10000000000000"),
         ("classify_compare", {"models": ["vti"]}, "'vti'"),
     ],
 )

@@ -137,11 +137,8 @@ def _from_timm(arguments: dict[str, Any], weights: str) -> tuple[Reader, Recipe]
 
     network = cast(Reader, build("timm", **arguments))
     try:
-        file = (
-            str(Path(weights) / "model.safetensors")
-            if isdir(weights)
-            else hf_hub_download(weights, "model.safetensors")
-        )
+        name = "model.safetensors"
+        file = str(Path(weights) / name) if isdir(weights) else hf_hub_download(weights, name)
         with safe_open(file, "pt") as content:
             sizes = {name: math.prod(content.get_slice(name).get_shape()) for name in content.keys()}  # noqa: SIM118
         own = network.body.state_dict().keys()
