@@ -184,7 +184,8 @@ def test_refuses_a_mean_that_one_block_makes_positive():
 def test_exponents_apart_have_the_error_of_what_is_not_shared():
     """Two chains of the same seeds, one steeper by 0.01; of other seeds the error is that of both."""
     sizes, *first = critical(own=0.01)
-    tilted = [values * np.asarray(sizes)[:, None] ** power for values, power in zip(first, (0.005, 0.01, 0.01))]
+    powers = 0.005, 0.01, 0.01
+    tilted = [values * np.asarray(sizes)[:, None] ** power for values, power in zip(first, powers, strict=True)]
     rng = np.random.default_rng(5)
     second = [values * (1 + 0.01 * rng.uniform(-1, 1, values.shape)) for values in tilted]
     apart = exponents_apart(sizes, tuple(second), tuple(first))
