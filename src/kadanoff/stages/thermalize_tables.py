@@ -22,7 +22,8 @@ over this and all later counts. What that tells is `within`, 3 errors in percent
 of deviations below 10%, and more chains ask for more. Counts are 0, 2, 4, 6, ... with Swendsen-Wang sweeps and 0, 1, 2,
 3, 4, 6, 8, 12, ... with Metropolis sweeps. `>`: not reached; the time is then a lower limit too. `at the start` is how
 far the chains were before the first sweep. Milliseconds are CPU time a lattice on one core, after compilation and
-without measurements; `start` is the part before the first sweep.
+without measurements, each of which ends a call of the sampler (Swendsen-Wang takes some 7% longer so); `start` is the
+part before the first sweep.
 """
 NOTE = f"""{CRITERION}
 It has the 16 x 16 seeds, their equilibration, the doublings and their sweeps, or the random spins. Metropolis sweeps
