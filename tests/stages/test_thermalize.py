@@ -119,7 +119,7 @@ def curve(counts, errors, seconds):
     ("once", "words"),
     [
         (600.0, "(0 sweeps to 3% of e, 3% of <m^2>, 3% of G(L/4): 2e+03 ms)"),
-        (600.0, "takes 3 times as long. The network took 600 s at most, which 150 lattices repay. "),
+        (600.0, "takes 3 times as long. The network took 600 s at most, which some 150 lattices repay. "),
         (float("nan"), "takes 3 times as long. Metropolis sweeps"),
     ],
 )

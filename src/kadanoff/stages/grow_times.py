@@ -41,11 +41,10 @@ from kadanoff.stages.thermalize_tables import (
 RUNS = ("grown_metropolis", "hot_metropolis", "hot_swendsen_wang", "cold_swendsen_wang")
 GROUP_SITES = 1 << 25
 """Sites that a thread advances at once: few, so that all cores have some."""
-NOTE = f"""{CRITERION}
-It has a seed, by as many Swendsen-Wang sweeps as each of the dataset took, and the growth with its sweeps, or the
-random spins. Equilibrium is the exact energy of this torus, and <m^2> and G(L/4) of the torus in the scaling limit,
-with the errors that so many lattices in equilibrium have: few ask for little. Metropolis needs of the order of L^2.17
-sweeps from random spins.
+NOTE = f"""{CRITERION}The start holds a seed, by as many Swendsen-Wang sweeps as each of the dataset took, and the
+growth with its sweeps, or the random spins. Equilibrium is the exact energy of this torus, and <m^2> and G(L/4) of the
+torus in the scaling limit, with the errors that so many lattices in equilibrium have: few ask for little. Metropolis
+needs of the order of L^2.17 sweeps from random spins. The network's time is that of training it, once for all lattices.
 """
 
 

@@ -25,11 +25,11 @@ far the chains were before the first sweep. Milliseconds are CPU time a lattice 
 without measurements, each of which ends a call of the sampler (Swendsen-Wang takes some 7% longer so); `start` is the
 part before the first sweep.
 """
-NOTE = f"""{CRITERION}
-It has the 16 x 16 seeds, their equilibration, the doublings and their sweeps, or the random spins. Metropolis sweeps
-repair short distances first: the autocorrelation time grows as L^2.17 with them, so that starts without the right order
-at large scales need of the order of L^2.17 sweeps, and what a super-resolved start has wrong at large scales, if less
-than `within`, stays.
+NOTE = f"""{CRITERION}The start holds the 16 x 16 seeds, their equilibration, the doublings and their sweeps, or the
+random spins. Metropolis sweeps repair short distances first: the autocorrelation time grows as L^2.17 with them, so
+that starts without the right order at large scales need of the order of L^2.17 sweeps, and what a super-resolved start
+has wrong at large scales, if less than `within`, stays. The network's time is that of training and calibrating it, once
+for all lattices and sizes.
 """
 
 
@@ -195,7 +195,7 @@ def _repaid(study: Study, winner: str, loser: str) -> str:
     if parsed(winner)[0] != parsed(next(iter(study.runs)))[0] or np.isnan(study.once):
         return ""
     lattices = study.once / (study.seconds(loser) - study.seconds(winner))
-    return f"The network took {study.once:.3g} s at most, which {lattices:,.0f} lattices repay. "
+    return f"The network took {study.once:.3g} s at most, which some {float(f'{lattices:.2g}'):,.0f} lattices repay. "
 
 
 def _cost(study: Study, name: str) -> str:
