@@ -106,7 +106,7 @@ def consolidate(path: Path) -> None:
         zarr.consolidate_metadata(path, zarr_format=3)
     # the arrays come in the order in which the folder was listed; the same dataset must have the same bytes
     metadata = path / "zarr.json"
-    write_atomic(metadata, json.dumps(json.loads(metadata.read_text()), indent=2, sort_keys=True))
+    write_atomic(metadata, json.dumps(json.loads(metadata.read_text(encoding="utf-8")), indent=2, sort_keys=True))
 
 
 def read_spins(array: Any, window: Any, where: str, remedy: str) -> NDArray[np.int8]:
