@@ -204,7 +204,7 @@ def test_tall_cylinder_approaches_the_infinite_one():
         (lambda: enumerate_states(Lattice(4, 7)), "4 x 7 has 28 spins.*at most 25"),
         (lambda: enumerate_states(Lattice(2, 2)).thermal(-1), "temperature is -1"),
         (lambda: transfer_energy_distribution(Lattice(20, 20, "free"), 2.0), "20 x 20 free is too large"),
-        (lambda: kaufman(8, 8, 0.0), "temperature is 0.0; it must be above 0"),
+        (lambda: kaufman(8, 8, 0.0), "temperature is 0.0; it must be"),
         (lambda: kaufman(8, 8, 2.0, "skewed"), "'skewed'; Kaufman.*transfer_energy_distribution"),
         (lambda: kaufman(8, 8, 2.0, coupling=3), "coupling is 3"),
         (lambda: torus_density_of_states(129, 128), "129 x 128 has 16512 spins.*16384"),
