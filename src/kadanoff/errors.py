@@ -27,7 +27,7 @@ def shown(value: Any) -> str:
     '[1.0, 1.5, 1.0, 1.5, 1.0, 1.5, ...]'
     """
     try:
-        text = " ".join(_SHORT.repr(value).split())
+        text = " ".join(_SHORT.repr(plain(value)).split())
     except ValueError:  # Python refuses to write out an integer of thousands of digits
         return f"a number of {value.bit_length()} bits"
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
