@@ -63,7 +63,7 @@ def test_energy_refuses_another_lattice(shape):
         energy(np.ones(shape, np.int8), Lattice(5, 4))
 
 
-@pytest.mark.parametrize("kind", [np.uint8, np.int16, np.int64])
+@pytest.mark.parametrize("kind", [bool, np.uint8, np.int16, np.int64])
 def test_whole_numbers_do_not_wrap(kind):
     large = 256 if np.dtype(kind).itemsize > 1 else 1
     whole = np.full((1, 4, 4), large, kind)
