@@ -290,8 +290,8 @@ CALLS = {
             ("transfer_energy_distribution", (Lattice(4, 4), 0.0)),
             ("transfer_energy_distribution", (Lattice(40, 40, "free"), 1.0)),
             ("enumerate_states", (Lattice(8, 8),)), ("critical_energy", (0,)), ("critical_energy", ("8",)),
-            ("critical_square", (0,)), ("critical_square", (NAN,)), ("critical_row", (0, 8)),
-            ("critical_row", (9, 8)), ("critical_row", (1.5, 8)), ("critical_row", ("1", 8)),
+            ("critical_square", (0,)), ("critical_square", (NAN,)), ("critical_diagonal", (0,)),
+            ("critical_row", (0, 8)), ("critical_row", (9, 8)), ("critical_row", (1.5, 8)), ("critical_row", ("1", 8)),
             ("critical_correlation", (0, 0, 8)), ("critical_correlation", (1, 0, 0)),
             ("critical_correlation", (NAN, 0, 8)),
         ]

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from kadanoff.cli_stages import Workers, stage_root
+from kadanoff.errors import printable, printable_lines
 
 
 def add_large(app: typer.Typer) -> None:
@@ -35,7 +36,7 @@ def _grow(
     from kadanoff.grow import grow as run
 
     run(Job(model, start, sample, size, sweeps, seed), target, workers)
-    typer.echo(f"wrote {target}")
+    typer.echo(f"wrote {printable(target)}")
 
 
 def _pyramid(
@@ -57,11 +58,11 @@ def _pyramid(
         with disk_errors(page):  # told before the pyramid, which may take minutes
             page.parent.mkdir(parents=True, exist_ok=True)
     write_pyramid(source, target, workers)
-    typer.echo(f"wrote {target}")
+    typer.echo(f"wrote {printable(target)}")
     if page:
         with disk_errors(page):
             write_atomic(page, pyramid_page(target))
-        typer.echo(f"wrote {page}")
+        typer.echo(f"wrote {printable(page)}")
 
 
 def _survey(
@@ -75,6 +76,6 @@ def _survey(
     """Measure one large critical lattice, streaming: local order, magnetization, and how correlations decay."""
     from kadanoff.survey import survey as run
 
-    typer.echo(run(source, out, sample, workers))
+    typer.echo(printable_lines(run(source, out, sample, workers)))
     if out:
-        typer.echo(f"wrote {out}")
+        typer.echo(f"wrote {printable(out)}")

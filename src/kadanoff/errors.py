@@ -27,7 +27,7 @@ def shown(value: Any) -> str:
     '[1.0, 1.5, 1.0, 1.5, 1.0, 1.5, ...]'
     """
     try:
-        text = " ".join(_SHORT.repr(value).split())
+        text = " ".join(_SHORT.repr(plain(value)).split())
     except ValueError:  # Python refuses to write out an integer of thousands of digits
         return f"a number of {value.bit_length()} bits"
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
@@ -72,7 +72,7 @@ def plain(value: Any) -> Any:
 
 
 def numbers(values: Any, name: str) -> Any:
-    """Real numbers as a NumPy array, in their own type.
+    """Real numbers, or truths, as a NumPy array in their own type.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def numbers(values: Any, name: str) -> Any:
         array = np.asarray(values)
     except ValueError as error:
         raise KadanoffError(f"{name}: the lists in {shown(values)} have several lengths; give an array.") from error
-    if array.dtype.kind not in "iuf":
+    if array.dtype.kind not in "biuf":
         raise KadanoffError(f"{name} is {shown(values)}, of type {array.dtype}; give real numbers.")
     return array
 

@@ -50,6 +50,14 @@ def test_memory_layout_leaves_no_trace(tmp_path: Path) -> None:
     assert (tmp_path / "rows").read_bytes() == (tmp_path / "channels").read_bytes()
 
 
+def test_a_flipped_bit_of_a_weight_is_noticed(tmp_path: Path) -> None:
+    content = bytearray(save(tmp_path / "m").read_bytes())
+    content[-3] ^= 1 << 4  # of the mantissa: still a finite number
+    (tmp_path / "m").write_bytes(content)
+    with pytest.raises(KadanoffError, match=r"is damaged: its weights are not those that were saved"):
+        load_model(tmp_path / "m")
+
+
 def truncate(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-100])
 

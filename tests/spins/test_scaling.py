@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kadanoff.errors import KadanoffError
-from kadanoff.spins.scaling import combine, exponents, local_slopes
+from kadanoff.spins.scaling import combine, exponents, exponents_apart, local_slopes
 from kadanoff.spins.statistics import Estimate, jackknife
 
 SIZES = np.array([16, 32, 64, 128])
@@ -179,3 +179,23 @@ def test_refuses_a_mean_that_one_block_makes_positive():
     half[2, 4] = 10
     with pytest.raises(KadanoffError, match=r"at size 64 is 0.1, and as low as -1 without a block"):
         exponents(sizes, spins, half, quarter)
+
+
+def test_exponents_apart_have_the_error_of_what_is_not_shared():
+    """Two chains of the same seeds, one steeper by 0.01; of other seeds the error is that of both."""
+    sizes, *first = critical(own=0.01)
+    powers = 0.005, 0.01, 0.01
+    tilted = [values * np.asarray(sizes)[:, None] ** power for values, power in zip(first, powers, strict=True)]
+    rng = np.random.default_rng(5)
+    second = [values * (1 + 0.01 * rng.uniform(-1, 1, values.shape)) for values in tilted]
+    apart = exponents_apart(sizes, tuple(second), tuple(first))
+    one, two = exponents(sizes, *second), exponents(sizes, *first)
+    for name, shift in {"beta": -0.005, "gamma": 0.01, "eta_half": -0.01, "eta_quarter": -0.01}.items():
+        found = getattr(apart, name)
+        assert found.mean == pytest.approx(getattr(one, name).mean - getattr(two, name).mean, abs=1e-12)
+        assert abs(found.sigmas(shift)) < 4
+        assert abs(found.sigmas(0.0)) > 4
+    others = exponents_apart(sizes, tuple(second), tuple(values[:, ::-1] for values in first))
+    both = math.hypot(one.gamma.error, two.gamma.error)
+    assert others.gamma.error == pytest.approx(both, rel=0.3)
+    assert apart.gamma.error < 0.7 * both

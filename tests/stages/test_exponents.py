@@ -13,7 +13,7 @@ from kadanoff.spins.exact import T_C, kaufman
 from kadanoff.spins.statistics import Estimate
 from kadanoff.stages.exponents import Params, _check, _critical, measured
 from kadanoff.stages.exponents_chains import Repetition, _kept
-from kadanoff.stages.exponents_tables import EXACT, summarize, tables_text
+from kadanoff.stages.exponents_tables import EXACT, exact_gamma, summarize, tables_text
 
 SIZES = (16, 32, 64, 128)
 PARAMS = Params(
@@ -72,14 +72,74 @@ def test_the_table_tells_bias_and_error_apart(generator):
     assert abs(summary.numbers()["blocks"]["gamma_bias"]) < 0.01
 
 
+def cells(text, title):
+    """The rows of the table whose title begins so, by their first cell."""
+    part = text[text.index(f"## {title}") :].split("\n\n")[1]
+    head, _, *rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in part.split("\n") if line]
+    return {row[0]: dict(zip(head, row, strict=True)) for row in rows}
+
+
 @pytest.mark.parametrize(("between", "met"), [(0.0, "yes"), (-0.003, "no")])
 def test_blocks_that_are_too_weakly_bound_are_seen(generator, between, met):
     summary = summarize([repetition(generator, between=between) for _ in range(2)], *[ensembles(generator)] * 2)
-    (line,) = [
-        line for line in tables_text(summary).split("\n") if line.startswith("| blocks, one pass |") and "yes" in line
-    ]
-    assert line.split(" | ")[-2:] == [met, "yes |"]
+    found = cells(tables_text(summary), "Targets")
+    assert [*found["error at most"].values()][-2:] == ["0.0002"] * 2
+    assert [*found["blocks, one pass"].values()][-2:] == [met, "yes"]
     assert summary.numbers()["blocks"]["L=128"]["between_minus_inside"].mean == pytest.approx(between)
+
+
+def test_the_fit_of_small_exact_tori_stands_beside_monte_carlo(generator):
+    """1.7596, from transfer matrices at 4 and 8; without corrections it would be 7/4."""
+    assert exact_gamma([4, 8, 12, 16]) == pytest.approx(1.75959, abs=2e-5)
+    assert exact_gamma([256, 512, 1024]) == pytest.approx(1.75, abs=1e-4)
+    summary = summarize([repetition(generator)], ensembles(generator), ensembles(generator))
+    assert summary.numbers()["monte_carlo_4_to_16"]["gamma_exact_of_the_fit"] == exact_gamma(SIZES)
+    row = cells(tables_text(summary), "Exponents")["exact, finite-size scaling"]
+    assert row["gamma/nu"] == f"{exact_gamma(SIZES):.4f}"
+
+
+def test_chains_of_the_same_seeds_are_compared_in_pairs(generator):
+    """Chains that are 0.003 apart in gamma/nu, of which one has a quarter of the seeds."""
+    found = []
+    for _ in range(2):
+        blocks = levels(generator)
+        order = blocks.magnetization * np.array(SIZES)[:, None] ** 0.0015
+        other = replace(blocks, magnetization=order, half=0.9 * order**2, quarter=order**2)
+        fewer = {key: getattr(other, key)[:, :1000] for key in ("energy", "magnetization", "half", "quarter")}
+        known = Estimate(1.0, 0.001)
+        chains = {"blocks": blocks, "pixels": replace(other, **fewer)}
+        found.append(Repetition(Calibration(known, known, known), chains, {}))
+    summary = summarize(found, ensembles(generator), ensembles(generator))
+    assert list(summary.apart) == ["pixels"]
+    less = summary.apart["pixels"]["gamma"]
+    assert less.mean == pytest.approx(0.003, abs=1e-9)
+    assert less.error < 0.01 * summary.chains["pixels"].exponents["gamma"].error
+    text = tables_text(summary)
+    assert cells(text, "Exponents")["blocks, one pass"]["lattices"] == "8000"
+    assert cells(text, "Exponents")["pixels (the paper's network)"]["lattices"] == "2000"
+    shown = cells(text, "Less those of blocks")["pixels (the paper's network)"]["gamma/nu"]
+    assert float(shown.split("(")[0]) == pytest.approx(0.003)
+
+
+def test_a_chain_whose_squares_grow_too_fast_misses_what_its_seeds_do_not_show(generator):
+    """G and <m^2> are 1.5% high after every doubling; the seeds, and so U4, are right."""
+    good = repetition(generator, seeds=40000)
+    factors = np.sqrt(1.015) ** np.arange(len(SIZES))[:, None]
+    chain = good.chains["blocks"]
+    bad = replace(good, chains={"blocks": replace(chain, magnetization=chain.magnetization * factors)})
+    verdicts = []
+    for item in (good, bad):
+        summary = summarize([item], ensembles(generator), ensembles(generator))
+        assert summary.chains["blocks"].binder[-1].mean == pytest.approx(chain_binder(chain), abs=1e-3)
+        verdicts.append(cells(tables_text(summary), "Targets")["blocks, one pass"])
+    title = "each &lt;m²&gt; over the one before within 1%"
+    assert [row[title] for row in verdicts] == ["yes", "no"]
+    few = summarize([repetition(generator, seeds=40)], ensembles(generator), ensembles(generator))
+    assert cells(tables_text(few), "Targets")["blocks, one pass"]["gamma/nu within 0.1%"] == "open"
+
+
+def chain_binder(chain):
+    return 1 - np.mean(chain.magnetization[0] ** 4) / (3 * np.mean(chain.magnetization[0] ** 2) ** 2)
 
 
 def test_slopes_stand_under_their_sizes(generator):

@@ -36,7 +36,9 @@ def write(project, **changes):
 
 def test_only_clusters_equilibrate_what_an_untrained_network_or_chance_made(project):
     grow_times(project)
-    found = json.loads((project / "reports/grow_times/metrics.json").read_text())["L=384"]
+    metrics = json.loads((project / "reports/grow_times/metrics.json").read_text())
+    assert metrics["network_seconds"] is None  # there is no record of its training
+    found = metrics["L=384"]
     assert set(found) == {*RUNS, "reference"}
     assert found["grown_metropolis"]["sweeps"] is None
     assert found["hot_metropolis"]["sweeps"] is None

@@ -1,6 +1,7 @@
 """The stage `thermalize` on small lattices: its record, the quality of its start, and its refusals."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -10,15 +11,18 @@ import yaml
 from kadanoff.errors import KadanoffError
 from kadanoff.inverse.chains import doubling_by_blocks
 from kadanoff.inverse.superresolve import tables
-from kadanoff.inverse.thermalization import relax, superresolved
+from kadanoff.inverse.thermalization import Equilibrium, Relaxation, relax, superresolved
 from kadanoff.inverse.training import train_blocks
+from kadanoff.lab.records.runinfo import RunInfo
 from kadanoff.learning.checkpoints import Recipe, load_model, save_model
 from kadanoff.learning.training import Settings
 from kadanoff.montecarlo.campaign import simulate
 from kadanoff.montecarlo.rng import stream_key
 from kadanoff.networks import registry
 from kadanoff.spins.exact import T_C, kaufman
+from kadanoff.spins.statistics import Estimate
 from kadanoff.stages.thermalize import RUNS, thermalize
+from kadanoff.stages.thermalize_tables import Study, sentence, training_seconds
 
 PARAMS = {"model": "superres/blocks", "sizes": [32, 64], "chains": 64, "sweeps": 16, "cluster_sweeps": 32}
 PARAMS |= {"refinement": 2, "calibration": 2000, "seed": 0}
@@ -70,6 +74,7 @@ def write(project, **changes):
 def without_times(record):
     """The metrics that must be the same whenever they are computed."""
     found = json.loads((record / "metrics.json").read_text())
+    del found["network_seconds"]
     for runs in found.values():
         for numbers in runs.values():
             for key in ("seconds", "start_seconds"):
@@ -98,7 +103,45 @@ def test_record(project):
     # 16 sweeps of single spins leave a lattice of 64 x 64 far from equilibrium, but not one that began near it
     assert at_64["hot_metropolis"]["sweeps"] is at_64["cold_metropolis"]["sweeps"] is None
     assert at_64["superres_metropolis"]["sweeps"] is not None
-    assert "| random spins, Metropolis | > 16 | > " in text
+    assert re.search(r"\| random spins, Metropolis \| > 16 \| \S+ \| \S+ \| \S+ \| > ", text)  # within, before times
+    assert re.search(r"super-resolved, \S+ \(\d+ sweeps? to \S+% of e, \S+% of <m\^2>, \S+% of G\(L/4\): ", text)
+    assert "repay" not in text  # nobody knows how long the network took
+
+
+def curve(counts, errors, seconds):
+    """A run that is so many errors off equilibrium, which is 1, at each count; its error is 0.01 of 100 chains."""
+    noise = np.tile([-1.0, 1.0], 50) * 0.1 * np.sqrt(0.99)
+    means = 1 + 0.01 * np.broadcast_to(errors, (3, len(counts)))
+    return Relaxation(counts, means[..., None] + noise, np.array(seconds, float))
+
+
+@pytest.mark.parametrize(
+    ("once", "words"),
+    [
+        (600.0, "(0 sweeps to 3% of e, 3% of <m^2>, 3% of G(L/4): 2e+03 ms)"),
+        (600.0, "takes 3 times as long. The network took 600 s at most, which some 150 lattices repay. "),
+        (float("nan"), "takes 3 times as long. Metropolis sweeps"),
+    ],
+)
+def test_the_sentence_says_how_well_equilibrium_is_known_and_what_the_network_took(once, words):
+    known = Equilibrium((Estimate(1.0, 0.0),) * 3, None, (0.1,) * 3)
+    runs = {"superres_metropolis": curve((0, 1), (0, 0), (2, 3)), "hot_swendsen_wang": curve((0, 2), (9, 1), (1, 6))}
+    assert words in sentence(Study(64, known, runs, once))
+
+
+def test_training_seconds_are_those_of_the_record(tmp_path):
+    assert np.isnan(training_seconds(tmp_path, "superres/blocks"))
+    run = RunInfo(
+        stage="superres",
+        variant="blocks",
+        parameters={},
+        environment={"cpus": 2},
+        started="2026-01-01T00:00:00Z",
+        duration_s=20.5,
+    )
+    (tmp_path / "reports/superres/blocks").mkdir(parents=True)
+    (tmp_path / "reports/superres/blocks/run.json").write_text(run.model_dump_json())
+    assert training_seconds(tmp_path, "superres/blocks") == 41.0
 
 
 def off(model, size):

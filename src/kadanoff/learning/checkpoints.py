@@ -5,6 +5,7 @@ Weights are safetensors (no pickle, no code). The state of a running training is
 checkpoint folder.
 """
 
+import hashlib
 import io
 import json
 import reprlib
@@ -56,7 +57,8 @@ def save_model(path: Path | str, module: nn.Module, recipe: Recipe) -> None:
     """
     path = Path(path)
     _require_sound(path, module.state_dict())
-    text = json.dumps({"format": FORMAT, **asdict(recipe)}, sort_keys=True)
+    found = {"format": FORMAT, "sha256": _digest(module.state_dict()), **asdict(recipe)}
+    text = json.dumps(found, sort_keys=True)
     save_weights(path, module.state_dict(), {_KEY: text})
 
 
@@ -76,8 +78,12 @@ def load_model(path: Path | str) -> nn.Module:
         If the file is missing, damaged, not one of ours, its weights are not finite or not float32, or do not fit the
         network that it names.
     """
-    recipe, weights = _read(Path(path))
+    recipe, weights, digest = _read(Path(path))
     _require_sound(path, weights)
+    if digest not in (None, _digest(weights)):
+        raise KadanoffError(
+            f"{path} is damaged: its weights are not those that were saved. Fetch it again (`dvc pull`)."
+        )
     try:
         with torch.device("meta"), _most_parameters(2 * len(weights) + 100):  # numbers of a recipe may be anything
             shapes = _shapes(registry.build(recipe.network, **recipe.arguments).state_dict())
@@ -101,6 +107,15 @@ def _require_sound(path: Path | str, weights: dict[str, Tensor]) -> None:
             raise KadanoffError(f"{path}: {name} is {tensor.dtype}; weights are float32. Convert them, or train again.")
         if not tensor.isfinite().all():
             raise KadanoffError(f"{path}: {name} has values that are not finite numbers. Train the network again.")
+
+
+def _digest(weights: dict[str, Tensor]) -> str:
+    """SHA-256 of names and values: a flipped bit is a weight, too, and safetensors has no checksum."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(weights.items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _shapes(weights: dict[str, Tensor]) -> dict[str, tuple[torch.Size, torch.dtype]]:
@@ -142,7 +157,8 @@ def read_recipe(path: Path | str) -> Recipe:
     return _read(Path(path))[0]
 
 
-def _read(path: Path) -> tuple[Recipe, dict[str, Tensor]]:
+def _read(path: Path) -> tuple[Recipe, dict[str, Tensor], str | None]:
+    """Recipe, weights and the digest of those that were saved; a file that was made elsewhere may have none."""
     try:
         with safe_open(path, "pt") as file:
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
@@ -158,15 +174,16 @@ def _read(path: Path) -> tuple[Recipe, dict[str, Tensor]]:
             f"{path} holds weights without a recipe (no {_KEY!r} in its metadata), so the network cannot be rebuilt. "
             "Take a file that a training stage wrote under models/."
         )
-    return _parsed(path, text), weights
+    recipe, digest = _parsed(path, text)
+    return recipe, weights, digest
 
 
-def _parsed(path: Path, text: str) -> Recipe:
+def _parsed(path: Path, text: str) -> tuple[Recipe, str | None]:
     try:
         found = json.loads(text)
-        version = found.pop("format")
+        version, digest = found.pop("format"), found.pop("sha256", None)
         if version == FORMAT:
-            return Recipe(**found)
+            return Recipe(**found), digest
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise KadanoffError(f"{path} has a recipe that cannot be read: {error}. Train it again.") from error
     raise KadanoffError(f"{path} has format {version}; this version reads {FORMAT}. Train it again, or update.")

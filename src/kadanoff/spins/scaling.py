@@ -81,10 +81,39 @@ def exponents(
         If there are fewer than 2 sizes or 2 seeds, if sizes do not increase, if shapes differ, or if an average is
         not positive, with all seeds or without one block: it has no logarithm.
     """
+    logs = _observed(sizes, (magnetization, half, quarter), paired, blocks)
+    return _exponents(sizes, logs, paired)
+
+
+def exponents_apart(
+    sizes: ArrayLike,
+    first: tuple[Samples, Samples, Samples],
+    second: tuple[Samples, Samples, Samples],
+    blocks: int | None = None,
+) -> Exponents:
+    """Exponents of the `first` less those of the `second`, which grew from the same seeds: what both share cancels.
+
+    Each is the magnetization, G(L/2) and G(L/4) of paired levels; otherwise as `exponents`.
+    """
+    both = (_observed(sizes, samples, True, blocks) for samples in (first, second))
+    apart = [one._replace(values=one.values - two.values, deviations=one.deviations - two.deviations)
+             for one, two in zip(*both, strict=True)]  # fmt: skip
+    return _exponents(sizes, apart, True)
+
+
+def _observed(
+    sizes: ArrayLike, samples: tuple[Samples, Samples, Samples], paired: bool, blocks: int | None
+) -> list[_Logarithms]:
+    """Logarithms of <|m|>, chi', G(L/2), G(L/4) over the sizes."""
     sides = _sides(sizes)
-    samples = _samples(magnetization, half, quarter)
-    logs = [_logarithms(name, sides, values, paired, blocks) for name, values in samples.items()]
+    logs = [_logarithms(name, sides, values, paired, blocks) for name, values in _samples(*samples).items()]
     logs[1] = _susceptibility(sides, logs[1])
+    return logs
+
+
+def _exponents(sizes: ArrayLike, logs: Sequence[_Logarithms], paired: bool) -> Exponents:
+    """Slopes of the straight lines through logarithms."""
+    sides = _sides(sizes)
     offsets = np.log(sides) - np.log(sides).mean()
     weights = offsets / (offsets @ offsets)
     powers = (-NU, NU, -1, -1)

@@ -145,7 +145,8 @@ def coarse_spins(rule: str, block: int, dimension: int) -> NDArray[np.int8]:
     """
     if rule not in SPIN_RULES:
         raise KadanoffError(
-            f"rule is {shown(rule)}; what is inverted has coarse spins +1 and -1: choose {', '.join(SPIN_RULES)}."
+            f"rule is {shown(rule)}; what is inverted has coarse spins +1 and -1: choose one of "
+            f"{', '.join(SPIN_RULES)}."
         )
     table = states(block, dimension).reshape(-1, *(block,) * dimension)
     return RULES[rule](table, block, dimension).reshape(-1)

@@ -115,7 +115,9 @@ up to twice too large there). A set that shares its coarse lattices with the tes
 sweeps, which is as good as Monte Carlo. Exact optima are those of the likelihoods that training maximizes; "exact
 conditional" are draws of blocks, each given its neighbours, with the Hamiltonian, its sweeps from blocks drawn evenly.
 Tied blocks have a sum of 0, the 2-2 blocks; broken ones do not have the coarse spin that they were drawn for. By the
-symmetries of the torus s_i s_j of neighbours is the same between blocks as inside of them, and along x as along y.
+symmetries of the torus s_i s_j of neighbours is the same between blocks as inside of them, and along x as along y. A
+target is met, or missed, if that is so by one error, and met only by errors of at most a third of what it allows;
+otherwise it is `open`.
 """
 COLUMNS: dict[str, Callable[[Quality], Cell]] = {
     "energy − MC": lambda quality: quality.energy,

@@ -1,18 +1,37 @@
 """Targets that were set beforehand, and whether numbers with errors meet them."""
 
+from collections.abc import Iterable
+
 from kadanoff.spins.statistics import Estimate
 
 SIGMAS = 3.0
-"""Standard errors within which what is 0 by a symmetry has to be found."""
+"""Standard errors that what a target allows must be, as with larger ones anything would lie within it; and within which
+what is 0 by a symmetry has to be found."""
+
+
+def needed(within: float) -> float:
+    """The largest error with which an estimate can meet a target."""
+    return within / SIGMAS
 
 
 def verdict(found: Estimate | None, target: float, within: float) -> str:
-    """Yes or no, whether an estimate is within so much of its target; and where its error leaves that open."""
+    """Whether an estimate is within so much of its target: `yes`, `no`, or `open` if its error does not tell.
+
+    >>> [verdict(Estimate(mean, error), 0.0, 3.0) for mean, error in ((1, 1), (1, 2), (5, 1), (5, 3), (2.5, 1))]
+    ['yes', 'open', 'no', 'open', 'open']
+    """
     if found is None:
         return "no"
-    off = abs(found.mean - target)
-    met = "yes" if off <= within else "no"
-    return met if found.error == 0 or abs(off - within) > found.error else f"{met}, open by its error"
+    beyond = abs(found.mean - target) - within
+    if beyond > 0 and beyond > found.error:
+        return "no"
+    return "yes" if found.error <= min(-beyond, needed(within)) else "open"
+
+
+def every(verdicts: Iterable[str]) -> str:
+    """The verdict on several estimates that all have to meet a target."""
+    found = set(verdicts)
+    return "no" if "no" in found else "open" if "open" in found else "yes"
 
 
 def at_least(found: Estimate | None, least: float) -> str:
@@ -23,8 +42,8 @@ def at_least(found: Estimate | None, least: float) -> str:
     return met if found.error == 0 or abs(found.mean - least) > found.error else f"{met}, open by its error"
 
 
-def vanishes(found: Estimate, needed: float) -> str:
-    """Yes or no, whether an estimate is 0 within `SIGMAS` standard errors; and where they are too large to tell."""
+def vanishes(found: Estimate, largest: float) -> str:
+    """Whether an estimate is 0 within `SIGMAS` standard errors: `open` if it is, but they are larger than allowed."""
     if abs(found.sigmas(0.0)) > SIGMAS:
         return "no"
-    return "yes" if found.error <= needed else f"open, as its error is above {needed:g}"
+    return "yes" if found.error <= largest else "open"

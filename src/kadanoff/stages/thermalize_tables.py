@@ -3,37 +3,47 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kadanoff.inverse.thermalization import OBSERVABLES, SIGMAS, Equilibrium, Relaxation, thermalized
+from kadanoff.lab.records.runinfo import RunInfo
 from kadanoff.lab.tables import Cell, table
 from kadanoff.spins.statistics import Estimate
 
 STARTS = {"superres": "super-resolved", "grown": "grown", "hot": "random spins", "cold": "all spins up"}
 SAMPLER_NAMES = {"metropolis": "Metropolis", "swendsen_wang": "Swendsen-Wang"}
 SYMBOLS = ("e", "<m^2>", "G(L/4)")
-NOTE = """Equilibrium is reached at the first measured sweep count (0, 1, 2, 4, ...) from which on, at this and all
-later ones, energy, <m^2> and G(L/4) lie within 3 standard errors: of the chains and of the equilibrium value, combined.
-With more chains this asks for more: `within` says how much it asked for, `at the start` how far the chains were before
-the first sweep. `>`: not reached; the time is then a lower limit too. Metropolis sweeps repair short distances first:
-the autocorrelation time grows as L^2.17 with them, so that starts without the right order at large scales need of the
-order of L^2.17 sweeps, and what a super-resolved start has wrong at large scales, if less than `within`, stays.
-Milliseconds are CPU time a lattice on one core, after compilation; `start` is the part before the first sweep: the
-16 x 16 seeds, their equilibration, the doublings and their sweeps, or the random spins. Training and calibrating the
-network, once for all sizes, are not in it, nor are measurements. Chains are independent, so wall time is this over the
-number of cores. Every measured count ends a call of the sampler.
+CRITERION = """`sweeps` is the first measured count at which equilibrium is not rejected: energy, <m^2> and G(L/4) lie
+within 3 standard errors of it, those of the chains and of the equilibrium values combined, and so do their averages
+over this and all later counts. What that tells is `within`, 3 errors in percent: 0 sweeps to 10% of <m^2> says nothing
+of deviations below 10%, and more chains ask for more. Counts are 0, 2, 4, 6, ... with Swendsen-Wang sweeps and 0, 1, 2,
+3, 4, 6, 8, 12, ... with Metropolis sweeps. `>`: not reached; the time is then a lower limit too. `at the start` is how
+far the chains were before the first sweep. Milliseconds are CPU time a lattice on one core, after compilation and
+without measurements, each of which ends a call of the sampler (Swendsen-Wang takes some 7% longer so); `start` is the
+part before the first sweep.
+"""
+NOTE = f"""{CRITERION}The start holds the 16 x 16 seeds, their equilibration, the doublings and their sweeps, or the
+random spins. Metropolis sweeps repair short distances first: the autocorrelation time grows as L^2.17 with them, so
+that starts without the right order at large scales need of the order of L^2.17 sweeps, and what a super-resolved start
+has wrong at large scales, if less than `within`, stays. The network's time is that of training and calibrating it, once
+for all lattices and sizes.
 """
 
 
 @dataclass(frozen=True)
 class Study:
-    """One size: equilibrium, and every run by its name, START_SAMPLER; the first has the start that is studied."""
+    """One size: equilibrium, and every run by its name, START_SAMPLER; the first has the start that is studied.
+
+    `once` are the CPU seconds that its network took, whatever the number of lattices: not a number if unknown.
+    """
 
     size: int
     equilibrium: Equilibrium
     runs: Mapping[str, Relaxation]
+    once: float
 
     @cached_property
     def reached(self) -> dict[str, int | None]:
@@ -53,6 +63,19 @@ class Study:
     def fastest(self, among: Sequence[str]) -> str | None:
         """The run that took least time to equilibrium."""
         return min((name for name in among if self.sweeps(name)[1]), key=self.seconds, default=None)
+
+
+def training_seconds(root: Path, model: str) -> float:
+    """CPU seconds, at most, that the stage took which trained a model: by its record, all cores being busy.
+
+    The record is no dependency of a stage: how long a training took can change no other result. Not a number if it is
+    missing.
+    """
+    path = root / "reports" / model / "run.json"
+    if not path.is_file():
+        return float("nan")
+    run = RunInfo.model_validate_json(path.read_text(encoding="utf-8"))
+    return run.duration_s * float(str(run.environment["cpus"]))
 
 
 def deviations(relaxation: Relaxation, observable: int, value: Estimate) -> list[Estimate]:
@@ -88,7 +111,7 @@ def metrics(studies: Sequence[Study]) -> dict[str, Any]:
         f"L={study.size}": {name: _numbers(study, name) for name in study.runs}
         | {"reference": dict(zip(OBSERVABLES, _reference(study), strict=True))}
         for study in studies
-    }
+    } | {"network_seconds": studies[0].once}
 
 
 def _numbers(study: Study, name: str) -> dict[str, Any]:
@@ -111,8 +134,8 @@ def _reference(study: Study) -> list[Any]:
 
 def table_of(study: Study) -> str:
     """One row a run, and the equilibrium values below."""
-    columns = ["start, sampler", "sweeps", "ms", "start"]
-    columns += [f"{symbol} at the start, %" for symbol in SYMBOLS] + [f"{symbol} within, %" for symbol in SYMBOLS]
+    columns = ["start, sampler", "sweeps", *(f"{symbol} within, %" for symbol in SYMBOLS), "ms", "start"]
+    columns += [f"{symbol} at the start, %" for symbol in SYMBOLS]
     rows: list[list[Cell]] = []
     for name in study.runs:
         found = _numbers(study, name)
@@ -120,7 +143,7 @@ def table_of(study: Study) -> str:
         times = f"{limit}{_milliseconds(found['seconds'])}", _milliseconds(found["start_seconds"], 2)
         off, within = found["percent_off_at_start"].values(), found["percent_tolerance"].values()
         rows.append(
-            [title_of(name), f"{limit}{study.sweeps(name)[0]}", *times, *off, *(f"{part:.2g}" for part in within)]
+            [title_of(name), f"{limit}{study.sweeps(name)[0]}", *(f"{part:.2g}" for part in within), *times, *off]
         )
     chains, values = study.runs[next(iter(study.runs))].values.shape[2], study.equilibrium
     exact, measured = values.values[0].mean, values.measured_energy
@@ -157,7 +180,7 @@ def sentence(study: Study) -> str:
         winner, loser = sorted((mine, others), key=study.seconds)
         text += (
             f"the fastest is {title_of(winner)} ({_cost(study, winner)}); {title_of(loser)} ({_cost(study, loser)}) "
-            f"takes {study.seconds(loser) / study.seconds(winner):.2g} times as long. "
+            f"takes {study.seconds(loser) / study.seconds(winner):.2g} times as long. {_repaid(study, winner, loser)}"
         )
     with_metropolis = [
         f"{STARTS[parsed(name)[0]]} {'' if study.sweeps(name)[1] else 'more than '}{study.sweeps(name)[0]}"
@@ -167,6 +190,16 @@ def sentence(study: Study) -> str:
     return text + f"Metropolis sweeps: {', '.join(with_metropolis)}."
 
 
+def _repaid(study: Study, winner: str, loser: str) -> str:
+    """How many lattices make good what the network took."""
+    if parsed(winner)[0] != parsed(next(iter(study.runs)))[0] or np.isnan(study.once):
+        return ""
+    lattices = study.once / (study.seconds(loser) - study.seconds(winner))
+    return f"The network took {study.once:.3g} s at most, which some {float(f'{lattices:.2g}'):,.0f} lattices repay. "
+
+
 def _cost(study: Study, name: str) -> str:
     sweeps = study.sweeps(name)[0]
-    return f"{sweeps} {'sweep' if sweeps == 1 else 'sweeps'}, {1000 * study.seconds(name):.3g} ms"
+    within = tolerance(study.runs[name], study.runs[name].counts.index(sweeps), study.equilibrium.values)
+    known = ", ".join(f"{part:.2g}% of {symbol}" for part, symbol in zip(within, SYMBOLS, strict=True))
+    return f"{sweeps} {'sweep' if sweeps == 1 else 'sweeps'} to {known}: {1000 * study.seconds(name):.3g} ms"

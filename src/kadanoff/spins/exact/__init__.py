@@ -10,7 +10,8 @@
 `skewed_density_of_states`,
 `exact_energy_distribution`                the same of skewed cylinders, and of all three
 `critical_energy`, `critical_square`,
-`critical_correlation`, `critical_row`     large square tori at T_c
+`critical_correlation`, `critical_row`,
+`critical_diagonal`                        large square tori at T_c
 `onsager`, `spontaneous_magnetization`     the infinite square lattice
 =========================================  ======================================================
 """
@@ -22,6 +23,7 @@ from kadanoff.spins.exact.critical import (
     SQUARE,
     STRUCTURE,
     critical_correlation,
+    critical_diagonal,
     critical_energy,
     critical_row,
     critical_square,
@@ -50,6 +52,7 @@ __all__ = [
     "chain",
     "chain_correlation",
     "critical_correlation",
+    "critical_diagonal",
     "critical_energy",
     "critical_row",
     "critical_square",
