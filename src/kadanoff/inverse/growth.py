@@ -144,7 +144,7 @@ def sides_to(seed: int, size: int, block: int, where: str) -> list[int]:
         or the seed's no multiple of 128.
     """
     seed, block = whole(seed, "the seed's side", 2, LARGEST), whole(block, "block", 2, LARGEST)
-    size, found = whole(size, where, 1, block * LARGEST), [seed]
+    size, found = whole(size, where, 1, 1 << 62), [seed]
     while found[-1] < size:
         found.append(block * found[-1])
     if found[-1] != size or len(found) == 1:
