@@ -60,6 +60,19 @@ def test_the_energies_on_fine_grids_scatter_as_they_should():
     assert f"{min(squares):.2f} to {max(squares):.2f}" in README
 
 
+def test_the_numbers_of_compared_temperatures_are_those_of_the_records():
+    records = [json.loads(path.read_text()) for path in ROOT.glob("reports/simulate/*/metrics.json")]
+    few = [record for record in records if "largest_deviation_from_exact_energy_in_standard_errors" in record]
+    many = [record["compared_with_exact"] for record in records if record not in few and record["compared_with_exact"]]
+    known = sum("energy_exact" in row for record in few for row in record.values() if isinstance(row, dict))
+    compared = sum(record["compared_with_exact"] for record in few)
+    assert f"at {known} temperatures in all,\n{compared} of them" in README
+    assert f"at {min(many)} to {max(many)} of 400 temperatures" in README
+    starts = [record.get("largest_difference_of_starts_in_standard_errors", 0) for record in records]
+    assert f"they differ by at most {max(starts):.1f} standard errors" in README
+    assert max(starts) < 4
+
+
 def test_the_tables_of_temperature_regions_are_those_of_the_record():
     section = README[README.index("### Temperature regions") : README.index("## Change it")]
     rows = re.findall(r"^\| (?!---)[A-Za-z0-9].*$", section, re.MULTILINE)
