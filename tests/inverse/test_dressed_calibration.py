@@ -49,6 +49,11 @@ def test_steps_are_halved_where_full_ones_go_to_and_fro(monkeypatch):
 
     monkeypatch.setattr(dressed_calibration, "_excess", lambda *_: excess)
     assert (found().factor.mean, found().sharpness.mean) == pytest.approx((0.98, 0.98))
+    error = 0.01 * np.sqrt(4 / 3 / 4)  # of four seeds, at the slope of 1 that was measured
+    assert (found().factor.error, found().sharpness.error) == pytest.approx((error, error))
+    for name, (factor, sharpness) in (("before", (1.0, 1.0)), ("after", (0.98, 0.98))):
+        means = [estimate.mean for estimate in getattr(found(), name)]
+        assert means == pytest.approx(excess(factor, sharpness).mean(1), abs=1e-9)
     monkeypatch.setattr(dressed_calibration, "FULL", MOST)
     with pytest.raises(KadanoffError, match="no factor and sharpness"):
         found()
