@@ -120,5 +120,6 @@ def test_from_random_spins_and_from_order_the_squared_order_becomes_the_same(arg
         ]
         return abs(both[0].sigmas(both[1]))
 
+    assert (squared_order(dataset(**arguments), "x", "hybrid", 1.8, 0, "ground").mean == 1) == (start == "order")
     assert difference("hybrid", 64) < 4
     assert difference("metropolis", 2) > 4  # the negative control: far too short
