@@ -6,6 +6,7 @@ import torch
 
 import kadanoff
 from kadanoff.errors import KadanoffError
+from kadanoff.inverse import calibration
 from kadanoff.inverse.calibration import calibrate, excess
 from kadanoff.inverse.superresolve import tables
 from kadanoff.inverse.training import train_blocks
@@ -13,6 +14,7 @@ from kadanoff.learning.randomness import seeded
 from kadanoff.learning.training import Settings
 from kadanoff.networks.registry import build
 from kadanoff.spins.exact import T_C
+from kadanoff.spins.statistics import Estimate
 
 SETTINGS = Settings(
     seed=0, epochs=60, batch_size=1000, learning_rate=1e-2, weight_decay=0.0, plateau_patience=5,
@@ -44,6 +46,14 @@ def test_the_energy_is_exact_at_the_sharpness_and_not_elsewhere(network, seeds):
     assert abs(excess(tables(network, found.sharpness.mean), others, float(T_C), 7).mean) < 4 * combined
     for wrong in (-0.03, 0.03):
         assert abs(excess(tables(network, found.sharpness.mean + wrong), others, float(T_C), 7).mean) > 4 * combined
+
+
+def test_the_error_of_the_sharpness_is_that_of_the_energy_over_the_slope(network, seeds, monkeypatch):
+    monkeypatch.setattr(calibration, "sharpened", lambda network, logs, sharpness: sharpness)
+    monkeypatch.setattr(calibration, "excess", lambda value, *_: Estimate(0.5 * (1.02 - value), 0.003))
+    found = calibrate(network, seeds, float(T_C), 0)
+    assert (found.sharpness.mean, found.sharpness.error) == pytest.approx((1.02, 0.006), abs=2e-5)
+    assert (found.before.mean, found.after.mean) == pytest.approx((0.01, 0), abs=1e-5)
 
 
 def test_sharper_is_colder(network, seeds):

@@ -156,6 +156,12 @@ def test_bins_hold_everything_and_the_tails_are_in_the_outer_ones():
     assert 0 < found[-1] < 0.01
 
 
+def test_where_nothing_is_excited_all_is_in_the_first_bin():
+    exact = kaufman_energy_distribution(8, 8, 0.2)
+    assert binned(exact.probabilities, exact) == pytest.approx([1, *[0] * (BINS - 1)])
+    assert binned(np.ones(len(exact.levels)), exact).sum() == len(exact.levels)
+
+
 def test_histogram_of_levels():
     exact = enumerate_states(Lattice(4, 4)).energy_distribution(2.0)
     energies = np.array([-32, -32, 32, 0])

@@ -10,10 +10,15 @@ import torch
 import kadanoff
 from kadanoff.errors import KadanoffError
 from kadanoff.inverse import dressed_calibration
-from kadanoff.inverse.dressed_calibration import MOST, calibrate_dressed
+from kadanoff.inverse.dressed_calibration import MOST, _excess, calibrate_dressed
+from kadanoff.inverse.dressing import Dressing, dress
+from kadanoff.inverse.superresolve import draw_blocks, tables
 from kadanoff.learning.randomness import seeded
+from kadanoff.montecarlo.rng import stream_key
 from kadanoff.networks.registry import build
-from kadanoff.spins.exact import T_C
+from kadanoff.spins.boundary import Lattice
+from kadanoff.spins.exact import T_C, critical_square, kaufman
+from kadanoff.spins.observables import energy
 from kadanoff.spins.surroundings import AROUND
 
 ODDS = np.linspace(-3, 3, 1 << len(AROUND), dtype=np.float32)  # some that depend on what a spin sees
@@ -24,12 +29,35 @@ def seeds():
     return kadanoff.simulate(16, [float(T_C)], 40, seed=2).spins[0]
 
 
+def untrained():
+    with seeded(1):
+        return build("blocks", rule="majority", block=3, dimension=2, temperatures=[float(T_C)], width=4)
+
+
+def off(spins):
+    """Energy and m^2 less their exact values: (2, n)."""
+    side = spins.shape[-1]
+    energies = energy(spins, Lattice.of(side)) - kaufman(side, side, float(T_C)).energy
+    return np.stack([energies, spins.mean((1, 2)) ** 2 - critical_square(side)])
+
+
+def test_the_excess_is_what_the_seeds_do_not_explain_in_any_slices(seeds, monkeypatch):
+    monkeypatch.setattr(dressed_calibration, "SLICE", 16)
+    network = untrained().networks[0]
+    found = _excess(network, ODDS, seeds, float(T_C), 5, 3)(1.1, 0.9)
+    dressed = dress(seeds, Dressing((1.1 * ODDS).astype(np.float32)), (stream_key(5, "dress"), 0))
+    fine = draw_blocks(dressed, tables(network, 0.9), 3, (stream_key(5, "calibrate"), 0))
+    known = np.concatenate([np.ones((1, len(seeds))), off(seeds)])
+    slopes = np.linalg.lstsq(known.T, off(fine).T)[0][1:]
+    expected = off(fine) - slopes.T @ off(seeds)
+    assert found == pytest.approx(expected / np.array([[1.0], [critical_square(48)]]), abs=1e-9)
+
+
 @pytest.mark.parametrize("weight", [0.0, 1.0])
 @pytest.mark.parametrize("odds", [0 * ODDS, ODDS])
 def test_what_cannot_be_calibrated_is_refused(seeds, weight, odds):
     """Without weights no sharpness, and without odds no factor changes anything; with both the network is untrained."""
-    with seeded(1):
-        model = build("blocks", rule="majority", block=3, dimension=2, temperatures=[float(T_C)], width=4)
+    model = untrained()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(weight)
@@ -41,14 +69,20 @@ def test_steps_are_halved_where_full_ones_go_to_and_fro(monkeypatch):
     noise = 0.01 * np.array([[1, -1, 1, -1], [1, 1, -1, -1]])
 
     def excess(*numbers):
-        """Zero at 0.98; the slope is 1 above 1, where it is measured, and 2 below: full steps reach 0.96 and 1."""
-        return np.array([[0.04 + (1 if number > 1 else 2) * (number - 1)] for number in numbers]) + noise
+        """Zero at 0.98 and 0.97; the slope is 1 above 1, where it is measured, else 2: full steps come back to 1."""
+        pairs = zip((0.04, 0.06), numbers, strict=True)
+        return np.array([[off + (1 if number > 1 else 2) * (number - 1)] for off, number in pairs]) + noise
 
     def found():
         return calibrate_dressed(None, None, np.ones((4, 16, 16)), float(T_C), 0, 3)
 
     monkeypatch.setattr(dressed_calibration, "_excess", lambda *_: excess)
-    assert (found().factor.mean, found().sharpness.mean) == pytest.approx((0.98, 0.98))
+    assert (found().factor.mean, found().sharpness.mean) == pytest.approx((0.98, 0.97))
+    error = 0.01 * np.sqrt(4 / 3 / 4)  # of four seeds, at the slope of 1 that was measured
+    assert (found().factor.error, found().sharpness.error) == pytest.approx((error, error))
+    for name, (factor, sharpness) in (("before", (1.0, 1.0)), ("after", (0.98, 0.97))):
+        means = [estimate.mean for estimate in getattr(found(), name)]
+        assert means == pytest.approx(excess(factor, sharpness).mean(1), abs=1e-9)
     monkeypatch.setattr(dressed_calibration, "FULL", MOST)
     with pytest.raises(KadanoffError, match="no factor and sharpness"):
         found()

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from kadanoff.errors import KadanoffError
 from kadanoff.inverse import bands
 from kadanoff.inverse.dressing import Dressing, dress
-from kadanoff.inverse.growth import Band, Enlargement, around, draw_rows, enlarge, refine, refined
+from kadanoff.inverse.growth import Band, Enlargement, around, draw_rows, enlarge, refine, refined, sides_to
 from kadanoff.inverse.superresolve import draw_blocks, tables
 from kadanoff.montecarlo.rng import stream_key
 from kadanoff.networks.superres import Blocks
@@ -91,3 +92,13 @@ def test_a_dressed_lattice_is_enlarged_alike_whatever_the_bands(scheme, coarse, 
 def test_drawing_and_then_refining_is_one_enlargement(scheme, coarse, dressing):
     raw, way = (Enlargement(scheme, 3, sweeps, 4, dressing) for sweeps in (0, 5))
     np.testing.assert_array_equal(refine(way, enlarge(raw, coarse, 1), 1), enlarge(way, coarse, 1))
+
+
+def test_sides_are_those_of_the_seed_times_powers_of_the_factor():
+    assert sides_to(128, 1152, 3, "size") == [128, 384, 1152]
+    for size in (128, 1000, 100):
+        with pytest.raises(KadanoffError, match=rf"size is {size}; .*take one of 384, 1152, 3456, .*, \.\.\."):
+            sides_to(128, size, 3, "size")
+    for seed in (64, 127):
+        with pytest.raises(KadanoffError, match=f"the seed is {seed} x {seed}; .* a multiple of 128"):
+            sides_to(seed, 3 * seed, 3, "size")

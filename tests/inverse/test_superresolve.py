@@ -12,7 +12,15 @@ import kadanoff
 from kadanoff.errors import KadanoffError
 from kadanoff.inverse import superresolve as module
 from kadanoff.inverse.quality import asymmetries
-from kadanoff.inverse.superresolve import draw_blocks, draw_parts, random_blocks, superresolve, sweep_blocks, tables
+from kadanoff.inverse.superresolve import (
+    count,
+    draw_blocks,
+    draw_parts,
+    random_blocks,
+    superresolve,
+    sweep_blocks,
+    tables,
+)
 from kadanoff.inverse.tables import Table, forbid, known
 from kadanoff.networks.registry import build
 from kadanoff.spins.blocking import RULES
@@ -159,6 +167,17 @@ def test_the_rule_is_never_broken(rule, block, dimension):
     for temperature in (0.05, T_C):
         swept = sweep_blocks(coarse, fine, known(rule, block, dimension, temperature), (KEY, 0), 2)
         assert (RULES[rule](swept, block, dimension) == coarse).all()
+
+
+@pytest.mark.parametrize("shape", [(4, 8), (8, 4)])
+def test_rectangles_are_enlarged_swept_and_counted(shape):
+    coarse = np.random.default_rng(1).choice(np.array([-1, 1], np.int8), (5, *shape))
+    fine = superresolve(network("blocks"), coarse, T_C, seed=1)
+    last = known("majority", 2, 2, T_C)
+    swept = sweep_blocks(coarse, fine, last, (KEY, 0), 2)
+    assert (swept != fine).any()
+    assert all((RULES["majority"](lattices, 2, 2) == coarse).all() for lattices in (fine, swept))
+    assert count(coarse, fine, last.part).sum() == coarse.size
 
 
 def test_independent_pixels_do_break_it():

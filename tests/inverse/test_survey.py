@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from kadanoff.inverse.quality import asymmetries
-from kadanoff.inverse.survey import Survey, decay, paired_ratio, survey, together
+from kadanoff.inverse.survey import Survey, decay, exact_decay, fit_distances, paired_ratio, survey, together
+from kadanoff.spins.exact import critical_row
 
 
 @pytest.fixture
@@ -69,6 +70,20 @@ def test_pairs_have_small_errors_and_the_right_ratio():
 
 def test_the_exponent_is_that_of_a_power_law():
     assert decay(power_law(64, 20, 0.3, 0.2, 1), [1, 2, 4, 8]).mean == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize(
+    ("side", "distances"),
+    [
+        (64, [1, 2, 4, 8]),
+        (1152, [1, 2, 4, 8, 16, 32, 64, 128, 144]),
+        (8000, [1, 2, 4, 8, 16, 32, 64, 128, 256, 500]),
+    ],
+)
+def test_the_fit_of_the_exact_correlations_is_that_of_the_surveys(side, distances):
+    assert fit_distances(side) == distances
+    exact = [critical_row(distance, side) for distance in distances]
+    assert exact_decay(side) == pytest.approx(-np.polyfit(np.log(distances), np.log(exact), 1)[0])
 
 
 def test_the_ensemble_of_constant_order_has_a_binder_ratio_of_two_thirds(spins):

@@ -150,6 +150,7 @@ def test_a_reference_may_be_off_by_four_standard_errors(sigmas, what, monkeypatc
     signs = iter([1, -1])
 
     def relaxed(prepare, sampler, size, chains, counts, key, workers):
+        assert tuple(counts) == (8, 12, 16)
         values = np.stack([exact + scatter + energy, scatter + next(signs) * apart / 2, scatter])
         return Relaxation(tuple(counts), np.repeat(values[:, None], len(counts), 1), np.zeros(len(counts)))
 

@@ -9,6 +9,7 @@ from kadanoff.inverse.tables import known
 from kadanoff.inverse.training import (
     coarsened,
     likelihood_loss,
+    mean_loss,
     pixel_loss,
     split,
     torus_energy,
@@ -154,6 +155,11 @@ def test_the_loss_of_even_odds_is_one_bit_and_the_squared_energy():
     even = torch.zeros_like(spins)
     assert pixel_loss(even, spins, 0.0).item() == pytest.approx(np.log(2))
     assert pixel_loss(even, spins, 0.25).item() == pytest.approx(np.log(2) + 0.25 * 4)  # energies 0 and -2
+
+
+def test_the_loss_of_means_has_their_squared_error_and_that_of_c10():
+    found = mean_loss(torch.full((3, 1, 4, 4), 0.75), torch.ones(3, 1, 4, 4), 2.0).item()
+    assert found == pytest.approx(0.25 + 2 * (0.25 - 0.7066) ** 2)  # mean spins of a half
 
 
 def test_a_network_that_is_wrongly_certain_still_learns():

@@ -8,8 +8,10 @@ import kadanoff
 from kadanoff.errors import KadanoffError
 from kadanoff.lab.params import Dataset
 from kadanoff.lab.store import open_dataset
-from kadanoff.montecarlo import campaign
+from kadanoff.montecarlo import campaign, checkpoints
+from kadanoff.montecarlo.checkpoints import Task
 from kadanoff.montecarlo.equilibration import MOST_PILOTS, pilot_places
+from kadanoff.montecarlo.samplers import first_configurations
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact import T_C, enumerate_states, kaufman
 
@@ -92,6 +94,28 @@ def test_an_interrupted_campaign_goes_on_to_the_same_bytes(sampler, tmp_path, mo
     assert list(tmp_path.glob("chains-*.npz"))
     again = campaign.run(spec, "x", 2, tmp_path)
     assert np.array_equal(again.spins, expected)
+
+
+def test_hot_starts_are_even_and_independent():
+    """Thresholds: 4 standard errors of the mean, and 6 of each of the correlations of 80 chains, in three words."""
+    spins = first_configurations(dataset(size=64), "x", 2.0, 60, 80).reshape(80, -1)
+    assert set(np.unique(spins)) == {-1, 1}
+    assert abs(spins.mean()) < 4 / np.sqrt(spins.size)
+    assert np.abs(np.corrcoef(spins) - np.eye(80)).max() < 6 / 64
+
+
+def test_lattices_larger_than_a_slice_advance_by_one_sweep(monkeypatch, reference):
+    real = campaign.SAMPLERS[reference.provenance["sampler"]]
+
+    def one_sweep(*arguments):
+        assert arguments[-1] == 1
+        real(*arguments)
+
+    monkeypatch.setattr(campaign, "SLICE_UPDATES", 1)
+    monkeypatch.setattr(campaign, "_pilots", lambda *_: {})
+    monkeypatch.setitem(campaign.SAMPLERS, reference.provenance["sampler"], one_sweep)
+    monkeypatch.setattr(campaign, "choose", lambda *_: (reference.provenance["sampler"], ""))
+    assert np.array_equal(campaign.run(dataset(), "x", 1).spins, reference.spins)
 
 
 def test_a_chain_and_a_rectangle_have_their_shapes():
@@ -196,6 +220,16 @@ def test_a_damaged_checkpoint_is_begun_again(tmp_path, reference):
     (tmp_path / "chains-0-0.npz").write_bytes(b"cut short")
     (tmp_path / "pilot-2.0.json").write_text("")
     assert np.array_equal(campaign.run(dataset(), "x", 1, tmp_path).spins, reference.spins)
+
+
+def test_a_checkpoint_gives_back_what_was_kept(tmp_path):
+    spins = 2 * np.random.default_rng(1).integers(0, 2, (5, 3, 7), np.int8) - 1
+    checkpoints.save(tmp_path, Task(1, 64, 5), 12, spins)
+    done, found = checkpoints.load(tmp_path, Task(1, 64, 5), (3, 7))
+    assert done == 12
+    assert np.array_equal(found, spins)
+    assert found.dtype == np.int8
+    assert checkpoints.load(tmp_path, Task(0, 64, 5), (3, 7)) is None
 
 
 def test_a_dataset_that_finds_no_place_is_refused_before_any_work(tmp_path, monkeypatch):

@@ -36,6 +36,20 @@ def test_what_was_slow_before_the_start_was_forgotten_counts_for_the_burn_in(mon
     assert pilot(dataset(), "x", "swendsen_wang", 2.0) == Pilot(2.0, 2000, True)
 
 
+def test_pilots_in_a_field_start_from_random_spins_and_from_both_ordered_states(monkeypatch):
+    starts, real = [], equilibration.SAMPLERS["metropolis"]
+
+    def advance(spins, *rest):
+        starts.append(spins.mean((1, 2)))
+        real(spins, *rest)
+
+    monkeypatch.setitem(equilibration.SAMPLERS, "metropolis", advance)
+    pilot(dataset(field=0.5), "x", "metropolis", 3.0)
+    assert (starts[0][1::4] == 1).all()
+    assert (starts[0][3::4] == -1).all()
+    assert (abs(starts[0][::2]) < 0.7).all()  # of 64 spins: more than 5 standard deviations
+
+
 @pytest.mark.parametrize("order", [1, -1])
 def test_the_coldest_of_many_temperatures_in_any_order_has_a_pilot(order):
     random = np.random.default_rng(1)
@@ -120,5 +134,6 @@ def test_from_random_spins_and_from_order_the_squared_order_becomes_the_same(arg
         ]
         return abs(both[0].sigmas(both[1]))
 
+    assert (squared_order(dataset(**arguments), "x", "hybrid", 1.8, 0, "ground").mean == 1) == (start == "order")
     assert difference("hybrid", 64) < 4
     assert difference("metropolis", 2) > 4  # the negative control: far too short

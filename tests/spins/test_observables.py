@@ -81,6 +81,12 @@ def test_sums_of_sums_do_not_wrap():
     assert observables.block_sums(huge, 2) == 4 * (2**31 - 1)
 
 
+@pytest.mark.parametrize("block", [0, -1, 1.5, 3])
+def test_blocks_that_do_not_divide_the_lattice_are_refused(block):
+    with pytest.raises(KadanoffError, match=rf"block is {block}, but the lattice is 4 x 6; take a whole number"):
+        observables.block_sums(np.ones((4, 6), np.int8), block)
+
+
 def test_magnetization_is_the_mean_spin():
     spins = random_spins(2, 3, 4, 5)
     assert magnetization(spins) == pytest.approx(spins.mean((2, 3)))
