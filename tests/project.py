@@ -40,7 +40,7 @@ class Project:
     def run(self, *command: str, code: int = 0) -> str:
         """Run a command and return what it printed; its exit code must be `code`."""
         process = self.start(*command)
-        output, _ = process.communicate(timeout=900)
+        output, _ = process.communicate(timeout=1800)
         assert process.returncode == code, f"{' '.join(command)} ended with {process.returncode}:\n{output}"
         return output
 
