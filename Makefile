@@ -45,7 +45,7 @@ lint: setup  ## ruff and mypy
 
 bench: setup  ## speed of the samplers beside their peers
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
-	kadanoff bench --output reports/bench.json
+	$(BIN)/python -m benchmarks --output reports/bench.json
 
 clean:  ## remove the environment (data, models and runs stay)
 	rm -rf $(VENV)

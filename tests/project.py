@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from kadanoff.lab.params import read_params, read_yaml
+from kadanoff.project.params import read_params, read_yaml
 
 ROOT = Path(__file__).parents[1]
 

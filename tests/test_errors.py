@@ -7,7 +7,7 @@ import pytest
 
 from kadanoff.cli import main
 from kadanoff.errors import KadanoffError, printable, printable_lines, without_secret
-from kadanoff.lab.progress import progress
+from kadanoff.runtime.progress import progress
 
 
 @pytest.mark.parametrize(

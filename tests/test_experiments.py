@@ -8,11 +8,11 @@ import yaml
 from mlflow.entities import ViewType
 from project import Project, copy_project, shrink
 
-from kadanoff.lab.published import git
-from kadanoff.lab.tracking import sync
-from kadanoff.lab.tracking.store import open_store
-from kadanoff.lab.tracking.versions import runs_of
-from kadanoff.lab.tracking.where import where
+from kadanoff.project.published import git
+from kadanoff.project.tracking import sync
+from kadanoff.project.tracking.store import open_store
+from kadanoff.project.tracking.versions import runs_of
+from kadanoff.project.tracking.where import where
 
 pytestmark = pytest.mark.slow
 

@@ -9,8 +9,12 @@ import yaml
 from dvc.exceptions import InvalidArgumentError
 from dvc.utils.hydra import apply_overrides
 
-from kadanoff.lab.params import Dataset, validated
-from kadanoff.stages import classify, classify_models, coarsen, pretrain, superres_variants
+from kadanoff.data.description import Dataset
+from kadanoff.studies.classify import classify, pretrain
+from kadanoff.studies.classify import models as classify_models
+from kadanoff.studies.coarsen import coarsen
+from kadanoff.studies.superres import variants as superres_variants
+from kadanoff.validation import validated
 
 ROOT = Path(__file__).parents[1]
 OVERRIDES = [line for line in (ROOT / "full-scale.params").read_text().splitlines() if line and line[0] != "#"]

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.slow
 LIST_RUNS = """
 import json
 from pathlib import Path
-from kadanoff.lab.tracking.store import open_store
+from kadanoff.project.tracking.store import open_store
 client = open_store(Path.cwd()).client
 runs = []
 for experiment in client.search_experiments():

@@ -11,22 +11,22 @@ import pytest
 import yaml
 
 from kadanoff import Ensemble, KadanoffError, load_model, open_dataset, simulate, superresolve
-from kadanoff.apply import apply
 from kadanoff.cli import main
-from kadanoff.grow import Job, grow
+from kadanoff.commands.apply import apply
+from kadanoff.commands.grow import Job, grow
+from kadanoff.commands.measure import measure
+from kadanoff.data.pyramid import write_pyramid
 from kadanoff.inverse.calibration import calibrate
 from kadanoff.inverse.critical import place_of
 from kadanoff.inverse.growth import sides_to
 from kadanoff.inverse.streaming import stream
 from kadanoff.inverse.thermalization import equilibrium
-from kadanoff.lab.pyramid import write_pyramid
 from kadanoff.learning.checkpoints import Recipe, read_recipe, save_model
 from kadanoff.learning.randomness import seeded
 from kadanoff.montecarlo.rng import stream_key
 from kadanoff.networks.registry import build
 from kadanoff.spins import blocking, exact, observables, rescaling, scaling, statistics, surroundings
 from kadanoff.spins.boundary import Lattice
-from kadanoff.survey import survey
 
 SECONDS = 10  # a call that takes as long hangs
 LONGEST = 1500  # characters of a message
@@ -181,9 +181,9 @@ CALLS = {
     "apply in batches of 0": lambda _: apply(Path("coarse.safetensors"), Path("in.zarr"), Path("x.zarr"), 0),
     "apply with seed 1.0": lambda _: apply(Path("fine.safetensors"), Path("in.zarr"), Path("x.zarr"), seed=1.0),
     "apply to a long name": lambda _: apply(Path("fine.safetensors"), Path("in.zarr"), Path(LONG)),
-    "survey a small lattice": lambda _: survey(Path("in.zarr"), sample=0),
-    "survey another sample": lambda _: survey(Path("in.zarr"), sample=7),
-    "survey a long name": lambda _: survey(Path(LONG)),
+    "measure a small lattice": lambda _: measure(Path("in.zarr"), sample=0),
+    "measure another sample": lambda _: measure(Path("in.zarr"), sample=7),
+    "measure a long name": lambda _: measure(Path(LONG)),
     "stream a small lattice": lambda _: stream(lambda first, end: UP[0, first:end], 8, 2),
     "pyramid of chains": lambda _: write_pyramid(Path("chains.zarr"), Path("x.zarr")),
     "pyramid of several": lambda _: write_pyramid(Path("in.zarr"), Path("x.zarr")),
@@ -327,9 +327,9 @@ COMMANDS = [
     ["grow", LONG, "--model", "fine.safetensors", "--start", "in.zarr"], ["grow", "x.zarr", "--size", "0"],
     ["grow", "x.zarr", "--size", "nan"], ["grow", "x.zarr", "--sample", "-1"], ["grow", "x.zarr", "--sweeps", "-1"],
     ["grow"], ["pyramid", "in.zarr", "x.zarr"], ["pyramid", LONG, "x.zarr"], ["pyramid", "in.zarr", LONG],
-    ["pyramid", "in.zarr", "x.zarr", "text"], ["survey", "in.zarr"], ["survey", LONG], ["survey", "text"],
-    ["survey", "in.zarr", "--sample", "9"], ["survey", "in.zarr", "--out", LONG],
-    ["survey", "in.zarr", "--out", "text"],
+    ["pyramid", "in.zarr", "x.zarr", "text"], ["measure", "in.zarr"], ["measure", LONG], ["measure", "text"],
+    ["measure", "in.zarr", "--sample", "9"], ["measure", "in.zarr", "--out", LONG],
+    ["measure", "in.zarr", "--out", "text"],
     ["report"], ["ui", "--port", "0"], ["bench", "--largest", "x"], ["nothing"], ["runs", "nothing"],
 ]  # fmt: skip
 

@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING, Any
 from kadanoff.errors import KadanoffError
 
 if TYPE_CHECKING:
+    from kadanoff.data.store import Ensemble, open_dataset
     from kadanoff.inverse.superresolve import superresolve
-    from kadanoff.lab.store import Ensemble, open_dataset
     from kadanoff.models import load_model
-    from kadanoff.montecarlo.campaign import simulate
+    from kadanoff.montecarlo.runner import simulate
 
 __version__ = "0.1.0"
 __all__ = ["Ensemble", "KadanoffError", "load_model", "open_dataset", "simulate", "superresolve"]
 
 # torch, numba and zarr load only when one of these is used: `import kadanoff` stays light
 _HOME = {
-    "Ensemble": "kadanoff.lab.store",
-    "open_dataset": "kadanoff.lab.store",
+    "Ensemble": "kadanoff.data.store",
+    "open_dataset": "kadanoff.data.store",
     "load_model": "kadanoff.models",
-    "simulate": "kadanoff.montecarlo.campaign",
+    "simulate": "kadanoff.montecarlo.runner",
     "superresolve": "kadanoff.inverse.superresolve",
 }
 

@@ -51,7 +51,7 @@ def weights_file(model: Path | str) -> Iterator[Path]:
     if not str(model).startswith(SCHEME):
         yield Path(model)
         return
-    from kadanoff.lab.tracking.registry import registered_weights
+    from kadanoff.project.tracking.registry import registered_weights
 
     with registered_weights(str(model)) as path:
         yield path

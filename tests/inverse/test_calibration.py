@@ -6,6 +6,7 @@ import torch
 
 import kadanoff
 from kadanoff.errors import KadanoffError
+from kadanoff.estimate import Estimate
 from kadanoff.inverse import calibration
 from kadanoff.inverse.calibration import calibrate, excess
 from kadanoff.inverse.superresolve import tables
@@ -14,7 +15,6 @@ from kadanoff.learning.randomness import seeded
 from kadanoff.learning.training import Settings
 from kadanoff.networks.registry import build
 from kadanoff.spins.exact import T_C
-from kadanoff.spins.statistics import Estimate
 
 SETTINGS = Settings(
     seed=0, epochs=60, batch_size=1000, learning_rate=1e-2, weight_decay=0.0, plateau_patience=5,

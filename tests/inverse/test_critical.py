@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kadanoff.data.store import Ensemble
 from kadanoff.errors import KadanoffError
 from kadanoff.inverse.critical import critical_index, place_of
-from kadanoff.lab.store import Ensemble
 from kadanoff.spins.exact import T_C
 
 SOURCE = Path("it.zarr")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from kadanoff.errors import KadanoffError
+from kadanoff.estimate import Estimate
 from kadanoff.inverse import thermalization
 from kadanoff.inverse.thermalization import (
     OBSERVABLES,
@@ -17,7 +18,6 @@ from kadanoff.inverse.thermalization import (
 )
 from kadanoff.montecarlo.rng import stream_key
 from kadanoff.spins.exact import T_C, kaufman
-from kadanoff.spins.statistics import Estimate
 
 KEY = stream_key(1, "test")
 TRUTH = [Estimate(1.0, 0.0), Estimate(2.0, 0.001), Estimate(3.0, 0.001)]

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from kadanoff.data.store import Ensemble
 from kadanoff.errors import KadanoffError
-from kadanoff.lab.store import Ensemble
 from kadanoff.learning.data import coarse_task
 from kadanoff.spins.blocking import threshold
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from kadanoff.estimate import Estimate
 from kadanoff.learning.coarse import kept_correlations
 from kadanoff.learning.metrics import correlation_summary, magnetization_rmse, root, site_errors, spatial_correlation
-from kadanoff.spins.statistics import Estimate
 
 
 @pytest.fixture

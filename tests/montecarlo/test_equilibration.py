@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import kadanoff
+from kadanoff.data.description import Dataset
 from kadanoff.errors import KadanoffError
-from kadanoff.lab.params import Dataset
 from kadanoff.montecarlo import choice, equilibration
 from kadanoff.montecarlo.choice import choose
 from kadanoff.montecarlo.equilibration import MOST_PILOTS, Pilot, pilot, pilot_places, sweeps_needed

@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 
 import kadanoff
-from kadanoff.lab.params import Dataset
+from kadanoff.data.description import Dataset
 from kadanoff.montecarlo import quality
-from kadanoff.montecarlo.campaign import run
 from kadanoff.montecarlo.quality import FINE, compare, exact_energies, exact_energy
+from kadanoff.montecarlo.runner import run
 from kadanoff.spins.boundary import BOUNDARIES, Lattice
 from kadanoff.spins.exact import exact_energy_distribution
-from kadanoff.stages.simulate import _metrics, compare_starts
+from kadanoff.studies.simulate.simulate import _metrics, compare_starts
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import kadanoff
-from kadanoff.montecarlo import campaign, equilibration
+from kadanoff.montecarlo import equilibration
+from kadanoff.montecarlo import runner as campaign
 from kadanoff.montecarlo.equilibration import mean_square_over_translations
 from kadanoff.montecarlo.rng import stream_key
 from kadanoff.montecarlo.symmetry import symmetrize

@@ -7,12 +7,12 @@ import pytest
 
 import kadanoff
 from kadanoff.errors import KadanoffError
+from kadanoff.estimate import Estimate
 from kadanoff.phases.bayes import Limit, bayes_limit, predict, region_distributions, scatter, verdict
 from kadanoff.phases.regions import TEST, TRAIN, region
 from kadanoff.phases.scores import confusion, f1_scores, macro_f1, mean_over
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact import enumerate_states
-from kadanoff.spins.statistics import Estimate
 
 GRID = np.round(np.arange(1, 401) / 100, 2)
 SYSTEMS = [("periodic", 1), ("periodic", -1), ("antiperiodic", 1), ("skewed", 1)]

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kadanoff.data.store import Ensemble
 from kadanoff.errors import KadanoffError
-from kadanoff.lab.store import Ensemble
 from kadanoff.phases.microstates import draw, draw_tests
 from kadanoff.phases.regions import TEST, TRAIN, VALIDATION, region
 

@@ -9,8 +9,7 @@ import torch
 from scipy.integrate import cumulative_trapezoid
 from scipy.stats import kstest
 
-from kadanoff.lab import files
-from kadanoff.lab.params import Dataset
+from kadanoff.data.description import Dataset
 from kadanoff.montecarlo.samplers import first_configurations, key_of
 from kadanoff.phases import stream as module
 from kadanoff.phases.stream import (
@@ -31,6 +30,7 @@ from kadanoff.phases.stream import (
     weights,
 )
 from kadanoff.phases.systems import System
+from kadanoff.runtime import files
 from kadanoff.spins.exact.onsager import onsager
 from kadanoff.spins.statistics import independent_mean
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 from safetensors import safe_open
 
+from kadanoff.data.store import Ensemble
 from kadanoff.errors import KadanoffError
-from kadanoff.lab.params import TunedParams
-from kadanoff.lab.store import Ensemble
 from kadanoff.learning.checkpoints import Recipe, load_model, read_recipe, save_model
 from kadanoff.learning.fit import Fit, fit
+from kadanoff.learning.parameters import TunedParams
 from kadanoff.learning.randomness import seeded
 from kadanoff.learning.training import Epoch, Training
 from kadanoff.networks.registry import build

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from kadanoff.errors import KadanoffError
+from kadanoff.estimate import Estimate
 from kadanoff.spins.scaling import combine, exponents, exponents_apart, local_slopes
-from kadanoff.spins.statistics import Estimate, jackknife
+from kadanoff.spins.statistics import jackknife
 
 SIZES = np.array([16, 32, 64, 128])
 EXACT = {"beta": 1 / 8, "gamma": 7 / 4, "eta_half": 1 / 4, "eta_quarter": 1 / 4}

@@ -7,7 +7,8 @@ import pytest
 from scipy.signal import lfilter
 
 from kadanoff.errors import KadanoffError
-from kadanoff.spins.statistics import Estimate, autocorrelation_time, independent_mean, jackknife, mean_estimate
+from kadanoff.estimate import Estimate
+from kadanoff.spins.statistics import autocorrelation_time, independent_mean, jackknife, mean_estimate
 
 STUDENT = 1.1969
 """t of 3 degrees of freedom, below which its modulus lies with the probability 0.6827 (tables)."""

@@ -16,6 +16,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from kadanoff.errors import KadanoffError
+from kadanoff.estimate import Estimate
 from kadanoff.inverse.superresolve import Spins, draw_parts, log_probabilities, sharpened
 from kadanoff.inverse.tables import Table
 from kadanoff.montecarlo.rng import stream_key
@@ -23,7 +24,7 @@ from kadanoff.networks.superres import Blocks
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact import kaufman
 from kadanoff.spins.observables import energy
-from kadanoff.spins.statistics import Estimate, independent_mean
+from kadanoff.spins.statistics import independent_mean
 
 RANGE = (0.8, 1.25)
 STEP = 0.02  # for the slope that turns the error of the energy into one of the sharpness

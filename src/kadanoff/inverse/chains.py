@@ -16,10 +16,10 @@ from kadanoff.inverse import kernels
 from kadanoff.inverse.quality import asymmetries
 from kadanoff.inverse.superresolve import Spins, draw_parts, probabilities, toss
 from kadanoff.inverse.tables import Table
-from kadanoff.lab.progress import progress
 from kadanoff.montecarlo import metropolis
 from kadanoff.montecarlo.rng import stream_key
 from kadanoff.networks.superres import Pixels
+from kadanoff.runtime.progress import progress
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.observables import energy, magnetization
 

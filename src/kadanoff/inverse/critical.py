@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from kadanoff.data.store import Ensemble
 from kadanoff.errors import KadanoffError, is_whole, shown
-from kadanoff.lab.store import Ensemble
 from kadanoff.spins.exact import T_C
 
 FERROMAGNET = {"boundary": "periodic", "coupling": 1, "field": 0}

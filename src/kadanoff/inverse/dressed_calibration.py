@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kadanoff.errors import KadanoffError
+from kadanoff.estimate import Estimate
 from kadanoff.inverse.dressing import Dressing, LogOdds, dress
 from kadanoff.inverse.superresolve import Spins, draw_blocks, log_probabilities, sharpened
 from kadanoff.montecarlo.rng import stream_key
@@ -25,7 +26,7 @@ from kadanoff.networks.superres import Blocks
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact import critical_square, kaufman
 from kadanoff.spins.observables import energy
-from kadanoff.spins.statistics import Estimate, independent_mean
+from kadanoff.spins.statistics import independent_mean
 
 STEP = 0.004  # of both numbers, for the slopes
 PRECISION = 0.1  # of the numbers, in their statistical errors

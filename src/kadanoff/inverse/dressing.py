@@ -16,6 +16,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from kadanoff.errors import KadanoffError
+from kadanoff.estimate import Estimate
 from kadanoff.inverse import kernels
 from kadanoff.inverse.superresolve import Spins
 from kadanoff.inverse.training import coarsened, translated
@@ -24,7 +25,7 @@ from kadanoff.networks.superres import Blocks
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.compiled import compiled
 from kadanoff.spins.observables import energy
-from kadanoff.spins.statistics import Estimate, independent_mean
+from kadanoff.spins.statistics import independent_mean
 from kadanoff.spins.surroundings import AROUND, Part, rows, symmetries
 
 SWEEPS = 32

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kadanoff.estimate import Estimate
 from kadanoff.spins.blocking import RULES
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact import EnergyDistribution
 from kadanoff.spins.observables import block_sums, energy, magnetization
-from kadanoff.spins.statistics import Estimate, independent_mean, jackknife
+from kadanoff.spins.statistics import independent_mean, jackknife
 
 Spins = NDArray[np.int8]
 GROUPS = 100

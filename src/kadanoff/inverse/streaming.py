@@ -16,11 +16,12 @@ from numba import njit
 from numpy.typing import NDArray
 
 from kadanoff.errors import KadanoffError
+from kadanoff.estimate import Estimate
 from kadanoff.inverse.survey import slope_weights
-from kadanoff.lab.parallel import threads
-from kadanoff.lab.progress import progress
+from kadanoff.runtime.executor import threads
+from kadanoff.runtime.progress import progress
 from kadanoff.spins.compiled import compiled
-from kadanoff.spins.statistics import Estimate, jackknife
+from kadanoff.spins.statistics import jackknife
 
 BLOCK = 3
 STRIPES = 8

@@ -7,11 +7,12 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
+from kadanoff.estimate import Estimate
 from kadanoff.inverse.quality import asymmetries
 from kadanoff.inverse.superresolve import Spins
 from kadanoff.spins.exact import critical_row
 from kadanoff.spins.observables import binder, block_sums
-from kadanoff.spins.statistics import Estimate, independent_mean, jackknife
+from kadanoff.spins.statistics import independent_mean, jackknife
 
 Values = NDArray[np.float64]
 FARTHEST = 500  # of the fit of G(r)

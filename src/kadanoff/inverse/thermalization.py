@@ -16,15 +16,16 @@ from time import thread_time
 import numpy as np
 from numpy.typing import NDArray
 
+from kadanoff.data.description import Dataset
 from kadanoff.errors import KadanoffError, seed_of, whole
+from kadanoff.estimate import Estimate
 from kadanoff.inverse.chains import Doubling, measure
 from kadanoff.inverse.superresolve import Spins
-from kadanoff.lab.params import Dataset
 from kadanoff.montecarlo.rng import stream_key
 from kadanoff.montecarlo.samplers import GROUP, SAMPLERS, first_configurations
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact import T_C, kaufman
-from kadanoff.spins.statistics import Estimate, independent_mean
+from kadanoff.spins.statistics import independent_mean
 
 OBSERVABLES = ("energy", "squared_magnetization", "quarter_correlation")
 SIGMAS = 3.0  # within as many standard errors of equilibrium

@@ -22,8 +22,8 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from kadanoff.errors import KadanoffError
-from kadanoff.lab.files import disk_errors, write_atomic
 from kadanoff.networks import registry
+from kadanoff.runtime.files import disk_errors, write_atomic
 
 FORMAT = 1
 _KEY = "kadanoff"  # one metadata key: safetensors writes several in random order

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kadanoff.data.store import Ensemble
 from kadanoff.errors import KadanoffError
-from kadanoff.lab.store import Ensemble
+from kadanoff.estimate import Estimate
 from kadanoff.learning.metrics import (
     correlation_summary,
     magnetization_rmse,
@@ -18,7 +19,7 @@ from kadanoff.learning.metrics import (
 from kadanoff.spins.blocking import RULES
 from kadanoff.spins.exact import T_C
 from kadanoff.spins.observables import two_point
-from kadanoff.spins.statistics import Estimate, jackknife
+from kadanoff.spins.statistics import jackknife
 
 Array = NDArray[Any]
 

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from kadanoff.data.store import Ensemble
 from kadanoff.errors import KadanoffError
-from kadanoff.lab.store import Ensemble
 from kadanoff.learning.split import Split, stratified_split
 from kadanoff.learning.training import Pair
 from kadanoff.spins.blocking import RULES

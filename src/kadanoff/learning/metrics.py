@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kadanoff.spins.statistics import Estimate, independent_mean
+from kadanoff.estimate import Estimate
+from kadanoff.spins.statistics import independent_mean
 
 Array = NDArray[Any]
 

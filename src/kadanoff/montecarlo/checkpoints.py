@@ -10,7 +10,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from kadanoff.lab.files import disk_errors, write_atomic
+from kadanoff.runtime.files import disk_errors, write_atomic
 
 
 class Task(NamedTuple):

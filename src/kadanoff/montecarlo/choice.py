@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from kadanoff.lab.params import Dataset
+from kadanoff.data.description import Dataset
 from kadanoff.montecarlo.equilibration import pilot
 from kadanoff.spins.exact import T_C
 

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from kadanoff.data.description import Dataset
 from kadanoff.errors import KadanoffError
-from kadanoff.lab.params import Dataset
 from kadanoff.montecarlo.samplers import GROUP, SAMPLERS, first_configurations, key_of
 from kadanoff.montecarlo.symmetry import ends_with_symmetry, symmetrize
 from kadanoff.spins.boundary import Lattice

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from kadanoff.lab.store import Ensemble
+from kadanoff.data.store import Ensemble
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact import chain, exact_energy_distribution, kaufman, transfer_energy_distribution
 from kadanoff.spins.exact.residues import MOST_SITES

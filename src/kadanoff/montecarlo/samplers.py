@@ -5,7 +5,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from kadanoff.lab.params import Dataset
+from kadanoff.data.description import Dataset
 from kadanoff.montecarlo import hybrid, metropolis, swendsen_wang
 from kadanoff.montecarlo.ground import ground_states
 from kadanoff.montecarlo.rng import philox, stream_key

@@ -9,14 +9,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from kadanoff.lab.params import Dataset
+from kadanoff.data.description import Dataset
+from kadanoff.estimate import Estimate
 from kadanoff.montecarlo.equilibration import checkerboard, pilot_chains
 from kadanoff.montecarlo.ground import WALLED, ground_states
 from kadanoff.montecarlo.samplers import SAMPLERS, first_configurations, key_of
 from kadanoff.montecarlo.symmetry import ends_with_symmetry, symmetrize
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact import T_C
-from kadanoff.spins.statistics import Estimate, independent_mean
+from kadanoff.spins.statistics import independent_mean
 
 COMPARED = 5
 """Temperatures, at most."""

@@ -16,9 +16,10 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 from kadanoff.errors import KadanoffError
+from kadanoff.estimate import Estimate
 from kadanoff.networks.vision import Reader
 from kadanoff.spins.boundary import Lattice
-from kadanoff.spins.statistics import Estimate, independent_mean
+from kadanoff.spins.statistics import independent_mean
 
 BATCH = 20  # images: twelve layers of twelve heads of ViT-Base take 0.5 GB
 SHARE = 0.05

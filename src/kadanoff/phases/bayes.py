@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kadanoff.errors import KadanoffError
+from kadanoff.estimate import Estimate
 from kadanoff.phases.regions import REGIONS, TEST, region
 from kadanoff.phases.scores import f1_scores
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact import exact_energy_distribution
-from kadanoff.spins.statistics import Estimate
 
 ROUNDING = 1e-13
 """Differences of macro-F1 that are none."""

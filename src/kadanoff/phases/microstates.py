@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from kadanoff.data.store import Ensemble
 from kadanoff.errors import KadanoffError
-from kadanoff.lab.store import Ensemble
 from kadanoff.phases.regions import REGIONS, TEST, TRAIN, VALIDATION, region
 
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from kadanoff.lab.params import Name, Section
+from kadanoff.validation import Name, Section
 
 BATCH = 25
 """Images that are looked at together where nothing is learned: they fit into the cache of a core."""

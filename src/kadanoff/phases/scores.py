@@ -4,8 +4,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kadanoff.errors import KadanoffError
+from kadanoff.estimate import Estimate
 from kadanoff.phases.regions import REGIONS
-from kadanoff.spins.statistics import Estimate, independent_mean, jackknife
+from kadanoff.spins.statistics import independent_mean, jackknife
 
 
 def macro_f1(labels: ArrayLike, predicted: ArrayLike) -> float:

@@ -20,7 +20,7 @@ from scipy.integrate import cumulative_trapezoid
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from kadanoff.lab.params import Dataset
+from kadanoff.data.description import Dataset
 from kadanoff.learning.randomness import derived_seed
 from kadanoff.learning.training import Pair
 from kadanoff.montecarlo.samplers import SAMPLERS, first_configurations, key_of

@@ -2,8 +2,8 @@
 
 from typing import Literal
 
-from kadanoff.lab.params import Section
 from kadanoff.spins.boundary import Lattice
+from kadanoff.validation import Section
 
 
 class System(Section):

@@ -17,11 +17,11 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
+from kadanoff.data.store import open_dataset
 from kadanoff.errors import KadanoffError
-from kadanoff.lab.params import TunedParams, validated
-from kadanoff.lab.store import open_dataset
 from kadanoff.learning.checkpoints import Recipe, load_model, save_model, save_weights
 from kadanoff.learning.fit import Fit
+from kadanoff.learning.parameters import TunedParams
 from kadanoff.learning.precision import resolved
 from kadanoff.learning.pretrained import NONE, PHYSICS, initial
 from kadanoff.learning.randomness import derived_seed, seeded
@@ -32,6 +32,7 @@ from kadanoff.phases.microstates import Microstates, draw, draw_tests
 from kadanoff.phases.models import Model
 from kadanoff.phases.probe import probe
 from kadanoff.phases.regions import REGIONS, TRAIN
+from kadanoff.validation import validated
 
 NETWORK, RESULT = "network.safetensors", "result.safetensors"
 LABELLED = sum(TRAIN)

@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kadanoff.errors import KadanoffError, is_whole, numbers, shown, whole
+from kadanoff.estimate import Estimate
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.compiled import compiled
 from kadanoff.spins.exact.thermal import inverse_temperature
-from kadanoff.spins.statistics import Estimate, jackknife
+from kadanoff.spins.statistics import jackknife
 
 CHUNK = 2**22
 """Spins that a Fourier transform takes at a time, to bound its memory."""

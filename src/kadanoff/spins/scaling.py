@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kadanoff.errors import KadanoffError, is_whole, numbers, shown
-from kadanoff.spins.statistics import Estimate, block_edges, block_error, less_bias
+from kadanoff.estimate import Estimate
+from kadanoff.spins.statistics import block_edges, block_error, less_bias
 
 NU = 1.0
 """Exponent of the correlation length in the class of the two-dimensional Ising model: exact, so it is not fitted."""

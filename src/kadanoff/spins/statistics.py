@@ -1,9 +1,8 @@
 """Numbers with error bars: autocorrelation time, mean of a correlated series, jackknife."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import pairwise
-from math import inf, isfinite, nan, sqrt
+from math import inf, nan, sqrt
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kadanoff.errors import KadanoffError, is_whole, numbers, shown
+from kadanoff.estimate import Estimate
 
 WINDOW = 5.0
 """Sokal's c: the sum over the autocorrelation function stops at the first lag M with M >= c tau(M)."""
@@ -18,45 +18,6 @@ SHORTEST = 50
 """A chain shorter than this many autocorrelation times does not measure them reliably (emcee's rule)."""
 ONE_SIGMA = NormalDist().cdf(1.0)
 """Probability below one standard deviation, 0.841."""
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A mean and its standard error, printed as 0.1234(56).
-
-    Parameters
-    ----------
-    mean, error
-        The value and one standard error.
-    tau
-        Integrated autocorrelation time in samples; 0.5 when they are taken as independent.
-    n
-        Number of samples.
-    """
-
-    mean: float
-    error: float
-    tau: float = 0.5
-    n: int = 1
-
-    def sigmas(self, other: "Estimate | float") -> float:
-        """Deviation from an exact value, or from an independent estimate, in standard errors."""
-        expected, extra = (other.mean, other.error) if isinstance(other, Estimate) else (other, 0.0)
-        difference, error = self.mean - expected, sqrt(self.error**2 + extra**2)
-        if error == 0:
-            return 0.0 if difference == 0 else inf * difference
-        return difference / error
-
-    def __str__(self) -> str:
-        if not (isfinite(self.error) and self.error > 0):
-            return f"{self.mean:.8g}({self.error:g})"
-        digits, exponent = f"{self.error:.1e}".split("e")
-        decimals = 1 - int(exponent)
-        if decimals > 1:
-            return f"{self.mean:.{decimals}f}({digits.replace('.', '')})"
-        if decimals == 1:
-            return f"{self.mean:.1f}({digits})"
-        return f"{round(self.mean, decimals):.0f}({float(digits) * 10 ** int(exponent):.0f})"
 
 
 class AutocorrelationTime(NamedTuple):

@@ -1,1 +1,0 @@
-"""The tooling: parameters, store, records, tracking, figures."""

@@ -1,5 +1,0 @@
-"""The record of a run: what it is (`runinfo`), how it is written (`recorder`), what DVC says of it (`dvclock`)."""
-
-from kadanoff.lab.records.recorder import Recorder, recorded
-
-__all__ = ["Recorder", "recorded"]

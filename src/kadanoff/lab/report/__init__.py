@@ -1,5 +1,0 @@
-"""The report: one self-contained page, made from the records alone."""
-
-from kadanoff.lab.report.page import write_report
-
-__all__ = ["write_report"]

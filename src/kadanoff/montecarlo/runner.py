@@ -1,0 +1,289 @@
+"""Many chains, one ensemble: any number of workers, killed and resumed, the same bytes."""
+
+import errno
+import math
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from psutil import virtual_memory
+
+import kadanoff
+from kadanoff.data.description import Dataset
+from kadanoff.data.store import Ensemble
+from kadanoff.errors import MOST_WORKERS, KadanoffError, whole
+from kadanoff.montecarlo import checkpoints
+from kadanoff.montecarlo.checkpoints import Task
+from kadanoff.montecarlo.choice import Choice, choose
+from kadanoff.montecarlo.equilibration import Pilot, check_pilot, pilot, pilot_places, sweeps_needed
+from kadanoff.montecarlo.samplers import SAMPLERS, chains_per_task, first_configurations, key_of
+from kadanoff.montecarlo.symmetry import ends_with_symmetry, symmetrize
+from kadanoff.runtime.files import disk_errors
+from kadanoff.runtime.progress import Advance, progress
+from kadanoff.spins.observables import energy, magnetization
+from kadanoff.validation import validated
+
+SLICE_UPDATES = 1 << 28
+SAVE_SECONDS = 10.0
+
+
+@dataclass
+class Campaign:
+    """One dataset in the making: the plan, and where its checkpoints are."""
+
+    dataset: Dataset
+    name: str
+    folder: Path | None
+    choice: Choice
+    pilots: dict[int, Pilot] = field(default_factory=dict)
+    sweeps: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    stopped: Event = field(default_factory=Event)
+
+    def tasks(self) -> list[Task]:
+        """The chains of all temperatures, cut into tasks; a rule of the parameters alone."""
+        size = chains_per_task(self.choice.name, self.dataset.lattice)
+        samples = self.dataset.samples
+        return [
+            Task(temperature, first, min(size, samples - first))
+            for temperature in range(len(self.dataset.temperatures))
+            for first in range(0, samples, size)
+        ]
+
+    def run_task(self, task: Task, advance: Advance) -> NDArray[np.int8]:
+        """Bring the chains of one task from their start, or their last checkpoint, to the last sweep."""
+        dataset, lattice = self.dataset, self.dataset.lattice
+        temperature = dataset.temperatures[task.temperature]
+        state = checkpoints.load(self.folder, task, lattice.shape)
+        done, spins = state or (
+            0,
+            first_configurations(dataset, self.name, temperature, task.first_chain, task.chains),
+        )
+        advance(done * task.chains)
+        key = key_of(dataset, self.name, temperature, self.choice.name)
+        stride = max(1, SLICE_UPDATES // spins.size)
+        saved = time.monotonic()
+        sweeps = int(self.sweeps[task.temperature])
+        while done < sweeps and not self.stopped.is_set():
+            step = min(stride, sweeps - done)
+            SAMPLERS[self.choice.name](spins, lattice, temperature, dataset.field, key, task.first_chain, done, step)
+            done += step
+            advance(step * task.chains)
+            if done == sweeps or time.monotonic() - saved > SAVE_SECONDS:
+                checkpoints.save(self.folder, task, done, spins)
+                saved = time.monotonic()
+        if ends_with_symmetry(lattice, dataset.field):
+            symmetry = key_of(dataset, self.name, temperature, "symmetry")
+            symmetrize(spins, lattice, dataset.field, symmetry, task.first_chain)
+        return spins
+
+
+def run(dataset: Dataset, name: str, workers: int | None = None, folder: Path | None = None) -> Ensemble:
+    """Simulate `dataset`; with a `folder`, keep checkpoints there and go on from those that it has.
+
+    The spins depend on `dataset` and `name` only: not on `workers`, nor on interruptions.
+
+    Raises
+    ------
+    KadanoffError
+        If the sweeps are too few for equilibrium.
+    """
+    # before the pilots: what cannot be stored need not be measured
+    spins = _buffer(folder, (len(dataset.temperatures), dataset.samples, *dataset.lattice.shape))
+    choice = Choice(*checkpoints.remembered(folder, "sampler", lambda: choose(dataset, name)))
+    campaign = Campaign(dataset, name, folder, choice)
+    campaign.pilots = _pilots(campaign, workers)
+    campaign.sweeps = sweeps_needed(dataset, campaign.pilots)
+    tasks = campaign.tasks()
+    with progress(f"simulate {name}", float(campaign.sweeps.sum()) * dataset.samples) as advance:
+
+        def work(task: Task) -> None:
+            end = task.first_chain + task.chains
+            spins[task.temperature, task.first_chain : end] = campaign.run_task(task, advance)
+
+        _in_threads(work, tasks, workers, campaign.stopped)
+    return _ensemble(campaign, spins)
+
+
+def _buffer(folder: Path | None, shape: tuple[int, ...]) -> NDArray[np.int8]:
+    """Where finished chains are put: a file if there is a folder, so that memory stays bounded."""
+    if folder is None:
+        return np.empty(shape, np.int8)
+    path = folder / "spins.npy"
+    with disk_errors(path):
+        path.unlink(missing_ok=True)
+        missing = math.prod(shape) - shutil.disk_usage(folder).free
+        if missing > 0:
+            # a page of the file that finds no place later would end the process without a word
+            raise OSError(errno.ENOSPC, f"No space left on device, {missing / 1e6:.0f} MB are missing", str(path))
+        spins = np.lib.format.open_memmap(path, "w+", np.int8, shape)
+        if hasattr(os, "posix_fallocate"):
+            with path.open("r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        return spins
+
+
+def _in_threads(work: Any, items: Sequence[Any], workers: int | None, stopped: Event) -> list[Any]:
+    """Results of `work` over `items`, in order; the first error stops the rest at their next slice."""
+    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+        futures = [pool.submit(work, item) for item in items]
+        try:
+            wait(futures, return_when=FIRST_EXCEPTION)
+            return [future.result() for future in futures if future.done()]
+        finally:
+            stopped.set()
+            pool.shutdown(cancel_futures=True)
+
+
+def _pilots(campaign: Campaign, workers: int | None) -> dict[int, Pilot]:
+    """Pilots by place; the first that needs more sweeps than there may be ends them."""
+    dataset, sampler = campaign.dataset, campaign.choice.name
+    places = pilot_places(dataset)
+    with progress(f"pilot chains {campaign.name}", len(places)) as advance:
+
+        def measure(place: int) -> Pilot:
+            temperature = dataset.temperatures[place]
+
+            def compute() -> Pilot:
+                return pilot(dataset, campaign.name, sampler, temperature)
+
+            found = Pilot(*checkpoints.remembered(campaign.folder, f"pilot-{temperature!r}", compute))
+            check_pilot(dataset, sampler, temperature, found)
+            advance()
+            return found
+
+        return dict(zip(places, _in_threads(measure, places, workers, Event()), strict=True))
+
+
+def _ensemble(campaign: Campaign, spins: NDArray[np.int8]) -> Ensemble:
+    dataset, lattice = campaign.dataset, campaign.dataset.lattice
+    spins = spins.reshape(*spins.shape[:2], *lattice.array_shape)
+    taus = np.full(len(dataset.temperatures), np.nan)
+    for place, found in campaign.pilots.items():
+        taus[place] = found.tau
+    met = [found.resolved and campaign.sweeps[place] >= found.sweeps for place, found in campaign.pilots.items()]
+    provenance = {
+        "name": campaign.name,
+        "parameters": dataset.model_dump(mode="json"),
+        "sampler": campaign.choice.name,
+        "sampler_reason": campaign.choice.reason,
+        "sweeps": campaign.sweeps.tolist(),
+        "equilibrated": bool(met and all(met)),
+        "generator": "Philox4x32-10",
+        "versions": {"kadanoff": kadanoff.__version__} | {name: version(name) for name in ("numba", "numpy", "zarr")},
+    }
+    return Ensemble(
+        spins,
+        np.array(dataset.temperatures),
+        np.array([energy(rows, lattice) - dataset.field * magnetization(rows, lattice.dimension) for rows in spins]),
+        np.array([magnetization(rows, lattice.dimension) for rows in spins]),
+        taus,
+        provenance,
+    )
+
+
+def simulate(
+    size: int | tuple[int, int],
+    temperatures: Sequence[float] | float,
+    samples: int,
+    boundary: str = "periodic",
+    coupling: float = 1.0,
+    dimension: int = 2,
+    sampler: str = "auto",
+    sweeps: int | None = None,
+    seed: int = 0,
+    workers: int | None = None,
+    *,
+    field: float = 0.0,
+    start: str = "hot",
+    allow_unequilibrated: bool = False,
+) -> Ensemble:
+    """Independent Ising configurations in equilibrium.
+
+    Parameters
+    ----------
+    size
+        Spins a side, or (height, width).
+    temperatures
+        In units of |J|/k_B; one or several.
+    samples
+        Independent chains, one stored configuration each, at every temperature.
+    boundary
+        ``periodic``, ``antiperiodic``, ``skewed`` or ``free``; see `kadanoff.spins.boundary.Lattice`.
+    coupling
+        +1 (ferromagnet) or -1 (antiferromagnet).
+    dimension
+        2, or 1 for a chain.
+    sampler
+        ``metropolis``, ``swendsen_wang``, ``hybrid`` (one sweep of clusters, then eight of single spins) or ``auto``,
+        for which two short pilots decide where both could do.
+    sweeps
+        Sweeps of every chain from its start; None takes, at each temperature, 20 autocorrelation times of pilot chains.
+    seed
+        The same seed and parameters give the same spins on any number of workers.
+    workers
+        Threads; None for one a core.
+    field
+        External field B in units of |J|; needs the Metropolis sampler.
+    start
+        ``hot`` (random spins), ``cold`` (all +1) or ``ground`` (a random ground state with the wall that skewed and
+        antiperiodic boundaries force). Below T_c single-spin updates keep the sign of a cold start's
+        magnetization; equilibrium is then that of the + state.
+    allow_unequilibrated
+        Accept fewer sweeps than 20 autocorrelation times; with `sweeps` given they are not measured at all.
+
+    Returns
+    -------
+    Ensemble
+        `.spins` int8 (temperature, sample, y, x) or (temperature, sample, x), `.energy` and `.magnetization`
+        (temperature, sample) per site.
+
+    Raises
+    ------
+    KadanoffError
+        If a value breaks a rule, or the sweeps are too few for equilibrium, or chains do not come to it.
+
+    Examples
+    --------
+    >>> simulate(16, 2.269, samples=100).energy.mean()  # doctest: +SKIP
+    """
+    if workers is not None:
+        workers = whole(workers, "workers (None takes one a core)", 1, MOST_WORKERS)
+    points = _plain(temperatures)
+    values = {
+        "size": _plain(size),
+        "temperatures": points if isinstance(points, list) else [points],
+        "samples": _plain(samples),
+        "boundary": boundary,
+        "coupling": _plain(coupling),
+        "dimension": dimension,
+        "sampler": sampler,
+        "sweeps": _plain(sweeps),
+        "seed": _plain(seed),
+        "field": _plain(field),
+        "start": start,
+        "allow_unequilibrated": allow_unequilibrated,
+    }
+    dataset = validated(Dataset, values, "simulate")
+    size, memory = dataset.lattice.sites * dataset.samples * len(dataset.temperatures), virtual_memory().total
+    if size > memory:
+        raise KadanoffError(
+            f"the spins of {dataset.samples} samples take {size / 1e9:.1f} GB, and this machine has {memory / 1e9:.1f} "
+            "GB of memory; take fewer, or let `kadanoff simulate` make a dataset of params.yaml, on disk."
+        )
+    return run(dataset, "", workers)
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's numbers and sequences as Python's own, which the parameters are checked as."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value

@@ -1,0 +1,5 @@
+"""The record of a run: what it is (`runinfo`), how it is written (`recorder`), what DVC says of it (`dvclock`)."""
+
+from kadanoff.project.records.recorder import Recorder, recorded
+
+__all__ = ["Recorder", "recorded"]

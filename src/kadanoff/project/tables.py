@@ -1,0 +1,31 @@
+"""Markdown tables."""
+
+from collections.abc import Sequence
+
+from kadanoff.estimate import Estimate
+
+Cell = str | int | float | Estimate | None
+
+
+def cell(value: Cell) -> str:
+    """A number as it should be read: estimates as 0.123(45), small ones as 1.23(45)e-7, nothing as a dash."""
+    if value is None:
+        return "–"
+    if isinstance(value, Estimate):
+        return _estimate(value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _estimate(value: Estimate) -> str:
+    if not 0 < abs(value.mean) < 1e-3:
+        return str(value)
+    exponent = int(f"{value.mean:e}".split("e")[1])
+    scaled = Estimate(value.mean / 10.0**exponent, value.error / 10.0**exponent, value.tau, value.n)
+    return f"{scaled}e{exponent}"
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
+    """A titled Markdown table; the first column is text, the others are numbers."""
+    lines = [f"## {title}", "", "| " + " | ".join(columns) + " |", "|---" + "|--:" * (len(columns) - 1) + "|"]
+    lines += ["| " + " | ".join(cell(value) for value in row) + " |" for row in rows]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,1 @@
+"""How work runs: the executor, progress, atomic files, locks; knows no physics."""

@@ -1,0 +1,1 @@
+"""Temperature regions from single configurations."""

@@ -1,0 +1,194 @@
+"""Stage `pretrain`: an image model learns to read temperatures off lattices; models/pretrain/MODEL.safetensors."""
+
+from copy import deepcopy
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor, nn
+
+from kadanoff.estimate import Estimate
+from kadanoff.learning.checkpoints import Recipe, load_state, save_model
+from kadanoff.learning.fit import Fit, fit
+from kadanoff.learning.parameters import TunedParams
+from kadanoff.learning.precision import resolved
+from kadanoff.learning.predict import predict
+from kadanoff.learning.pretrained import NONE, initial
+from kadanoff.learning.randomness import derived_seed, seeded
+from kadanoff.learning.training import Epoch, Pair, Settings
+from kadanoff.phases.models import BATCH, Model, physics_weights
+from kadanoff.phases.stream import BLOCK, OUTPUTS, Sample, Stream, exact_log_odds, log_odds, surprise, surprises
+from kadanoff.phases.systems import System
+from kadanoff.project.figures import figure
+from kadanoff.project.params import section
+from kadanoff.project.records import Recorder, recorded
+from kadanoff.project.tables import Cell, cell, table
+from kadanoff.runtime.files import working_folder
+from kadanoff.runtime.progress import progress
+from kadanoff.spins.statistics import independent_mean
+from kadanoff.studies.classify.models import read_model, read_systems
+from kadanoff.validation import Section, validated
+
+NOTE = """
+Losses are minus the log-probability of hidden spins, nats a spin, for the same quarters of L = {largest} after every
+epoch; the epoch with the lowest is the best. `less exact` is the difference to the exact conditional probabilities,
+quarter by quarter. From the best epoch to the last it grew by {cost} on the same quarters. No lattice is seen twice, so
+none is learned by heart: a loss that grows again is fitted to the smaller lattices of the last epochs.
+"""
+
+
+class Params(Section):
+    """The section `pretrain`, but for `training`.
+
+    `validation` lattices are looked at after every epoch, `held` of them, the same among them, for the record.
+    """
+
+    sizes: list[Annotated[int, Field(ge=4, le=4096)]] = Field(min_length=1, max_length=1000)
+    lattices: int = Field(gt=0, le=100_000)
+    validation: int = Field(gt=0, le=100_000)
+    held: int = Field(gt=1, le=100_000)
+    threads: int = Field(gt=0, le=1024)
+
+
+def read(root: Path, name: str) -> tuple[Model, Params, TunedParams, dict[str, System]]:
+    """What the stage is given for a model; KadanoffError if a key breaks a rule."""
+    model, _ = read_model(root, name)
+    raw = section(root, "pretrain")
+    given = validated(Params, {key: value for key, value in raw.items() if key != "training"}, "pretrain")
+    training = section(root, "pretrain", "training") | model.pretrain
+    return model, given, validated(TunedParams, training, f"classify.models.{name}.pretrain"), read_systems(root)
+
+
+def parameters_of(model: Model, given: Params, training: TunedParams, systems: dict[str, System]) -> dict[str, Any]:
+    """Everything that the result depends on."""
+    what = {"library": model.library, "model": model.model, "options": model.options, "scale": model.scale}
+    plain = {name: system.model_dump() for name, system in systems.items()}
+    return what | given.model_dump() | training.model_dump() | {"systems": plain}
+
+
+def pretrain(root: Path, name: str) -> None:
+    """Train an image model on simulated lattices, without labels, to infer their temperature."""
+    model, given, training, systems = read(root, name)
+    parameters = parameters_of(model, given, training, systems)
+    stream = Stream(systems, tuple(given.sizes), given.lattices, given.held, training.seed)
+    with seeded(derived_seed(training.seed)):
+        network, recipe = initial(model.library, model.arguments(OUTPUTS, max(given.sizes)), NONE)
+    for size in given.sizes:
+        network.check(size, size)
+    with (
+        working_folder("pretrain", name, parameters) as folder,
+        recorded("pretrain", name, parameters=parameters) as record,
+    ):
+        held = stream.sample(0)
+        looked_at = slice(None, None, -(-given.held // given.validation))  # spread: a block shares a system
+        first = held.seen[looked_at], held.hidden[looked_at]
+        found = _train(network, stream, first, _settings(training, given.threads), record, folder)
+        record.metrics({"parameters": sum(item.numel() for item in network.parameters())} | found.metrics())
+        couplings = _couplings(network, held)
+        numbers = _surpluses(couplings, _couplings(_last(network, folder), held), held)
+        record.metrics(numbers)
+        record.text("tables.md", tables(name, given, training, found, numbers))
+        _draw_history(record, found, float(_nats(exact_log_odds(held), held)[looked_at].mean()))
+        _draw_reading(record, couplings[:, 0], held)
+        save_model(physics_weights(root, name), network, Recipe(recipe.network, recipe.arguments, parameters))
+
+
+def _device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _settings(training: TunedParams, threads: int) -> Settings:
+    given = training.model_dump() | {"optimizer": "adamw", "threads": threads}
+    return Settings(**given | {"precision": resolved(training.precision, _device())})
+
+
+def _train(network: nn.Module, stream: Stream, held: Pair, settings: Settings, record: Recorder, folder: Path) -> Fit:
+    with progress("pretrain", settings.epochs) as advance:
+
+        def on_epoch(epoch: Epoch) -> None:
+            losses = {"train_loss": epoch.train_loss, "validation_loss": epoch.validation_loss}
+            record.epoch(epoch.epoch, **losses, learning_rate=epoch.learning_rate)
+            advance()
+
+        return fit(network, stream, held, settings, loss=surprise, on_epoch=on_epoch, checkpoint=folder)
+
+
+def _last(network: nn.Module, folder: Path) -> nn.Module:
+    """The network as the last epoch left it: the state of a finished training."""
+    state = load_state(folder, torch.device("cpu"))
+    assert state is not None  # `fit` has written it
+    last = deepcopy(network)
+    last.load_state_dict(state["network"])
+    return last
+
+
+def _couplings(network: nn.Module, held: Sample) -> NDArray[np.float32]:
+    """Couplings (n, 1) that a network reads; it ends on the CPU."""
+    found = predict(network.to(_device()), held.seen[:, 0].numpy(), BATCH, _device())
+    network.to("cpu")
+    return found.reshape(-1, OUTPUTS)
+
+
+def _nats(odds: Tensor, held: Sample) -> NDArray[np.float64]:
+    return surprises(odds, held.hidden).numpy().astype(float)
+
+
+def _surpluses(best: NDArray[np.float32], last: NDArray[np.float32], held: Sample) -> dict[str, Estimate]:
+    """How far from the exact conditional probabilities those of the best and the last epoch are, quarter by quarter.
+
+    Neither has seen these lattices, but those of `validation`, which are among them, have chosen the best epoch.
+    """
+    exact = _nats(exact_log_odds(held), held)
+    own, after = (_nats(log_odds(torch.from_numpy(couplings)), held) for couplings in (best, last))
+    return {
+        "nats_per_spin": _mean(own),
+        "exact_nats_per_spin": _mean(exact),
+        "surplus": _mean(own - exact),
+        "last_surplus": _mean(after - exact),
+        "last_less_best": _mean(after - own),
+    }
+
+
+def tables(name: str, given: Params, training: TunedParams, found: Fit, numbers: dict[str, Estimate]) -> str:
+    """Which epoch's weights are kept, and what those after it lost."""
+    largest = max(given.sizes)
+    whole = [epoch for epoch in found.history if given.sizes[(epoch.epoch - 1) % len(given.sizes)] == largest]
+    rows: list[list[Cell]] = [["best, kept", found.best.epoch, found.best.validation_loss, numbers["surplus"]]]
+    rows += [[f"last of L = {largest}", epoch.epoch, epoch.validation_loss, None] for epoch in whole[-1:]]
+    last = found.history[-1]
+    rows.append(["last", last.epoch, last.validation_loss, numbers["last_surplus"]])
+    columns = ["", "epoch", f"loss, {given.validation} quarters", f"less exact, {given.held} quarters"]
+    title = f"Pre-training of {name}: {len(found.history)} epochs of at most {training.epochs}"
+    return table(title, columns, rows) + NOTE.format(largest=largest, cost=cell(numbers["last_less_best"]))
+
+
+def _mean(values: NDArray[np.float64]) -> Estimate:
+    """Over blocks: quarters of a lattice, and lattices that share a temperature, are not independent."""
+    firsts = np.arange(0, len(values), BLOCK)
+    return independent_mean(np.add.reduceat(values, firsts) / np.diff([*firsts, len(values)]))
+
+
+def _draw_history(record: Recorder, found: Fit, exact: float) -> None:
+    with figure(figsize=(5.2, 3.6)) as (drawn, axis):
+        epochs = [epoch.epoch for epoch in found.history]
+        axis.plot(
+            epochs, [epoch.train_loss for epoch in found.history], color="0.7", label="training, all sizes, weighted"
+        )
+        axis.plot(epochs, [epoch.validation_loss for epoch in found.history], color="C0", label="validation")
+        axis.axvline(found.best.epoch, color="C0", lw=0.8, ls="--", label="best epoch")
+        axis.axhline(exact, color="k", lw=0.8, ls=":", label="exact conditional, validation")
+        axis.set(xlabel="epoch", ylabel="-log P of hidden spins (nats a spin)")
+        axis.legend()
+        record.figure("history", drawn)
+
+
+def _draw_reading(record: Recorder, read: NDArray[np.float32], held: Sample) -> None:
+    """The temperature that is read, J / K, beside the true one."""
+    with figure(figsize=(4.2, 4)) as (drawn, axis):
+        axis.plot([0, 4], [0, 4], color="0.6", lw=0.8)
+        axis.scatter(held.temperatures, np.clip(held.couplings / read, 0, 6), s=5, color="C0")
+        axis.set(xlabel=r"true temperature ($J/k_B$)", ylabel=r"temperature read ($J/k_B$)", xlim=(0, 4.1), ylim=(0, 6))
+        record.figure("reading", drawn)

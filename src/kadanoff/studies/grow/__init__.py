@@ -1,0 +1,1 @@
+"""Critical lattices of any size, grown from small ones."""

@@ -1,0 +1,138 @@
+"""Stage `grow`: are lattices that grew by three, again and again, critical? What the paper, CNN-RG-Fast, leaves open.
+
+Seeds of Monte Carlo are enlarged by a network of `upsample`. At each size the lattices as drawn (`raw`) and after some
+Metropolis sweeps (`refined`), from which the next size grows, are held against exact results, against Swendsen-Wang
+lattices of the same size, and against the lattices that they grew from. The published kernel, and ours without the
+dressing of coarse lattices, are compared on the same seeds, each with several numbers of sweeps.
+"""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from kadanoff.inverse.dressing import Dressing
+from kadanoff.inverse.growth import Enlargement, Rows, enlarge, refine
+from kadanoff.inverse.superresolve import tables
+from kadanoff.inverse.survey import Survey, survey, together
+from kadanoff.montecarlo import swendsen_wang
+from kadanoff.montecarlo.rng import stream_key
+from kadanoff.networks.superres import Blocks, SeedKernel
+from kadanoff.project.params import entry
+from kadanoff.project.records import recorded
+from kadanoff.runtime.progress import Advance, progress
+from kadanoff.spins.boundary import Lattice
+from kadanoff.spins.exact import T_C
+from kadanoff.studies.grow.compare import Compare, compare, compare_metrics, compare_text
+from kadanoff.studies.grow.figures import draw_cascade, draw_correlations, draw_structure, page
+from kadanoff.studies.grow.inputs import MODEL, critical_seeds, network_of
+from kadanoff.studies.grow.tables import Grown, metrics, tables_text
+from kadanoff.validation import Name, Section, Seed
+
+
+class Truth(Section):
+    """The key `truth`: Swendsen-Wang chains from random spins, so many of each size."""
+
+    chains: list[Annotated[int, Field(gt=3)]]
+    sweeps: int = Field(gt=0)
+
+
+class Params(Section):
+    """The section `grow`; `seeds` are lattices that grow to each size, the smallest first."""
+
+    model: str = Field(pattern=MODEL)
+    published: str = Field(pattern=MODEL)
+    dataset: Name
+    seeds: list[Annotated[int, Field(gt=3)]] = Field(min_length=1)
+    sweeps: int = Field(gt=0)
+    compare: Compare
+    truth: Truth
+    seed: Seed
+
+    @model_validator(mode="after")
+    def _sizes(self) -> "Params":
+        if self.seeds != sorted(self.seeds, reverse=True):
+            raise ValueError(
+                f"seeds is {self.seeds}; a lattice of one size grew from one of the size before, so the "
+                "numbers do not rise"
+            )
+        if len(self.truth.chains) != len(self.seeds):
+            raise ValueError(f"truth.chains is {self.truth.chains}; give one number a size, as many as seeds")
+        return self
+
+
+def grow(root: Path) -> None:
+    """Grow critical lattices by three again and again; compare with exact energies and Monte Carlo of their size.
+
+    Raises
+    ------
+    KadanoffError
+        If a parameter breaks its rule, or the weights or the seeds are missing or not critical.
+    """
+    params = entry(root, Params, "grow")
+    paths = [root / "models" / f"{name}.safetensors" for name in (params.model, params.published)]
+    paths.append(root / "data" / f"{params.dataset}.zarr")
+    network, block = network_of(paths[0], "grow.model", params.model, Blocks)
+    published, _ = network_of(paths[1], "grow.published", params.published, SeedKernel)
+    seeds, _ = critical_seeds(paths[2], "grow", params.dataset, "seeds", params.seeds[0])
+    way = Enlargement(tables(network), block, params.sweeps, params.seed, Dressing.of(network))
+    sides = [len(seeds[0]) * block**level for level in range(len(params.seeds) + 1)]
+    with recorded("grow", parameters=params.model_dump(), inputs=paths) as record:
+        counts = [grown + chains for grown, chains in zip(params.seeds, params.truth.chains, strict=True)]
+        sites = sum(count * side**2 for count, side in zip(counts, sides[1:], strict=True))
+        with progress("grow", sites) as advance, ThreadPoolExecutor(os.cpu_count()) as pool:
+            runs = list(pool.map(lambda number: _grown(way, seeds[number], number, params, advance), range(len(seeds))))
+            truth = [_truth(side, level, params, pool, advance) for level, side in enumerate(sides[1:])]
+        sizes = list(enumerate(params.seeds, 1))
+        found = Grown(
+            seeds=together([run.raw[0] for run in runs]),
+            raw=[together([run.raw[level] for run in runs[:count]]) for level, count in sizes],
+            refined=[together([run.refined[level] for run in runs[:count]]) for level, count in sizes],
+            truth=truth,
+        )
+        compared = compare(way, published, seeds, found.seeds, params.compare)
+        record.metrics(metrics(found) | {"compare": compare_metrics(compared)})
+        record.text("tables.md", tables_text(found, params.sweeps) + "\n" + compare_text(compared))
+        draw_correlations(record, found)
+        draw_structure(record, found)
+        draw_cascade(record, runs[0].largest)
+        record.text("zoom.html", page(runs[0].largest))
+
+
+class Run(NamedTuple):
+    """What one seed grew into: surveys of the lattices as drawn and refined, the seed first, and the largest one."""
+
+    raw: list[Survey]
+    refined: list[Survey]
+    largest: Rows
+
+
+def _grown(way: Enlargement, seed: Rows, number: int, params: Params, advance: Advance) -> Run:
+    spins, start = seed, survey(seed)
+    raw, refined = [start], [start]
+    for level in range(1, sum(number < count for count in params.seeds) + 1):
+        own = level + (len(params.seeds) + 1) * number  # random bits of its own for every seed
+        drawn = enlarge(replace(way, sweeps=0), spins, own)
+        raw.append(survey(drawn))
+        spins = refine(way, drawn, own)
+        refined.append(survey(spins))
+        advance(spins.size)
+    return Run(raw, refined, spins if number == 0 else seed)  # one picture is enough
+
+
+def _truth(side: int, level: int, params: Params, pool: ThreadPoolExecutor, advance: Advance) -> Survey:
+    """Monte Carlo at T_c from random spins."""
+    lattice, key = Lattice.of(side), stream_key(params.seed, "truth", side)
+
+    def chain(number: int) -> Survey:
+        bits = np.random.Generator(np.random.Philox(int(stream_key(params.seed, "start", side, number))))
+        spins = 2 * bits.integers(0, 2, (1, side, side), np.int8) - 1
+        swendsen_wang.advance(spins, lattice, float(T_C), 0.0, key, number, 0, params.truth.sweeps)
+        advance(spins.size)
+        return survey(spins[0])
+
+    return together(list(pool.map(chain, range(params.truth.chains[level]))))

@@ -1,0 +1,153 @@
+"""Stage `grow_times`: how long does a large critical lattice take to equilibrium, grown or by Monte Carlo alone?
+
+Lattices that grow from seeds in equilibrium, against random spins with Metropolis and with Swendsen-Wang sweeps, and
+all spins up with Swendsen-Wang sweeps. The criterion is that of the stage `thermalize`, against exact values. What its
+standard errors are in percent stands in the table beside it, and what training took in the sentences below.
+"""
+
+from pathlib import Path
+from time import thread_time
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from kadanoff.estimate import Estimate
+from kadanoff.inverse.dressing import Dressing
+from kadanoff.inverse.growth import Enlargement, Rows, enlarge, sides_to
+from kadanoff.inverse.superresolve import Spins, tables
+from kadanoff.inverse.thermalization import Equilibrium, Prepare, Relaxation, measured_counts, relax, uniform
+from kadanoff.montecarlo import swendsen_wang
+from kadanoff.montecarlo.rng import stream_key
+from kadanoff.montecarlo.samplers import GROUP
+from kadanoff.networks.superres import Blocks
+from kadanoff.project.params import entry
+from kadanoff.project.records import recorded
+from kadanoff.runtime.progress import progress
+from kadanoff.spins.boundary import Lattice
+from kadanoff.spins.exact import T_C, critical_correlation, critical_energy, critical_square
+from kadanoff.studies.grow.inputs import MODEL, critical_seeds, network_of
+from kadanoff.studies.superres.thermalize_figures import draw_relaxation, draw_times
+from kadanoff.studies.superres.thermalize_tables import (
+    CRITERION,
+    Study,
+    conclusions,
+    metrics,
+    parsed,
+    table_of,
+    training_seconds,
+)
+from kadanoff.validation import Name, Section, Seed
+
+RUNS = ("grown_metropolis", "hot_metropolis", "hot_swendsen_wang", "cold_swendsen_wang")
+GROUP_SITES = 1 << 25
+"""Sites that a thread advances at once: few, so that all cores have some."""
+NOTE = f"""{CRITERION}The start holds a seed, by as many Swendsen-Wang sweeps as each of the dataset took, and the
+growth with its sweeps, or the random spins. Equilibrium is the exact energy of this torus, and <m^2> and G(L/4) of the
+torus in the scaling limit, with the errors that so many lattices in equilibrium have: few ask for little. Metropolis
+needs of the order of L^2.17 sweeps from random spins. The network's time is that of training it, once for all lattices.
+"""
+
+
+class Params(Section):
+    """The section `grow_times`; `chains` are lattices of each start, one number a size."""
+
+    model: str = Field(pattern=MODEL)
+    dataset: Name
+    sizes: list[int] = Field(min_length=1)
+    chains: list[int] = Field(min_length=1)
+    refinement: int = Field(ge=0)
+    sweeps: int = Field(gt=0)
+    cluster_sweeps: int = Field(gt=0)
+    seed: Seed
+
+    @model_validator(mode="after")
+    def _one_each(self) -> "Params":
+        if len(self.chains) != len(self.sizes) or min(self.chains) < 4:
+            raise ValueError(f"chains is {self.chains}; give one number a size, {self.sizes}, 4 or more")
+        return self
+
+
+def grow_times(root: Path) -> None:
+    """Time large critical lattices to equilibrium: grown, and by Monte Carlo alone.
+
+    Raises
+    ------
+    KadanoffError
+        If a parameter breaks its rule, the weights or the seeds are missing or not critical, or a size is not that of
+        the seeds times a power of the network's factor.
+    """
+    params = entry(root, Params, "grow_times")
+    paths = root / "models" / f"{params.model}.safetensors", root / "data" / f"{params.dataset}.zarr"
+    network, block = network_of(paths[0], "grow_times.model", params.model, Blocks)
+    seeds, burn_in = critical_seeds(paths[1], "grow_times", params.dataset, "chains", max(params.chains))
+    grown = {size: sides_to(len(seeds[0]), size, block, "grow_times.sizes") for size in params.sizes}
+    way = Enlargement(tables(network), block, params.refinement, params.seed, Dressing.of(network))
+    with (
+        recorded("grow_times", parameters=params.model_dump(), inputs=list(paths)) as record,
+        progress("grow_times", sum(size**2 for size in params.sizes)) as advance,
+    ):
+        seconds = training_seconds(root, params.model), _seed_seconds(len(seeds[0]), burn_in)
+        studies = []
+        for size, chains in zip(params.sizes, params.chains, strict=True):
+            prepare = _growth(way, seeds, len(grown[size]) - 1)
+            studies.append(_study(params, prepare, size, chains, seconds))
+            advance(size**2)
+        record.metrics(metrics(studies))
+        record.text("tables.md", "\n".join([*map(table_of, studies), conclusions(studies, NOTE)]))
+        draw_relaxation(record, studies[-1])
+        if len(studies) > 1:
+            draw_times(record, studies)
+
+
+def _growth(way: Enlargement, seeds: list[Rows], levels: int) -> Prepare:
+    def prepare(first: int, count: int) -> Spins:
+        found = []
+        for number in range(first, first + count):
+            spins = seeds[number]
+            for level in range(1, levels + 1):
+                spins = enlarge(way, spins, level + (levels + 1) * number)
+            found.append(spins)
+        return np.stack(found)
+
+    return prepare
+
+
+def _seed_seconds(side: int, sweeps: int) -> float:
+    """CPU seconds of so many Swendsen-Wang sweeps of one seed, after compilation."""
+    lattice, key = Lattice.of(side), stream_key(0, "seconds")
+    spins = np.ones((1, side, side), np.int8)
+    swendsen_wang.advance(spins, lattice, float(T_C), 0.0, key, 0, 0, 1)
+    began = thread_time()
+    swendsen_wang.advance(spins, lattice, float(T_C), 0.0, key, 0, 1, sweeps)
+    return thread_time() - began
+
+
+def exact(size: int, chains: int, lattices: NDArray[np.float64]) -> Equilibrium:
+    """Equilibrium values of a large torus, with the errors that so many lattices in equilibrium have.
+
+    Their spread is that of `lattices`, float64 (observable, lattice). The chains' own would be too small where few of
+    them happen to lie low.
+    """
+    values = critical_energy(size), critical_square(size), critical_correlation(0, size / 4, size)
+    spread = lattices.std(1, ddof=1)
+    estimates = (Estimate(value, float(one / np.sqrt(chains))) for value, one in zip(values, spread, strict=True))
+    return Equilibrium(tuple(estimates), None, tuple(spread.tolist()))
+
+
+def _study(params: Params, grown: Prepare, size: int, chains: int, seconds: tuple[float, float]) -> Study:
+    """All starts and samplers at one size; `seconds` are what the network took, and each seed."""
+
+    def run(name: str) -> Relaxation:
+        start, sampler = parsed(name)
+        prepare = grown if start == "grown" else uniform(size, start, params.seed, name)
+        counts = measured_counts(sampler, params.sweeps if sampler == "metropolis" else params.cluster_sweeps)
+        group = min(GROUP, max(1, GROUP_SITES // size**2))
+        return relax(
+            prepare, sampler, size, chains, counts, stream_key(params.seed, name, size),
+            spent=seconds[1] if start == "grown" else 0.0, group=group,
+        )  # fmt: skip
+
+    runs = {name: run(name) for name in RUNS}
+    clusters = [runs[name].values[:, -1] for name in RUNS if parsed(name)[1] == "swendsen_wang"]
+    return Study(size, exact(size, chains, np.concatenate(clusters, axis=1)), runs, seconds[0])

@@ -1,0 +1,171 @@
+"""Stage `thermalize`: what super-resolved lattices are good for. How soon are chains at T_c in equilibrium?
+
+Lattices of 16 x 16 in equilibrium, doubled again and again by a trained network (calibrated, and with some Metropolis
+sweeps after each doubling, as in the stage `exponents`), against random spins and all spins up, each with Metropolis
+and with Swendsen-Wang sweeps. The criterion is that of `kadanoff.inverse.thermalization`: the first measured count at
+which energy, <m^2> and G(L/4), and their averages from then on, lie within 3 standard errors of equilibrium. What these
+standard errors are in percent stands in the table beside it, and what training took in the sentences below.
+"""
+
+from pathlib import Path
+from time import process_time
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field, field_validator
+
+from kadanoff.errors import KadanoffError
+from kadanoff.inverse.calibration import calibrate
+from kadanoff.inverse.chains import doubling_by_blocks
+from kadanoff.inverse.superresolve import Spins, tables
+from kadanoff.inverse.tables import Table
+from kadanoff.inverse.thermalization import (
+    Prepare,
+    Relaxation,
+    equilibrium,
+    measured_counts,
+    relax,
+    superresolved,
+    uniform,
+)
+from kadanoff.learning.checkpoints import load_model
+from kadanoff.montecarlo.rng import stream_key
+from kadanoff.montecarlo.runner import simulate
+from kadanoff.networks.superres import Blocks, Superresolution
+from kadanoff.project.params import entry
+from kadanoff.project.records import recorded
+from kadanoff.runtime.progress import progress
+from kadanoff.spins.exact import T_C
+from kadanoff.studies.superres.thermalize_figures import draw_relaxation, draw_times
+from kadanoff.studies.superres.thermalize_tables import (
+    SAMPLER_NAMES,
+    Study,
+    conclusions,
+    metrics,
+    parsed,
+    table_of,
+    training_seconds,
+)
+from kadanoff.validation import Section
+
+SMALLEST = 16
+RUNS = [f"{start}_{sampler}" for sampler in SAMPLER_NAMES for start in ("superres", "hot", "cold")]
+
+
+class Thermalize(Section):
+    """The section `thermalize`."""
+
+    model: str = Field(pattern=r"^[A-Za-z0-9_-]+/[A-Za-z0-9_-]+$")
+    sizes: list[int] = Field(min_length=1)
+    chains: Annotated[int, Field(ge=8)]
+    sweeps: Annotated[int, Field(gt=0)]
+    cluster_sweeps: Annotated[int, Field(gt=0)]
+    refinement: Annotated[int, Field(ge=0)]
+    calibration: Annotated[int, Field(gt=1)]
+    seed: Annotated[int, Field(ge=0)]
+
+    @field_validator("sizes")
+    @classmethod
+    def _doubled(cls, sizes: list[int]) -> list[int]:
+        for size in sizes:
+            doublings = (size // SMALLEST).bit_length() - 1
+            if doublings < 1 or size != SMALLEST << doublings:
+                raise ValueError(
+                    f"sizes has {size}; the seeds are {SMALLEST} x {SMALLEST} and are doubled, so take {SMALLEST} "
+                    "times a power of 2: 32, 64, 128, ..."
+                )
+        if sizes != sorted(set(sizes)):
+            raise ValueError(f"sizes is {sizes}; give each size once, in ascending order")
+        return sizes
+
+
+def thermalize(root: Path) -> None:
+    """Count the sweeps that Monte Carlo needs from super-resolved and other starts.
+
+    Raises
+    ------
+    KadanoffError
+        If a parameter breaks its rule, the weights are missing, they are not those of a `blocks` network for square
+        lattices at T_c, or the reference is not in equilibrium.
+    """
+    params = entry(root, Thermalize, "thermalize")
+    weights = root / "models" / f"{params.model}.safetensors"
+    network = _network(weights, params.model)
+    with (
+        recorded("thermalize", parameters=params.model_dump(), inputs=[weights]) as record,
+        progress("thermalize", sum(size**2 for size in params.sizes)) as advance,
+    ):
+        began = process_time()
+        scheme = _calibrated(network, params)
+        once = training_seconds(root, params.model) + process_time() - began
+        seeds, seconds = _seeds(params)
+        studies = []
+        for number, size in enumerate(params.sizes):
+            own = seeds[number * params.chains : (number + 1) * params.chains]
+            studies.append(_study(params, scheme, size, own, (once, seconds)))
+            advance(size**2)
+        record.metrics(metrics(studies))
+        record.text("tables.md", "\n".join([*map(table_of, studies), conclusions(studies)]))
+        draw_relaxation(record, studies[-1])
+        draw_times(record, studies)
+
+
+def _network(weights: Path, model: str) -> Blocks:
+    """The network at T_c."""
+    if not weights.is_file():
+        raise KadanoffError(f"there are no weights {weights}; run `dvc repro {model.replace('/', '@')}` first.")
+    network = load_model(weights)
+    if not isinstance(network, Superresolution) or network.dimension != 2 or network.block != 2:
+        raise KadanoffError(
+            f"thermalize.model is {model!r}, which does not double square lattices; take a network of block 2 whose "
+            "dataset has dimension 2, such as superres/blocks."
+        )
+    blocks = network.at(T_C)
+    if not isinstance(blocks, Blocks):
+        raise KadanoffError(
+            f"thermalize.model is {model!r}, which draws independent pixels; lattices are doubled block by block here, "
+            "so take one of `network: blocks`, such as superres/blocks."
+        )
+    return blocks
+
+
+def _calibrated(network: Blocks, params: Thermalize) -> list[Table]:
+    """Tables of the network at the sharpness that the criterion of `kadanoff.inverse.calibration` asks for."""
+    small = simulate(SMALLEST // 2, T_C, params.calibration, seed=params.seed).spins[0]
+    return tables(network, calibrate(network, np.asarray(small), float(T_C), params.seed).sharpness.mean)
+
+
+def _seeds(params: Thermalize) -> tuple[Spins, float]:
+    """Independent seeds (chain, 16, 16) for all sizes, and the CPU seconds that one took, its pilot chains included."""
+    simulate(SMALLEST, T_C, 2, seed=params.seed)  # compiles
+    began = process_time()
+    spins = simulate(SMALLEST, T_C, params.chains * len(params.sizes), seed=params.seed).spins[0]
+    return np.asarray(spins), (process_time() - began) / len(spins)
+
+
+def _study(
+    params: Thermalize,
+    scheme: list[Table],
+    size: int,
+    seeds: Spins,
+    seconds: tuple[float, float],
+) -> Study:
+    """All starts and samplers at one size. The super-resolved starts share their seeds.
+
+    `seconds` are what the network took, and each seed.
+    """
+    values = equilibrium(size, params.chains, params.cluster_sweeps, params.seed)
+
+    def run(name: str, start: str, sampler: str) -> Relaxation:
+        prepare: Prepare
+        if start == "superres":
+            stream = int(stream_key(params.seed, name, size))
+            doubling = doubling_by_blocks(scheme, stream, float(T_C), params.refinement)
+            prepare, spent = superresolved(seeds, size, doubling), seconds[1]
+        else:
+            prepare, spent = uniform(size, start, params.seed, name), 0.0
+        counts = measured_counts(sampler, params.sweeps if sampler == "metropolis" else params.cluster_sweeps)
+        key = stream_key(params.seed, name, sampler, size)
+        return relax(prepare, sampler, size, params.chains, counts, key, spent=spent)
+
+    return Study(size, values, {name: run(name, *parsed(name)) for name in RUNS}, seconds[0])

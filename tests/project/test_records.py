@@ -1,0 +1,195 @@
+"""Records: what is in the folder, and that it is there whole or not at all."""
+
+import json
+import signal
+import subprocess
+import sys
+
+import pytest
+from matplotlib.figure import Figure
+
+from kadanoff.errors import KadanoffError
+from kadanoff.estimate import Estimate
+from kadanoff.project.records import recorded
+from kadanoff.project.records.dvclock import folder_md5, read_lock
+
+MD5 = "0123456789abcdef0123456789abcdef.dir"
+LOCK = f"""schema: '2.0'
+stages:
+  simulate@coarsen16:
+    cmd: kadanoff simulate coarsen16
+    outs:
+    - path: data/coarsen16.zarr
+      hash: md5
+      md5: {MD5}
+"""
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """An empty project, on a machine without mlflow."""
+    (tmp_path / "dvc.yaml").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    for name in [name for name in sys.modules if name.startswith("kadanoff.project.tracking")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    return tmp_path
+
+
+def figure():
+    drawn = Figure()
+    drawn.subplots().plot([1, 2, 4])
+    return drawn
+
+
+def record(mse=0.5):
+    with recorded("coarsen", "cnn", parameters={"epochs": 2}, inputs=["data/coarsen16.zarr"]) as run:
+        run.epoch(1, train_loss=0.25)
+        run.epoch(0, train_loss=0.5, validation_loss=float("nan"))
+        run.metrics({"mse": Estimate(mse, 0.1, 0.5, 10), "by": {"T=2.27": {"mean": 1, "error": float("nan")}}})
+        run.figure("history", figure())
+        run.text("table.md", "| a |\n")
+
+
+def fail():
+    with recorded("coarsen", "cnn", parameters={}) as run:
+        run.metrics({"mse": 2})
+        run.figure("history", figure())
+        raise ZeroDivisionError
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_record_tells_the_run_and_its_numbers_are_deterministic(project, capsys):
+    (project / "dvc.lock").write_text(LOCK)
+    record()
+    first = contents(project / "reports/coarsen/cnn")
+    record()
+    second = contents(project / "reports/coarsen/cnn")
+    assert sorted(first) == ["history.csv", "history.png", "metrics.json", "run.json", "table.md"]
+    assert first["history.csv"] == b"epoch,train_loss,validation_loss\n0,0.5,nan\n1,0.25,\n"
+    assert json.loads(first["metrics.json"]) == {
+        "by": {"T=2.27": {"error": None, "mean": 1}},
+        "mse": {"error": 0.1, "mean": 0.5},
+    }
+    run = json.loads(first.pop("run.json"))
+    assert run["parameters"] == {"epochs": 2}
+    assert run["inputs"] == [{"path": "data/coarsen16.zarr", "md5": MD5}]
+    assert (run["stage"], run["variant"], run["mlflow_run_id"]) == ("coarsen", "cnn", None)
+    assert run["environment"]["python"] == sys.version.split()[0]
+    del second["run.json"]
+    assert first == second
+    assert (
+        capsys.readouterr().err.splitlines()
+        == ["mlflow is not installed: coarsen/cnn is recorded in reports/ and not shown live."] * 2
+    )
+
+
+def test_a_run_without_a_variant_has_the_stage_as_its_folder(project):
+    with recorded("compare", parameters={}) as run:
+        run.metrics({"n": 3})
+    assert sorted(contents(project / "reports/compare")) == ["metrics.json", "run.json"]
+
+
+def test_a_failed_run_leaves_the_old_record(project):
+    record()
+    before = contents(project / "reports/coarsen/cnn")
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert contents(project / "reports/coarsen/cnn") == before
+    assert not list((project / ".checkpoints").glob("record-*/"))
+
+
+def test_a_killed_run_leaves_the_old_record_and_the_next_one_works(project):
+    record()
+    before = contents(project / "reports/coarsen/cnn")
+    script = (
+        "import sys; sys.modules['mlflow'] = None\n"
+        "from kadanoff.project.records import recorded\n"
+        "with recorded('coarsen', 'cnn', parameters={}) as run:\n"
+        "    run.text('table.md', 'half'); print('ready', flush=True); sys.stdin.read()\n"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", script], cwd=project, **pipes) as process:
+        assert process.stdout.readline() == b"ready\n"
+        with pytest.raises(KadanoffError, match="coarsen/cnn is being recorded by another process"):
+            record()
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    assert contents(project / "reports/coarsen/cnn") == before
+    record(mse=0.7)
+    assert json.loads((project / "reports/coarsen/cnn/metrics.json").read_text())["mse"]["mean"] == 0.7
+
+
+def test_an_unwritable_place_is_a_sentence(project):
+    (project / "reports").write_text("a file where the folder should be")
+    with pytest.raises(KadanoffError, match=r"cannot write .*reports"):
+        record()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda run: run.metrics({"a": {"b": "high"}}), "metric a/b is 'high'"),
+        (lambda run: run.metrics({"a": [1, 2]}), "metric a is"),
+        (lambda run: run.metrics({"a": object()}), "metric a is a object"),
+        (lambda run: run.metrics({"a": 1}) or run.metrics({"a": 2}), "metric a is given twice"),
+        (lambda run: run.text("../outside.md", ""), r"'\.\./outside\.md' cannot be a file of a record"),
+        (lambda run: run.text("run.json", ""), "'run.json' cannot be a file of a record"),
+        (lambda run: run.model("models/none.safetensors"), "no weights models/none.safetensors"),
+    ],
+)
+def test_a_wrong_entry_is_named(project, wrong, message):
+    with pytest.raises(KadanoffError, match=message), recorded("coarsen", "cnn", parameters={}) as run:
+        wrong(run)
+    assert not (project / "reports").exists()
+
+
+@pytest.mark.parametrize(
+    ("stage", "variant", "parameters", "message"),
+    [
+        ("../coarsen", "cnn", {}, "the run's stage is '../coarsen'"),
+        ("coarsen", "a/b", {}, "the run's variant is 'a/b'"),
+        ("coarsen", "cnn\n", {}, "the run's variant is"),
+        ("coarsen", "cnn", {"network": object()}, "parameters.network is a object"),
+    ],
+)
+def test_a_wrong_run_is_named(project, stage, variant, parameters, message):
+    with pytest.raises(KadanoffError, match=message), recorded(stage, variant, parameters=parameters):
+        pytest.fail("the block must not run")
+
+
+def test_a_damaged_lock_is_named(project):
+    (project / "dvc.lock").write_text("stages: [")
+    with pytest.raises(KadanoffError, match=r"dvc\.lock is not valid YAML"):
+        read_lock(project)
+    (project / "dvc.lock").write_text("stages: {a: {outs: [{path: data, md5: ../../secret}]}}")
+    with pytest.raises(KadanoffError, match=r"data has the hash '\.\./\.\./secret', which is no md5"):
+        read_lock(project)
+    (project / "dvc.lock").write_text("- a list")
+    with pytest.raises(KadanoffError, match=r"dvc\.lock has no mapping `stages`"):
+        read_lock(project)
+
+
+def test_the_hash_of_a_folder_is_that_of_dvc(tmp_path):
+    from dvc_data.hashfile.hash_info import HashInfo
+    from dvc_data.hashfile.tree import Tree
+
+    tree = Tree()
+    for name in ("b.md", "a é.png", "sub/c.csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("x")
+        tree.add(tuple(name.split("/")), None, HashInfo("md5", "9dd4e461268c8034f5c8564e155c67a6"))
+    tree.digest()
+    assert folder_md5(tmp_path, (path for path in tmp_path.rglob("*") if path.is_file())) == tree.hash_info.value
+
+
+def test_recording_imports_neither_mlflow_nor_torch():
+    script = (
+        "import sys, kadanoff.project.records; print([m for m in ('mlflow', 'torch', 'numba') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -1,0 +1,128 @@
+"""A tracking server on this machine, a line to it that can break, and a busy client: for the tests of tracking."""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from contextlib import contextmanager, suppress
+
+import psutil
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for(address, seconds=60):
+    """What is at the address, once there is something."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            with urllib.request.urlopen(address) as answer:
+                return answer.read()
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
+@contextmanager
+def tracking_server(folder):
+    """Address of an `mlflow server` that keeps all in `folder`."""
+    address = f"http://127.0.0.1:{(port := free_port())}"
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    command += [
+        "--backend-store-uri",
+        f"sqlite:///{folder}/server.db",
+        "--artifacts-destination",
+        str(folder / "files"),
+    ]
+    quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    with (folder / "server.log").open("wb") as log:
+        process = subprocess.Popen(command, env=os.environ | quiet, stdout=log, stderr=log)
+        try:
+            wait_for(f"{address}/health")
+            yield address
+        finally:
+            family = psutil.Process(process.pid).children(recursive=True)
+            process.terminate()
+            process.wait()
+            for child in family:
+                if child.is_running():
+                    child.kill()
+
+
+POINTS = 700  # two numbers each: more than one batch of 1000
+
+
+def log_much(root, environment, stage, variant, start):
+    """One run with many points, parameters and a file; for a process of its own that waits for the others."""
+    from kadanoff.project.records import recorded
+
+    os.chdir(root)
+    os.environ.pop("MLFLOW_TRACKING_URI", None)  # of the test that started the server of forks
+    os.environ.update(environment)
+    start.wait()
+    with recorded(stage, variant, parameters={f"p{number}": number for number in range(150)}) as run:
+        for epoch in range(POINTS):
+            run.epoch(epoch, loss=epoch / 8, rate=float(variant))
+        run.text("table.md", variant)
+
+
+def sync_at_once(root, environment, start):
+    """A sync that begins with those of the others; for a process of its own."""
+    from kadanoff.project.tracking import sync
+
+    os.chdir(root)
+    os.environ.update(environment)
+    start.wait()
+    report = sync(root)
+    assert not report.problems, report.problems
+
+
+class Line:
+    """A way to `target` through a port of its own, which can be cut, or go silent."""
+
+    def __init__(self, target):
+        self._target = ("127.0.0.1", int(target.rpartition(":")[2]))
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._open = [self._listener]
+        self._silent = threading.Event()
+        self.uri = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def cut(self):
+        """Nobody is there any more: connections are closed, new ones refused."""
+        for end in self._open:
+            with suppress(OSError):  # closed by its other side
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+    def hush(self):
+        """Everything is taken, and nothing answered."""
+        self._silent.set()
+
+    def _accept(self):
+        while True:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                return
+            far = socket.create_connection(self._target)
+            self._open += [near, far]
+            threading.Thread(target=self._pump, args=(near, far), daemon=True).start()
+            threading.Thread(target=self._pump, args=(far, near), daemon=True).start()
+
+    def _pump(self, source, target):
+        try:
+            while data := source.recv(65536):
+                if not self._silent.is_set():
+                    target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+        except OSError:
+            return

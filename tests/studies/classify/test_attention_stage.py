@@ -1,0 +1,193 @@
+"""The stage `attention` with transformers that are made to look at minority spins, and its refusals."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from kadanoff.data.store import Ensemble
+from kadanoff.errors import KadanoffError
+from kadanoff.learning.checkpoints import Recipe, save_model
+from kadanoff.networks.registry import build
+from kadanoff.phases.attention import correlation
+from kadanoff.studies.classify.attention import attention
+from kadanoff.studies.classify.attention_figures import answer
+
+SIZE, PATCH, SAMPLES = 12, 3, 470
+TEMPERATURES = np.array([0.8, 1.6, 2.2, 2.5])  # one of each region
+OPTIONS = {"patch_size": PATCH, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 1}
+ARGUMENTS = {"model": "vit", "outputs": 4, "size": SIZE, "scale": 1, "options": OPTIONS | {"intermediate_size": 16}}
+PARAMS = {"model": "vit", "system": "periodic", "temperatures": [2.0, 2.6], "shuffles": 50, "seed": 0}
+CLASSIFY = {"tests": 1, "seed": 3, "systems": {"periodic": {}}, "models": {"vit": {}, "resnet18": {}}}
+
+
+def looking(weight):
+    """A transformer whose attention to a patch grows, or falls, with its magnetization."""
+    torch.manual_seed(0)
+    network = build("transformers", **ARGUMENTS)
+    embeddings, heads = network.body.vit.embeddings, network.body.vit.layers[0].attention
+    with torch.no_grad():
+        for part in (heads.q_proj, heads.k_proj, embeddings.patch_embeddings.projection):
+            part.weight.zero_()
+            part.bias.zero_()
+        embeddings.patch_embeddings.projection.weight[0] = 1 / PATCH**2
+        embeddings.patch_embeddings.projection.bias[1] = 3  # a scale that the normalization leaves
+        embeddings.position_embeddings.zero_()
+        heads.q_proj.bias.fill_(1)
+        heads.k_proj.weight[:, 0] = weight
+    return network
+
+
+def configurations():
+    """Plus spins with single ones turned; in every second lattice a domain of 4 x 4 minus spins is somewhere."""
+    random = np.random.default_rng(0)
+    spins = np.where(random.random((len(TEMPERATURES), SAMPLES, SIZE, SIZE)) < 0.04, -1, 1).astype(np.int8)
+    spins[:, ::2, 2:6, 3:7] = -1
+    spins = spins.reshape(-1, SIZE, SIZE)
+    moves = random.integers(0, SIZE, (len(spins), 2))
+    moved = np.stack([np.roll(one, move, (0, 1)) for one, move in zip(spins, moves, strict=True)])
+    zeros = np.zeros((len(TEMPERATURES), SAMPLES))
+    return Ensemble(moved.reshape(-1, SAMPLES, SIZE, SIZE), TEMPERATURES, zeros, zeros, np.ones(len(TEMPERATURES)))
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "classify_periodic_equilibrium.zarr"
+    configurations().save(path)
+    return path
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch, dataset):
+    """A project with data, and networks by name, as the current folder; nothing is shown live."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("kadanoff.project.tracking.live.LiveRun", None)
+    (tmp_path / "data").symlink_to(dataset.parent)
+    put(tmp_path, "vit", looking(-0.5))
+    write(tmp_path)
+    return tmp_path
+
+
+def put(project, name, network, recipe=None):
+    recipe = recipe or Recipe("transformers", ARGUMENTS)
+    save_model(project / f"models/classify/{name}/equilibrium_periodic.safetensors", network, recipe)
+
+
+def write(project, classify=CLASSIFY, **changes):
+    (project / "params.yaml").write_text(yaml.safe_dump({"attention": PARAMS | changes, "classify": classify}))
+
+
+def record(project):
+    folder = project / "reports/attention"
+    return folder, json.loads((folder / "metrics.json").read_text()), (folder / "tables.md").read_text()
+
+
+def test_record(project):
+    attention(project)
+    folder, found, text = record(project)
+    names = {"attention.png", "rollout.png", "metrics.json", "run.json", "tables.md"}
+    assert {path.name for path in folder.iterdir()} == names
+    assert found["images"] == 70 + 130  # Table 1's critical and super-critical images of one test set
+    assert set(found) == {"images", "contrast", "position_share", "energy", "walls", "walls_at_equal_energy"}
+    energy, walls = found["energy"], found["walls"]
+    assert energy["pearson"]["mean"] > 0.5
+    assert abs(energy["permuted"]["mean"]) < 4 * energy["permuted"]["error"]
+    assert abs(energy["others"]["mean"]) < 0.1
+    assert (energy["exceeded"], energy["left_out"]) == (0, 0)
+    assert walls["pearson"]["mean"] > 0.5
+    assert 70 < walls["left_out"] < 130
+    assert found["position_share"]["mean"] < 0.05
+    assert energy["less_position"]["pearson"]["mean"] == pytest.approx(
+        energy["pearson"]["mean"], abs=0.05
+    )  # where contrast is low, the mean has noise
+    assert text.startswith("* Attention prefers patches with higher energy: r = 0.")
+    assert "| critical | 70 |" in text
+    assert "200 test images, T = 2.2 to 2.5" in text
+    parameters = json.loads((folder / "run.json").read_text())["parameters"]
+    assert parameters["classify"] == {"tests": 1, "seed": 3}
+
+
+def test_the_answer_follows_the_numbers(project):
+    put(project, "vit", looking(0.5))
+    attention(project)
+    _, found, text = record(project)
+    assert found["energy"]["pearson"]["mean"] < -0.5
+    assert text.startswith("* Attention prefers patches with lower energy: r = -0.")
+    assert "* Attention prefers patches with fewer domain walls: r = -0." in text
+
+
+def test_a_blind_network(project):
+    # it attends to the same places in all configurations
+    network = looking(0.0)
+    embeddings = network.body.vit.embeddings
+    with torch.no_grad():
+        embeddings.patch_embeddings.projection.weight.zero_()
+        network.body.vit.layers[0].attention.k_proj.weight[:, 5] = 1
+        embeddings.position_embeddings[0, 1:, 5] = torch.linspace(-1, 1, (SIZE // PATCH) ** 2)
+    put(project, "vit", network)
+    with pytest.raises(KadanoffError, match="0 of 200 configurations have contrast in both maps"):
+        attention(project)
+
+
+def test_answers():
+    random = np.random.default_rng(0)
+    shared, seen, local = (random.standard_normal((count, 10, 10)) for count in (1, 200, 200))
+
+    def said(attended, there, name="energy"):
+        return answer(name, correlation(attended, there, 20, 0)).split(":")[0]
+
+    assert said(local, local) == "Attention prefers patches with higher energy"
+    assert said(-local, local, "walls") == "Attention prefers patches with fewer domain walls"
+    assert said(seen + 0.06 * local, local) == "Attention slightly prefers patches with higher energy"
+    assert said(seen, local) == "Attention prefers patches with neither higher nor lower energy"
+    # negative control: what is in the same places of all configurations is no preference
+    together = correlation(seen + 2 * shared, local + 2 * shared, 20, 0)
+    assert together.pearson.sigmas(0) > 50
+    assert answer("walls", together).startswith(
+        "Attention prefers patches with neither more nor fewer domain walls: r = 0.79"
+    )
+
+
+def test_the_same_record_again(project):
+    attention(project)
+    first = record(project)[1:]
+    attention(project)
+    assert record(project)[1:] == first
+
+
+def test_a_network_without_attention(project):
+    arguments = {"model": "resnet18", "outputs": 4, "scale": 1, "options": {}}
+    put(project, "resnet18", build("timm", **arguments), Recipe("timm", arguments))
+    write(project, model="resnet18")
+    with pytest.raises(KadanoffError, match="resnet18 has no attention of a class token"):
+        attention(project)
+    assert not (project / "reports").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"temperatures": [2.3, 2.4]}, r"\[2.3, 2.4\], where there are 0 test images of periodic; 10 are needed"),
+        ({"temperatures": [2.6, 2.0]}, "where there are 0 test images"),
+        ({"temperatures": [2.0]}, "attention.temperatures"),
+        ({"shuffles": 1}, "attention.shuffles is 1"),
+        ({"shuffles": 10**9}, "attention.shuffles is 1000000000"),
+        ({"temperatures": [float("nan"), 2.6]}, "attention.temperatures.0 is nan"),
+        ({"model": "resnet18"}, "equilibrium_periodic.safetensors. Make it with `dvc repro classify@resnet18`"),
+        ({"model": "swin"}, "classify.models has no entry 'swin'; it has: resnet18, vit"),
+        ({"system": "skewed"}, "classify.systems has no entry 'skewed'; it has: periodic"),
+    ],
+)
+def test_mistakes(project, changes, message):
+    write(project, **changes)
+    with pytest.raises(KadanoffError, match=message):
+        attention(project)
+    assert not (project / "reports").exists()
+
+
+def test_test_sets_that_are_not_described(project):
+    write(project, classify={key: value for key, value in CLASSIFY.items() if key != "tests"})
+    with pytest.raises(KadanoffError, match=r"classify.tests is missing"):
+        attention(project)

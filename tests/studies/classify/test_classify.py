@@ -1,0 +1,481 @@
+"""The stages `pretrain` and `classify` in a tiny project, and what they say of parameters that break a rule."""
+
+import json
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from kadanoff.data.store import Ensemble, open_dataset
+from kadanoff.errors import KadanoffError
+from kadanoff.learning.checkpoints import load_model, read_recipe
+from kadanoff.learning.fit import fit
+from kadanoff.learning.training import Settings
+from kadanoff.phases import microstates, trials
+from kadanoff.phases.classifiers import regions_of
+from kadanoff.phases.models import Model
+from kadanoff.phases.scores import macro_f1
+from kadanoff.phases.stream import BLOCK
+from kadanoff.phases.trials import Bench, Task, read_predictions
+from kadanoff.studies.classify import classify as module
+from kadanoff.studies.classify import pretrain as pretraining
+from kadanoff.studies.classify import scores as classify_scores
+from kadanoff.studies.classify.classify import _tasks, classify, read_params
+from kadanoff.studies.classify.models import read_model, read_systems
+from kadanoff.studies.classify.pretrain import pretrain
+
+TEMPERATURES = np.array([0.5, 1.0, 1.5, 2.0, 2.2, 2.3, 2.5, 3.5])  # two of each region
+TRAIN, VALIDATION, TEST = (8, 4, 4, 8), (4, 2, 2, 4), (6, 2, 3, 5)
+ALL = sum(TRAIN)
+OPTIONS = {"patch_size": 4, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 16}
+TRAINING = {
+    "epochs": 2, "batch_size": 8, "learning_rate": 0.01, "weight_decay": 0.0, "plateau_patience": 1,
+    "plateau_factor": 0.5, "early_stopping_patience": 9, "precision": "float32", "seed": 0,
+}  # fmt: skip
+PARAMS = {
+    "pretrain": {"sizes": [6, 8], "lattices": 16, "validation": 8, "held": 16, "threads": 1, "training": TRAINING},
+    "classify": {
+        "systems": {"periodic": {}, "antiferromagnet": {"coupling": -1}},
+        "protocols": ["equilibrium"],
+        "trials": 2,
+        "at_once": 1,
+        "tests": 2,
+        "sizes": {"periodic": ["larger"]},
+        "curve": {"protocol": "equilibrium", "system": "periodic", "images": [12]},
+        "seed": 3,
+        "training": TRAINING,
+        "models": {"vit": {"library": "transformers", "model": "vit", "options": OPTIONS, "epochs": 1}},
+    },
+}
+
+
+class Silent:
+    """No live view, which takes longer to start than all else."""
+
+    run_id = None
+
+    def __init__(self, info):
+        pass
+
+    def call(self, action, *arguments):
+        pass
+
+
+def write(folder, *path, value=None):
+    """params.yaml, with another value in one place."""
+    params = json.loads(json.dumps(PARAMS))
+    inner = params
+    for key in path[:-1]:
+        inner = inner[key]
+    if path:
+        inner[path[-1]] = value
+    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+
+
+def write_data(folder):
+    """Spins that are up the more often, the colder it is."""
+    for seed, (name, size) in enumerate(
+        [("classify_periodic_equilibrium", 8), ("classify_antiferromagnet_equilibrium", 8), ("larger", 12)]
+    ):
+        random = np.random.default_rng(seed)
+        up = (1 / (1 + np.exp(2 - 8 / TEMPERATURES)))[:, None, None, None]
+        spins = np.where(random.random((8, 16, size, size)) < up, 1, -1).astype(np.int8)
+        values = random.standard_normal((2, 8, 16))
+        Ensemble(spins, TEMPERATURES, *values, np.ones(8), {}).save(folder / "data" / f"{name}.zarr")
+
+
+def patched(patch, folder):
+    patch.chdir(folder)
+    patch.setattr("kadanoff.project.records.recorder.View", Silent)
+    patch.setattr(module, "in_processes", lambda _, function, tasks: [function(*task) for task in tasks])
+    patch.setattr(torch.cuda, "is_available", lambda: False)
+    for name, counts in (("TRAIN", TRAIN), ("VALIDATION", VALIDATION), ("TEST", TEST)):
+        patch.setattr(microstates, name, counts)
+    for user in (trials, module, classify_scores):
+        patch.setattr(user, "LABELLED", ALL)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A project in which both stages have run."""
+    folder = tmp_path_factory.mktemp("classify")
+    write(folder)
+    write_data(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patched(patch, folder)
+        pretrain(folder, "vit")
+        classify(folder, "vit")
+    return folder
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """One with data, in which none has."""
+    write(tmp_path)
+    write_data(tmp_path)
+    patched(monkeypatch, tmp_path)
+    return tmp_path
+
+
+def metrics(folder, stage):
+    return json.loads((folder / "reports" / stage / "vit" / "metrics.json").read_text())
+
+
+# --- what the stages write -------------------------------------------------------------------------------
+
+
+def test_pre_training_leaves_a_network_that_reads_one_coupling_and_its_record(finished):
+    path = finished / "models" / "pretrain" / "vit.safetensors"
+    assert load_model(path)(torch.ones(3, 1, 8, 8)).shape == (3, 1)
+    assert read_recipe(path).training["sizes"] == [6, 8]
+    found = metrics(finished, "pretrain")
+    assert found["epochs"] == 2
+    assert found["best_epoch"] in (1, 2)
+    assert found["surplus"]["mean"] > 0
+    assert found["last_less_best"]["mean"] == pytest.approx(
+        found["last_surplus"]["mean"] - found["surplus"]["mean"], abs=1e-9
+    )
+    assert (found["last_less_best"]["mean"] == 0) == (found["best_epoch"] == 2)
+    text = (path.parents[2] / "reports" / "pretrain" / "vit" / "tables.md").read_text()
+    assert "Pre-training of vit: 2 epochs of at most 2\n" in text
+    assert "|  | epoch | loss, 8 quarters | less exact, 16 quarters |" in text
+    assert f"| best, kept | {found['best_epoch']} | {found['best_validation_loss']:.4g} |" in text
+    assert f"| last | 2 | {found['last_validation_loss']:.4g} |" in text
+    assert "| last of L = 8 | 2 |" in text
+    assert found["surplus"]["mean"] == pytest.approx(
+        found["nats_per_spin"]["mean"] - found["exact_nats_per_spin"]["mean"], abs=1e-9
+    )
+    assert {item.stem for item in (finished / "reports" / "pretrain" / "vit").glob("*.png")} == {"history", "reading"}
+    rows = (finished / "reports" / "pretrain" / "vit" / "history.csv").read_text().splitlines()
+    assert len(rows) == 3
+
+
+def test_the_last_epoch_is_looked_at_beside_the_best(tmp_path):
+    network, pair = torch.nn.Linear(1, 1), (torch.ones(4, 1), torch.ones(4, 1))
+    settings = Settings(seed=0, epochs=5, learning_rate=3.0, optimizer="adamw")
+    found = fit(network, pair, pair, settings, device="cpu", checkpoint=tmp_path)
+    assert found.best.epoch < 5
+    last = pretraining._last(network, tmp_path)
+    for each, epoch in ((network, found.best), (last, found.history[-1])):
+        assert torch.nn.functional.mse_loss(each(pair[0]), pair[1]).item() == pytest.approx(epoch.validation_loss)
+
+
+def test_quarters_of_a_block_do_not_count_as_independent():
+    levels = np.random.default_rng(0).normal(size=64)
+    found = pretraining._mean(np.repeat(levels, BLOCK))
+    assert found.mean == pytest.approx(levels.mean())
+    assert found.error == pytest.approx(levels.std(ddof=1) / 8)
+    # negative control: all at random within the blocks, so the error is that of so many more
+    mixed = np.random.default_rng(1).permutation(np.repeat(levels, BLOCK))
+    assert pretraining._mean(mixed).error < found.error / 4
+    assert np.isfinite(pretraining._mean(np.arange(BLOCK + 3.0)).error)  # a last block that is not whole
+
+
+def test_all_trials_are_in_the_predictions_and_the_first_networks_are_kept(finished, monkeypatch):
+    patched(monkeypatch, finished)
+    folder = finished / "models" / "classify" / "vit"
+    systems = ("periodic", "antiferromagnet")
+    assert {item.name for item in folder.iterdir()} == {
+        "predictions.safetensors",
+        *(f"equilibrium_{system}.safetensors" for system in systems),
+    }
+    found = read_predictions(folder / "predictions.safetensors")
+    main = {Task("equilibrium", system, "physics", ALL, trial) for system, trial in product(systems, (0, 1))}
+    curve = {
+        Task("equilibrium", "periodic", weights, images, trial)
+        for weights, images, trial in product(("none", "physics"), (12, ALL), (0, 1))
+    }
+    assert set(found) == main | curve
+    for system in systems:
+        path = finished / "data" / f"classify_{system}_equilibrium.zarr"
+        images = microstates.draw(path, open_dataset(path), 2, 3).tests[1]
+        network = load_model(folder / f"equilibrium_{system}.safetensors")
+        own = regions_of(network, images.spins, torch.device("cpu"))
+        said = found[Task("equilibrium", system, "physics", ALL, 0)].tests[1]
+        assert np.array_equal(said, own)
+        assert 0 <= macro_f1(images.labels, said) <= 1
+
+
+def test_the_record_has_all_scores(finished):
+    found = metrics(finished, "classify")
+    assert set(found) == {"equilibrium", "sizes", "curve", "parameters"}
+    assert set(found["curve"]) == {"none", "physics"}
+    assert set(found["curve"]["none"]) == {"images=12", f"images={ALL}"}
+    main = found["equilibrium"]
+    assert found["curve"]["physics"][f"images={ALL}"] == main["periodic"]["macro_f1"]
+    mean = (main["periodic"]["macro_f1"]["mean"] + main["antiferromagnet"]["macro_f1"]["mean"]) / 2
+    assert main["mean_error"]["mean"] == pytest.approx(1 - mean, abs=1e-9)
+    assert set(main["transfer"]) == {"periodic", "antiferromagnet"}
+    training = main["periodic"]["training"]
+    assert (training["epochs"], training["best_epoch"] in (0, 1)) == (1, True)
+    assert (training["best_validation_loss"] < training["last_validation_loss"]) == (training["best_epoch"] == 0)
+    assert set(found["sizes"]) == {"larger"}
+    folder = finished / "reports" / "classify" / "vit"
+    assert {item.stem for item in folder.glob("*.png")} == {"history", "confusions", "learning_curve"}
+    info = json.loads((folder / "run.json").read_text())
+    assert [item["path"] for item in info["inputs"]] == [
+        "data/classify_periodic_equilibrium.zarr",
+        "data/classify_antiferromagnet_equilibrium.zarr",
+        "data/larger.zarr",
+        "models/pretrain/vit.safetensors",
+    ]
+    assert info["model"]["weights"] == "models/classify/vit/equilibrium_periodic.safetensors"
+
+
+def test_nothing_is_left_in_the_working_folder(finished):
+    assert {item.suffix for item in (finished / ".checkpoints").iterdir()} <= {".lock"}
+
+
+def test_a_stage_that_was_killed_keeps_the_trials_that_had_ended(project, monkeypatch):
+    write(project, "classify", "models", "vit", "weights", value="none")
+    params = yaml.safe_load((project / "params.yaml").read_text())
+    params["classify"]["models"]["vit"]["compare"] = ["none"]
+    (project / "params.yaml").write_text(yaml.safe_dump(params))
+    ran = []
+
+    def killed_at(limit):
+        def tune(network, train, *arguments):
+            if len(ran) == limit:
+                raise KeyboardInterrupt
+            ran.append(len(train))
+            return original(network, train, *arguments)
+
+        return tune
+
+    original = trials.tune
+    with monkeypatch.context() as patch:
+        patch.setattr(trials, "tune", killed_at(3))
+        with pytest.raises(KeyboardInterrupt):
+            classify(project, "vit")
+    assert not (project / "models").exists()
+    assert not (project / "reports" / "classify").exists()
+    monkeypatch.setattr(trials, "tune", killed_at(99))
+    classify(project, "vit")
+    assert ran == [ALL] * 4 + [12] * 2  # none of them twice
+    assert len(read_predictions(project / "models" / "classify" / "vit" / "predictions.safetensors")) == 6
+
+
+@pytest.mark.parametrize("changed", [True, False])
+def test_trials_of_other_data_are_not_gone_on_from(project, monkeypatch, changed):
+    params = yaml.safe_load((project / "params.yaml").read_text())
+    params["classify"]["models"]["vit"] |= {"weights": "none", "compare": []}
+    (project / "params.yaml").write_text(yaml.safe_dump(params))
+    ran, original = [], trials.tune
+
+    def tune(*given):
+        ran.append(1)
+        return original(*given)
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(trials, "tune", tune)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "score", killed)
+        with pytest.raises(KeyboardInterrupt):
+            classify(project, "vit")
+    assert len(ran) == 4
+    if changed:
+        path = project / "data" / "classify_periodic_equilibrium.zarr"
+        found = open_dataset(path)
+        Ensemble(found.read(), *(getattr(found, name) for name in ("temperatures", "energy", "magnetization")),
+                 found.autocorrelation_time, {"seed": 1}).save(path)  # fmt: skip
+    classify(project, "vit")
+    assert len(ran) == (8 if changed else 4)
+
+
+# --- the order of the trials -----------------------------------------------------------------------------
+
+
+def bench(**changes):
+    model = Model(**{"library": "transformers", "model": "vit"} | changes)
+    return Bench(None, None, model, None, None, ("a", "periodic"), {}, 1, 0)
+
+
+def given(folder, images, repeated=2):
+    write(folder, "classify", "curve", value={"protocol": "e", "system": "periodic", "images": images})
+    return read_params(folder).model_copy(update={"trials": repeated})
+
+
+def test_trials_come_once_and_the_longest_first(tmp_path):
+    found = _tasks(bench(compare=["none", "physics"]), given(tmp_path, [40, 150]), ["e", "f"])
+    assert len(found) == len(set(found))
+    images = [task.images for task in found]
+    assert images == sorted(images, reverse=True)
+    main = [Task(p, s, "physics", 600, t) for p in ("e", "f") for s in ("a", "periodic") for t in (0, 1)]
+    assert found[:8] == main
+    assert set(found[8:]) == {
+        Task("e", "periodic", weights, number, t)
+        for weights, number, t in product(("none", "physics"), (40, 150, 600), (0, 1))
+    } - set(main)
+    assert found[0].shown
+
+
+def test_a_number_of_images_that_is_given_twice_is_one(tmp_path):
+    once = _tasks(bench(), given(tmp_path, [40]), ["e"])
+    assert _tasks(bench(), given(tmp_path, [40, 40]), ["e"]) == once
+    assert _tasks(bench(compare=["none", "none", "physics"]), given(tmp_path, [40]), ["e"]) == once
+
+
+def test_a_model_without_comparisons_has_its_main_trials_alone(tmp_path):
+    found = _tasks(bench(compare=[], weights="none"), given(tmp_path, [40], 1), ["e"])
+    assert found == [Task("e", "a", "none", 600, 0), Task("e", "periodic", "none", 600, 0)]
+
+
+# --- parameters ------------------------------------------------------------------------------------------
+
+
+def test_keys_of_the_training_may_stand_in_a_line(tmp_path):
+    write(tmp_path, "classify", "models", "vit", value={"library": "timm", "model": "resnet18", "learning_rate": 0.5})
+    model, training = read_model(tmp_path, "vit")
+    assert (model.library, model.model, model.weights, model.scale) == ("timm", "resnet18", "physics", 1)
+    assert (training.learning_rate, training.epochs) == (0.5, 2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {"optins": {}},
+            r"classify.models.vit.optins is not a known key; did you mean 'options'\? Known keys: library",
+        ),
+        ({"library": "keras"}, r"classify.models.vit.library is 'keras': .*'transformers' or 'timm'"),
+        ({"scale": 0}, "classify.models.vit.scale is 0"),
+        ({"scale": 17}, "classify.models.vit.scale is 17"),
+        ({"model": 3}, "classify.models.vit.model is 3"),
+        ({"options": {"num_hidden_layers": 10**9}}, "classify.models.vit.options: num_hidden_layers is more than 1000"),
+        ({"options": {"layers": [2, 2, 10**9, 2]}}, "classify.models.vit.options: layers is more than 1000"),
+        ({"epochs": 0}, "classify.models.vit.epochs is 0"),
+        ({"learning_rate": "fast"}, "classify.models.vit.learning_rate is 'fast'"),
+        ({"precision": "float16"}, "classify.models.vit.precision is 'float16'"),
+        ({"protocols": "equilibrium"}, "classify.models.vit.protocols is 'equilibrium'"),
+    ],
+)
+def test_a_line_that_breaks_a_rule_is_a_sentence(tmp_path, changes, words):
+    write(tmp_path, "classify", "models", "vit", value=PARAMS["classify"]["models"]["vit"] | changes)
+    with pytest.raises(KadanoffError, match=words):
+        read_model(tmp_path, "vit")
+
+
+def test_a_line_that_is_not_there_names_those_that_are(tmp_path):
+    write(tmp_path)
+    with pytest.raises(KadanoffError, match=r"classify.models has no entry 'vti'; it has: vit"):
+        read_model(tmp_path, "vti")
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"boundary": "free"}, "classify.systems.x.boundary is 'free'"),
+        ({"coupling": 2}, "classify.systems.x.coupling is 2"),
+        ({"size": 8}, "classify.systems.x.size is not a known key; Known keys: boundary, coupling"),
+    ],
+)
+def test_a_system_that_breaks_a_rule_is_a_sentence(tmp_path, values, words):
+    write(tmp_path, "classify", "systems", "x", value=values)
+    with pytest.raises(KadanoffError, match=words):
+        read_systems(tmp_path)
+
+
+@pytest.mark.parametrize("images", [[3], [40, 3], [600], [40, 601], [0]])
+def test_a_learning_curve_outside_of_its_bounds_is_a_sentence(tmp_path, images):
+    write(tmp_path, "classify", "curve", "images", value=images)
+    with pytest.raises(KadanoffError) as caught:
+        read_params(tmp_path)
+    assert str(caught.value) == (
+        f"classify.curve.images is {images}; each is at least 4 and below 600, the last point in any case."
+    )
+
+
+def test_bounds_of_a_learning_curve_are_in_it(tmp_path):
+    write(tmp_path, "classify", "curve", "images", value=[4, 599])
+    assert read_params(tmp_path).curve.images == [4, 599]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        (("trials",), 0, "classify.trials is 0"),
+        (("tests",), 0, "classify.tests is 0"),
+        (("tests",), 10**9, "classify.tests is 1000000000"),
+        (("trials",), 10**9, "classify.trials is 1000000000"),
+        (("trials",), True, "classify.trials is True"),
+        (("seed",), -1, "classify.seed is -1"),
+        (("seed",), 2**64, "classify.seed is 18446744073709551616"),
+        (("protocols",), [], "classify.protocols is"),
+        (("curve", "images"), [], "classify.curve.images is"),
+        (("curve", "image"), [40], "classify.curve.image is not a known key; did you mean 'images'"),
+        (("trails",), 1, "classify.trails is not a known key; did you mean 'trials'"),
+    ],
+)
+def test_a_section_that_breaks_a_rule_is_a_sentence(tmp_path, path, value, words):
+    write(tmp_path, "classify", *path, value=value)
+    with pytest.raises(KadanoffError, match=words):
+        read_params(tmp_path)
+
+
+def test_an_unknown_model_names_the_nearest(project):
+    for library, name, near in (("transformers", "vitt", "vit"), ("timm", "resnet-18", "resnet18")):
+        write(project, "classify", "models", "vit", value={"library": library, "model": name})
+        with pytest.raises(KadanoffError, match=rf"{library} has no .*'{name}'; the nearest are {near}"):
+            pretrain(project, "vit")
+    assert not (project / "models").exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        (("pretrain", "lattice"), 4, "pretrain.lattice is not a known key; did you mean 'lattices'"),
+        (("pretrain", "sizes"), [], "pretrain.sizes is"),
+        (("pretrain", "validation"), 0, "pretrain.validation is 0"),
+        (("pretrain", "held"), 1, "pretrain.held is 1"),
+        (("pretrain", "held"), 10**13, "pretrain.held is 10000000000000"),
+        (("pretrain", "lattices"), 10**13, "pretrain.lattices is 10000000000000"),
+        (("pretrain", "threads"), 10**6, "pretrain.threads is 1000000"),
+        (("pretrain", "sizes"), [8, 10**6], "pretrain.sizes.1 is 1000000"),
+        (("pretrain", "sizes"), [8, float("nan")], "pretrain.sizes.1 is nan"),
+        (("classify", "models", "vit", "pretrain"), {"epoch": 1}, r"classify.models.vit.pretrain.epoch is not a known"),
+        (("classify", "models", "vit", "pretrain"), {"epochs": 0}, r"classify.models.vit.pretrain.epochs is 0"),
+    ],
+)
+def test_pre_training_that_breaks_a_rule_is_a_sentence(project, path, value, words):
+    write(project, *path, value=value)
+    with pytest.raises(KadanoffError, match=words):
+        pretrain(project, "vit")
+
+
+def test_what_a_line_says_of_pre_training_comes_before_the_section(tmp_path):
+    write(tmp_path, "classify", "models", "vit", "pretrain", value={"epochs": 7})
+    _, _, training, _ = pretraining.read(tmp_path, "vit")
+    assert (training.epochs, training.learning_rate) == (7, 0.01)
+
+
+def test_pre_trained_weights_that_are_not_there_are_asked_for(project):
+    with pytest.raises(KadanoffError, match=r"there is no .*models/pretrain/vit.safetensors. Make it with `dvc repro"):
+        classify(project, "vit")
+    assert not (project / "models").exists()
+    assert not (project / "reports" / "classify").exists()
+
+
+def test_data_that_are_not_there_are_named(project):
+    write(project, "classify", "protocols", value=["metropolis500"])
+    with pytest.raises(KadanoffError, match=r"classify_periodic_metropolis500.zarr"):
+        classify(project, "vit")
+
+
+@pytest.mark.parametrize(("gpu", "expected"), [(True, [3, 2]), (False, [1] * 5)])
+def test_trials_share_a_gpu_and_else_have_a_process_each(gpu, expected, monkeypatch):
+    tasks, shares = [Task("equilibrium", "periodic", "physics", ALL, trial) for trial in range(5)], []
+
+    def in_turn(what, function, given):
+        shares.extend(len(share) for (share,) in given)
+        return [function(*one) for one in given]
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    monkeypatch.setattr(module, "in_processes", in_turn)
+    monkeypatch.setattr(module, "run", lambda bench, task: task.trial)
+    found = module._run_all(None, tasks, at_once=2)
+    assert list(found.items()) == [(task, task.trial) for task in tasks]
+    assert shares == expected

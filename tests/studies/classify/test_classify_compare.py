@@ -1,0 +1,421 @@
+"""The comparison of classifiers, on small simulated lattices with predictions made by hand."""
+
+import json
+import shutil
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import yaml
+
+import kadanoff
+from kadanoff.data.store import open_dataset
+from kadanoff.errors import KadanoffError
+from kadanoff.estimate import Estimate
+from kadanoff.phases.baselines import best as best_baseline
+from kadanoff.phases.baselines import fit_baselines
+from kadanoff.phases.bayes import bayes_limit, predict, region_distributions
+from kadanoff.phases.microstates import draw, draw_tests
+from kadanoff.phases.models import Model
+from kadanoff.phases.scores import macro_f1, mean_over, scores_of
+from kadanoff.phases.trials import LABELLED, Task, Trial, read_predictions, save_predictions
+from kadanoff.spins.boundary import Lattice
+from kadanoff.studies.classify import reference as classify_reference
+from kadanoff.studies.classify.classify_compare import classify_compare
+from kadanoff.studies.classify.found import Row, _differences, key
+from kadanoff.studies.classify.reference import UNSURE
+from kadanoff.studies.literature import kara_row
+from kadanoff.studies.targets import at_least
+
+SIZE, LARGER, TESTS, SEED = 8, 12, 2, 3
+TEMPERATURES = [0.3, 0.7, 0.9, 1.05, 1.2, 1.5, 1.8, 2.1, 2.13, 2.2, 2.25, 2.3, 2.4, 2.7, 3.2, 4.0]
+SYSTEMS = {"periodic": {}, "antiperiodic": {"boundary": "antiperiodic"}}
+SAMPLED = {"samples": 160, "workers": 1, "allow_unequilibrated": True}
+WALLED = {"boundary": "antiperiodic", "sampler": "hybrid", "start": "ground", "sweeps": 40}
+DATA = {
+    "classify_periodic_equilibrium": SAMPLED | {"sampler": "swendsen_wang", "sweeps": 100},
+    "classify_antiperiodic_equilibrium": SAMPLED | WALLED,
+    "classify_periodic_metropolis500": SAMPLED | {"sampler": "metropolis", "sweeps": 15},
+    "larger": SAMPLED | {"samples": 40, "sampler": "swendsen_wang", "sweeps": 100},
+}
+TRAINING = {
+    "epochs": 1, "batch_size": 10, "learning_rate": 0.01, "weight_decay": 0.0, "plateau_patience": 1,
+    "plateau_factor": 0.5, "early_stopping_patience": 1, "seed": 0,
+}  # fmt: skip
+PARAMS = {
+    "classify": {
+        "systems": SYSTEMS,
+        "protocols": ["equilibrium"],
+        "trials": 2,
+        "at_once": 1,
+        "tests": TESTS,
+        "sizes": {"periodic": ["larger"]},
+        "curve": {"protocol": "equilibrium", "system": "periodic", "images": [40]},
+        "seed": SEED,
+        "training": TRAINING,
+        "models": {
+            "vit": {"library": "transformers", "model": "vit"},
+            "resnet18": {"library": "timm", "model": "resnet18"},
+        },
+    },
+    "classify_compare": {"models": ["vit", "resnet18"], "scatter": 500},
+}
+OTHER = {"periodic": "antiperiodic", "antiperiodic": "periodic"}
+
+
+def dataset(root, system, protocol="equilibrium"):
+    path = root / "data" / f"classify_{system}_{protocol}.zarr"
+    return path, open_dataset(path)
+
+
+def limit_of(system):
+    return bayes_limit(
+        *region_distributions(Lattice.of(SIZE, SYSTEMS[system].get("boundary", "periodic")), TEMPERATURES)
+    )
+
+
+def best(system, sets):
+    """What the Bayes classifier says."""
+    return np.array([predict(limit_of(system), images.energies, SIZE**2) for images in sets], np.int8)
+
+
+def perfect(system, sets):
+    """The labels, as a leak gives them away."""
+    return np.array([images.labels for images in sets], np.int8)
+
+
+def trials(root, say, flawed):
+    """Two trials in equilibrium, one of them `flawed`: it takes the first so many images for the next region."""
+    found = {}
+    for system in SYSTEMS:
+        sets = draw(*dataset(root, system), TESTS, SEED).tests
+        for trial in range(2):
+            said = say(system, sets)
+            said[:, : flawed * trial] = (said[:, : flawed * trial] + 1) % 4
+            others = {}
+            if trial == 0:
+                elsewhere = draw(*dataset(root, OTHER[system]), TESTS, SEED).tests[0]
+                others = {f"system/{OTHER[system]}": (elsewhere.labels // 2 * 2).astype(np.int8)}
+                if system == "periodic":
+                    larger = draw_tests(root, open_dataset(root / "data" / "larger.zarr"), 1, SEED)[0]
+                    others["size/larger"] = larger.labels.astype(np.int8)
+            found[Task("equilibrium", system, "physics", LABELLED, trial)] = Trial(said, others, None, 1)
+    found[Task("equilibrium", "periodic", "none", 40, 0)] = Trial(np.zeros((TESTS, 400), np.int8), {}, None, 1)
+    return found
+
+
+def write(root, params):
+    (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+
+
+def save(root, name, found):
+    (root / "models" / "classify" / name).mkdir(parents=True, exist_ok=True)
+    save_predictions(root / "models" / "classify" / name / "predictions.safetensors", found)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("compare")
+    write(folder, PARAMS)
+    for seed, (name, given) in enumerate(DATA.items()):
+        size = LARGER if name == "larger" else SIZE
+        found = kadanoff.simulate(size, TEMPERATURES, seed=seed, **given)
+        known = found.provenance | {"equilibrated": name != "classify_antiperiodic_equilibrium"}
+        replace(found, provenance=known).save(folder / "data" / f"{name}.zarr")
+    save(folder, "vit", trials(folder, best, 10))
+    save(folder, "resnet18", trials(folder, perfect, 0))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def record(root):
+    with pytest.MonkeyPatch.context() as patch:
+        run(root, patch)
+    return root / "reports" / "classify_compare"
+
+
+class Silent:
+    """No live view, which takes longer to start than all else."""
+
+    run_id = None
+
+    def __init__(self, info):
+        pass
+
+    def call(self, action, *arguments):
+        pass
+
+
+def run(root, patch):
+    patch.chdir(root)
+    patch.setattr("kadanoff.project.records.recorder.View", Silent)
+    patch.setattr(classify_reference, "in_processes", lambda _, function, tasks: [function(*task) for task in tasks])
+    classify_compare(root)
+
+
+@pytest.fixture(scope="module")
+def metrics(record):
+    return json.loads((record / "metrics.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def text(record):
+    return (record / "tables.md").read_text()
+
+
+def line(text, title, name):
+    """Cells of a row of the table with this title."""
+    (part,) = [part for part in text.split("## ") if part.startswith(title)]
+    (found,) = [row for row in part.split("\n") if row.startswith(f"| {name} |")]
+    return found.strip("| ").split(" | ")[1:]
+
+
+def test_perfect_predictions_are_a_leak_and_the_best_ones_are_none(metrics, text):
+    assert metrics["leaks"] == 2
+    assert all(value.endswith(" leak") for value in line(text, "Macro-F1, equilibrium", "resnet18"))
+    for system in SYSTEMS:
+        assert line(text, "Against the limit, equilibrium", f"{system}: resnet18")[-1] == "leak"
+        for name in ("vit", "Bayes classifier", "energy thresholds", "gradient boosting"):
+            assert line(text, "Against the limit, equilibrium", f"{system}: {name}")[-1] == "–"
+    assert text.count("| leak |") == 2 * (1 + 2)  # in the details, and of two targets
+
+
+def test_scores_are_those_of_scikit_learn_against_the_exact_limit(root, metrics, text):
+    for system in SYSTEMS:
+        sets, limit = draw(*dataset(root, system), TESTS, SEED).tests, limit_of(system)
+        exact = [macro_f1(images.labels, said) for images, said in zip(sets, best(system, sets), strict=True)]
+        found, bayes = metrics["equilibrium"][system]["vit"], metrics["equilibrium"][system]["Bayes_classifier"]
+        assert bayes["macro_f1"]["mean"] == pytest.approx(np.mean(exact), abs=1e-12)
+        assert metrics["limits"][system]["macro_f1"] == pytest.approx(limit.macro_f1, abs=1e-12)
+        assert f"{limit.macro_f1:.4f}" in line(text, "The Bayes limit", system)
+        assert found["macro_f1"]["mean"] == pytest.approx(np.mean(exact) + found["less_bayes"]["mean"], abs=1e-12)
+        assert -0.05 < found["less_bayes"]["mean"] < -0.003  # ten of 800 images are wrong, which were not all right
+        assert found["percent_of_limit"]["mean"] == pytest.approx(
+            100 * found["macro_f1"]["mean"] / limit.macro_f1, abs=1e-9
+        )
+        assert found["scatter_of_trials"] == pytest.approx(-2 * found["less_bayes"]["mean"] / np.sqrt(2), abs=1e-9)
+        assert bayes["less_bayes"] == {"mean": 0, "error": 0}
+
+
+def test_the_paper_and_the_baselines_have_rows(metrics, text):
+    assert line(text, "Macro-F1, equilibrium", "paper: ViT") == ["0.934 ± 0.008", "0.921 ± 0.013"]
+    assert line(text, "Macro-F1, equilibrium", "paper: ResNet-18") == ["0.865 ± 0.034", "0.910 ± 0.021"]
+    for name in ("energy thresholds", "logistic regression", "gradient boosting"):
+        cells = line(text, "Macro-F1, equilibrium", name)
+        for cell, (system, limit) in zip(cells, metrics["limits"].items(), strict=True):
+            assert float(cell.split("(")[0]) == pytest.approx(limit["macro_f1"], abs=0.1)
+            assert metrics["equilibrium"][system][name.replace(" ", "_")]["less_bayes"]["mean"] < 0.02
+
+
+def test_a_leak_meets_no_target(metrics, text):
+    assert line(text, "Targets", "resnet18, periodic, equilibrium | macro-F1")[-1] == "leak"
+    assert line(text, "Targets", f"vit, antiperiodic, {UNSURE} | less Bayes")[1] == "-0.01"
+    assert sum(metrics["targets"].values()) == 2 * 2 * 2
+    assert metrics["targets"]["leak"] == 4
+
+
+def test_only_what_its_dataset_calls_equilibrated_is_called_in_equilibrium(text):
+    titles = [row for row in text.split("\n") if row.startswith("## ")]
+    for start in ("Macro-F1, ", "Against the limit, "):
+        (found,) = [title for title in titles if title.startswith(f"## {start}")]
+        assert found.startswith(f"## {start}equilibrium, but antiperiodic {UNSURE}")
+    rows = [row for row in text.split("\n") if row.startswith(("| vit", "| resnet18"))]
+    assert any(f"antiperiodic, {UNSURE}" in row for row in rows)
+    assert not any("antiperiodic, equilibrium" in row or f" periodic, {UNSURE}" in row for row in rows)
+    assert f"| equilibrium, but antiperiodic {UNSURE} | metropolis500 |" in text
+    assert "| larger, L = 12 |" in text  # its dataset is
+
+
+def test_headings_tell_what_was_seen_before_the_labelled_images(text):
+    before = "vit and resnet18 after pre-training on unlimited lattices without labels"
+    assert f" {UNSURE}, from {LABELLED} labelled images; {before}\n" in text
+    assert "first weights of networks: physics have seen unlimited others before\n" in text
+
+
+def test_differences_are_paired_and_the_baseline_is_that_of_the_validation_set(root, metrics, text):
+    for system in SYSTEMS:
+        states = draw(*dataset(root, system), TESTS, SEED)
+        labels = np.array([images.labels for images in states.tests])
+        baselines = fit_baselines(states.train, states.validation, SEED)
+        chosen = best_baseline(baselines)
+        said = scores_of(labels, np.array([baselines[chosen](images) for images in states.tests])[None])
+        found = metrics["differences"]["equilibrium"][system][f"images={LABELLED}"]
+        networks = {}
+        for name, say, flawed in (("vit", best, 10), ("resnet18", perfect, 0)):
+            made = trials(root, say, flawed)
+            each = [made[Task("equilibrium", system, "physics", LABELLED, trial)].tests for trial in range(2)]
+            networks[name] = scores_of(labels, np.array(each))
+        pairs = {f"{name}_less_best_baseline": scores - said for name, scores in networks.items()}
+        pairs["vit_less_resnet18"] = networks["vit"] - networks["resnet18"]
+        for name, less in pairs.items():
+            expected = mean_over(less)
+            assert found[name] == pytest.approx({"mean": expected.mean, "error": expected.error})
+        state = UNSURE if system == "antiperiodic" else "equilibrium"
+        cells = line(text, "Differences", f"resnet18 less {chosen} (best baseline), {system}, {state}")
+        assert cells[:2] == [str(LABELLED), "2"]
+        assert cells[-1] == "yes"
+
+
+def test_the_error_of_a_difference_is_that_of_what_is_not_shared():
+    luck = np.array([[0.02, -0.03, 0.01, 0.0]])  # of each test set
+    one, other = 0.9 + luck + np.array([[0.001], [-0.001]]), 0.8 + luck
+    row = {name: Row(table, mean_over(table), 0.0) for name, table in (("vit", one), ("gradient boosting", other))}
+    reference = SimpleNamespace(chosen={("equilibrium", LABELLED): "gradient boosting"})
+    models = {"vit": Model(library="transformers", model="vit")}
+    (found,) = _differences(models, {"periodic": reference}, {"equilibrium": {"periodic": row}})
+    assert (found.other, found.chosen, found.trials, found.images) == ("gradient boosting", True, 2, LABELLED)
+    assert found.less.mean == pytest.approx(0.1)
+    assert found.less.error == pytest.approx(0.001)
+    # negative control: rows that are taken as independent
+    assert np.hypot(row["vit"].mean.error, row["gradient boosting"].mean.error) > 0.01
+
+
+def test_along_the_learning_curve_the_baseline_has_as_many_images(root, metrics):
+    states = draw(*dataset(root, "periodic"), TESTS, SEED)
+    chosen = best_baseline(fit_baselines(states.train.first(40), states.validation, SEED))
+    known, found = metrics["curves"], metrics["differences"]["equilibrium"]["periodic"]["images=40"]
+    less = known["vit_none"]["images=40"]["mean"] - known[key(chosen)]["images=40"]["mean"]
+    assert set(found) == {"vit_none_less_best_baseline"} | {"resnet18_none_less_best_baseline"}
+    assert found["vit_none_less_best_baseline"]["mean"] == pytest.approx(less, abs=1e-12)
+
+
+def test_quenches_keep_walls_and_equilibrium_has_none(root, metrics, text):
+    assert metrics["walls"]["periodic"]["equilibrium"]["mean"] < 0.003
+    assert metrics["walls"]["antiperiodic"]["equilibrium"]["mean"] < 0.003
+    cold = dataset(root, "periodic", "metropolis500")[1].energy[:4]
+    walled = np.mean(cold > -2 + 4 / SIZE - 1e-9)  # two straight walls cost 2 |J| a bond
+    assert walled > 0.1
+    assert metrics["walls"]["periodic"]["metropolis500"]["mean"] == pytest.approx(walled, abs=0.05)
+    assert line(text, "Lattices below", "antiperiodic")[-1] == "–"
+
+
+def test_what_a_network_says_elsewhere_is_scored(root, metrics, text):
+    transfer = metrics["transfer"]["equilibrium"]["vit"]["periodic"]
+    assert transfer["antiperiodic"]["mean"] == pytest.approx(np.mean([2 * 150 / 350, 0, 2 * 70 / 270, 0]), abs=1e-12)
+    assert 0.005 < transfer["antiperiodic"]["error"] < 0.05
+    own = draw(*dataset(root, "periodic"), TESTS, SEED).tests[0]
+    assert transfer["periodic"]["mean"] == pytest.approx(macro_f1(own.labels, best("periodic", [own])[0]), abs=1e-12)
+    assert metrics["sizes"]["vit"]["larger"] == {"mean": 1, "error": 0}
+    assert metrics["sizes"]["Bayes_classifier"]["larger"]["mean"] < 1
+    assert "larger, L = 12" in text
+
+
+def test_learning_curves_hold_networks_and_baselines(metrics):
+    curves = metrics["curves"]
+    assert curves["vit_none"]["images=40"]["mean"] == pytest.approx(2 * 150 / 550 / 4, abs=1e-12)
+    assert curves["vit_physics"][f"images={LABELLED}"] == metrics["equilibrium"]["periodic"]["vit"]["macro_f1"]
+    assert 0.5 < curves["energy_thresholds"]["images=40"]["mean"] < 0.8
+    assert curves["gradient_boosting"]["images=40"]["mean"] > 0.5
+    assert set(curves["gradient_boosting"]) == {"images=40", f"images={LABELLED}"}
+
+
+def test_all_figures_are_drawn(record):
+    assert {path.stem for path in record.glob("*.png")} == {"limits", "scores", "learning_curves", "transfer"}
+
+
+@pytest.fixture
+def copy(root, tmp_path, monkeypatch):
+    for name in ("data", "models"):
+        shutil.copytree(root / name, tmp_path / name)
+    write(tmp_path, PARAMS)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_out_of_equilibrium_there_is_no_limit(copy, monkeypatch):
+    sets = draw(*dataset(copy, "periodic", "metropolis500"), TESTS, SEED).tests
+    task = Task("metropolis500", "periodic", "physics", LABELLED, 0)
+    save(copy, "vit", {task: Trial(perfect("periodic", sets), {}, None, 1)})
+    params = yaml.safe_load((copy / "params.yaml").read_text())
+    params["classify"] |= {"systems": {"periodic": {}}, "sizes": {}}
+    write(copy, params | {"classify_compare": {"models": ["vit"], "scatter": 500}})
+    run(copy, monkeypatch)
+    folder = copy / "reports" / "classify_compare"
+    text, metrics = (folder / "tables.md").read_text(), json.loads((folder / "metrics.json").read_text())
+    assert line(text, "Against the limit, metropolis500", "periodic: vit")[-3:] == ["–", "–", "–"]
+    assert "Bayes classifier |" not in text
+    assert metrics["leaks"] == 0
+    assert metrics["targets"] == {"yes": 2, "no": 0, "open": 0, "leak": 0}
+    assert not (folder / "learning_curves.png").exists()
+
+
+def test_predictions_that_are_not_there_are_asked_for(copy, monkeypatch):
+    (copy / "models" / "classify" / "vit" / "predictions.safetensors").unlink()
+    with pytest.raises(
+        KadanoffError, match=r"vit/predictions.safetensors holds no predictions .* `dvc repro classify`"
+    ):
+        run(copy, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "words"),
+    [
+        ("classify", {"tests": 1}, "has 2 x 400 predictions a trial, not 1 x 400.*`dvc repro classify@vit` first"),
+        ("classify", {"systems": {"periodic": {}}}, "has not the systems of classify.systems: antiperiodic"),
+        ("classify", {"sizes": {"periodc": ["larger"]}}, "classify.sizes has 'periodc'"),
+        ("classify_compare", {"models": []}, "classify_compare.models"),
+        ("classify_compare", {"scatter": 10**13}, "classify_compare.scatter is 10000000000000"),
+        ("classify_compare", {"models": ["vti"]}, "'vti'"),
+    ],
+)
+def test_parameters_that_do_not_fit_are_refused(copy, monkeypatch, section, values, words):
+    params = yaml.safe_load((copy / "params.yaml").read_text())
+    params[section] |= values
+    write(copy, params)
+    with pytest.raises(KadanoffError, match=words):
+        run(copy, monkeypatch)
+
+
+def test_predictions_of_other_weights_are_refused(copy, monkeypatch):
+    params = yaml.safe_load((copy / "params.yaml").read_text())
+    params["classify"]["models"]["vit"]["weights"] = "none"
+    write(copy, params)
+    with pytest.raises(KadanoffError, match="has no trial with all images and the weights 'none'"):
+        run(copy, monkeypatch)
+
+
+def test_predictions_come_back_as_they_were(root, tmp_path):
+    written = trials(root, best, 3)
+    save_predictions(tmp_path / "found.safetensors", written)
+    found = read_predictions(tmp_path / "found.safetensors")
+    assert found.keys() == written.keys()
+    for task, said in found.items():
+        assert np.array_equal(said.tests, written[task].tests)
+        assert said.others.keys() == written[task].others.keys()
+        assert all(np.array_equal(values, written[task].others[name]) for name, values in said.others.items())
+    (tmp_path / "found.safetensors").write_bytes(b"nothing")
+    with pytest.raises(KadanoffError, match="holds no predictions"):
+        read_predictions(tmp_path / "found.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (Estimate(0.98, 0.004), "yes"),
+        (Estimate(0.972, 0.004), "yes, open by its error"),
+        (Estimate(0.968, 0.004), "no, open by its error"),
+        (Estimate(0.96, 0.004), "no"),
+        (Estimate(0.97, 0.0), "yes"),
+        (Estimate(0.99, float("nan")), "yes, open by its error"),
+        (None, "no"),
+    ],
+)
+def test_one_sided_targets(found, expected):
+    assert at_least(found, 0.97) == expected
+
+
+@pytest.mark.parametrize(
+    ("model", "row"),
+    [
+        ("vit", "ViT"),
+        ("google/vit-base-patch16-224", "ViT"),
+        ("resnet18", "ResNet-18"),
+        ("resnet50.a1_in1k", "ResNet-50"),
+        ("resnet-18", "ResNet-18"),
+        ("resnet101", None),
+        ("davit_tiny", None),
+    ],
+)
+def test_rows_of_the_paper(model, row):
+    assert kara_row(model) == row

@@ -1,0 +1,176 @@
+"""The stage `upsample`: a network that is trained, tested and calibrated, and its refusals."""
+
+import json
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+import kadanoff
+from kadanoff.errors import KadanoffError
+from kadanoff.inverse.calibration import excess
+from kadanoff.inverse.dressed_calibration import _excess
+from kadanoff.inverse.dressing import Dressing
+from kadanoff.inverse.superresolve import tables
+from kadanoff.inverse.training import NEAREST, coarsened, torus_energy
+from kadanoff.learning.checkpoints import load_model
+from kadanoff.networks.superres import Blocks, SeedKernel
+from kadanoff.spins.exact import T_C
+from kadanoff.spins.surroundings import rows, symmetries
+from kadanoff.studies.grow.upsample import upsample
+from kadanoff.studies.superres import superres
+
+TRAINING = {"epochs": 60, "batch_size": 500, "learning_rate": 0.01, "weight_decay": 0.0, "plateau_patience": 5}
+TRAINING |= {"plateau_factor": 0.5, "early_stopping_patience": 15, "seed": 0}
+KERNEL = {"network": "symmetric_blocks", "rule": "majority", "block": 3, "width": 64, "train": 180}
+KERNEL |= {"dataset": "large"}
+
+
+@pytest.fixture(scope="module")
+def datasets(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("datasets")
+    kadanoff.simulate(48, [float(T_C)], 200, seed=1).save(folder / "large.zarr")
+    kadanoff.simulate(16, [float(T_C)], 1000, seed=2).save(folder / "small.zarr")
+    kadanoff.simulate(16, [3.0], 100, seed=3).save(folder / "hot.zarr")
+    kadanoff.simulate(16, [float(T_C)], 2, boundary="antiperiodic", seed=3).save(folder / "anti.zarr")
+    kadanoff.simulate(6, [float(T_C)], 2, seed=3).save(folder / "six.zarr")
+    return folder
+
+
+def prepare(folder, monkeypatch, datasets):
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("kadanoff.project.tracking.live.LiveRun", None)
+    monkeypatch.setattr(superres, "in_processes", lambda what, function, tasks: [function(*task) for task in tasks])
+    (folder / "data").symlink_to(datasets)
+    write(folder)
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch, datasets):
+    prepare(tmp_path, monkeypatch, datasets)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, datasets):
+    """A project in which the stage has run."""
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        prepare(folder, monkeypatch, datasets)
+        upsample(folder, "k")
+    return folder
+
+
+def write(project, calibration="small", **changes):
+    params = {
+        "calibration": {"dataset": calibration, "seed": 0},
+        "training": TRAINING,
+        "variants": {"k": KERNEL | changes},
+    }
+    (project / "params.yaml").write_text(yaml.safe_dump({"upsample": params}))
+
+
+def test_the_network_is_symmetric_and_calibrated(trained, datasets):
+    model = load_model(trained / "models/upsample/k.safetensors")
+    network = model.at(float(T_C))
+    assert isinstance(network, Blocks)
+    for part, conditional in zip(network.scheme, network.parts, strict=True):
+        seen = torch.from_numpy(rows(part.inputs)).float()
+        with torch.no_grad():
+            first = conditional(seen).exp()
+            for inputs, states in symmetries(part, 3):
+                turned = conditional(seen[:, torch.from_numpy(inputs)])[:, torch.from_numpy(states)].exp()
+                torch.testing.assert_close(turned, first)
+            torch.testing.assert_close(conditional(-seen).flip(1).exp(), first)
+            plain = conditional.layers(seen)
+            assert (plain - conditional.layers(seen.flip(1))).abs().max() > 0.01  # what it is made of is not symmetric
+    found = json.loads((trained / "reports/upsample/k/metrics.json").read_text())
+    seeds = kadanoff.open_dataset(datasets / "small.zarr").read(0)
+    run = json.loads((trained / "reports/upsample/k/run.json").read_text())
+    assert [Path(read["path"]).name for read in run["inputs"]] == ["large.zarr", "small.zarr"]
+    calibration = found["calibration"]
+    for name in ("energy", "square"):
+        after = calibration[f"{name}_after"]
+        assert abs(after["mean"]) < 0.2 * after["error"]
+    excess_of = partial(_excess, seeds=seeds, temperature=float(T_C), seed=0, block=3)
+    off = excess_of(network, Dressing.of(network).log_odds)(1.0, 1.0)  # both numbers are in the weights
+    for value, name in zip(off.mean(1), ("energy", "square"), strict=True):  # but for rounding, by which draws flip
+        assert abs(value - calibration[f"{name}_after"]["mean"]) < 0.1 * calibration[f"{name}_after"]["error"]
+    plain = excess(tables(network), seeds, float(T_C), 0, 3)
+    assert abs(plain.sigmas(0.0)) > 5  # it is calibrated for dressed lattices
+    assert 0 < calibration["sharpness"]["error"] < 0.02
+    assert 0 < calibration["factor"]["error"] < 0.02
+    assert abs(calibration["drift"]["mean"]) < 4 * calibration["drift"]["error"]
+    assert abs(calibration["x_minus_y"]["mean"]) < 4 * calibration["x_minus_y"]["error"]  # by construction
+    assert 0 < calibration["between_minus_inside"]["error"] < 2e-3
+    assert "| x_minus_y |" in (trained / "reports/upsample/k/tables.md").read_text()
+    assert found["T=2.26919"]["drawn"]["broken_blocks"]["mean"] == 0
+    off = abs(found["T=2.26919"]["drawn"]["energy_difference"]["mean"])
+    assert off < 0.1 * abs(
+        excess(tables(Blocks("majority", 3, 2, 64)), seeds, float(T_C), 0, 3).mean
+    )  # of an untrained one
+
+
+def test_other_seeds_and_draws_have_the_exact_values_too(trained):
+    """Held out: other seeds, other random bits. Threshold: 4 standard errors; a number that is 0.03 off fails.
+
+    0.03 is more than 8 errors of either number.
+    """
+    network = load_model(trained / "models/upsample/k.safetensors").at(float(T_C))
+    known = json.loads((trained / "reports/upsample/k/metrics.json").read_text())["calibration"]
+    others = kadanoff.simulate(16, [float(T_C)], 2000, seed=4).spins[0]
+    excess_of = _excess(network, Dressing.of(network).log_odds, others, float(T_C), 7, 3)
+
+    def exact(factor, sharpness):
+        off = excess_of(factor, sharpness)
+        own = [known[f"{name}_after"]["error"] for name in ("energy", "square")]
+        return (abs(off.mean(1)) < 4 * np.hypot(own, off.std(1, ddof=1) / len(others) ** 0.5)).all()
+
+    assert exact(1.0, 1.0)
+    for wrong in (-0.03, 0.03):
+        assert abs(wrong) > 8 * max(known["factor"]["error"], known["sharpness"]["error"])
+        assert not exact(1 + wrong, 1.0)
+        assert not exact(1.0, 1 + wrong)
+
+
+def test_the_published_kernel_learns_its_energy_constraint(project):
+    """Its c10 is that of tosses on block averages, which it is trained on; on spins, which it is given, it is not."""
+    given = {"network": "seed_kernel", "energy_weight": 10.0, "epochs": 15, "batch_size": 4}
+    write(project, **given | {"width": None})
+    upsample(project, "k")
+    network = load_model(project / "models/upsample/k.safetensors").at(float(T_C))
+    assert isinstance(network, SeedKernel)
+    fine = kadanoff.open_dataset(project / "data/large.zarr").read(0)[:180]
+    averages = torch.from_numpy(coarsened(fine, "average", 3).astype("float32")).unsqueeze(1)
+    spins = torch.from_numpy(coarsened(fine, "majority", 3)).float().unsqueeze(1)
+    with torch.no_grad():
+        trained, applied = (
+            float(-torus_energy(2 * network(lattices) - 1).mean()) / 2 for lattices in (averages, spins)
+        )
+        turned = network(spins.rot90(1, (2, 3))).rot90(-1, (2, 3))
+        torch.testing.assert_close(turned, network(spins))
+        torch.testing.assert_close(1 - network(-spins), network(spins))
+    assert abs(trained - NEAREST) < 0.02 < applied - NEAREST
+    assert not (project / "reports/upsample/k/metrics.json").read_text().count("calibration")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"calibration": "hot"}, "it needs square lattices at the critical temperature"),
+        ({"calibration": "anti"}, "calibration.dataset is anti, which has the boundary antiperiodic"),
+        ({"calibration": "six"}, "whose lattices have the side 6; dressing needs a multiple of 4"),
+        ({"calibration": "none"}, "there is no dataset"),
+        ({"network": "pixels", "layers": 2}, "k.network is pixels, but lattices grow by whole blocks"),
+        ({"network": "blocks"}, "take symmetric_blocks, or seed_kernel"),
+        ({"train": 199}, "upsample.variants.k.train is 199, but large has 200 configurations"),
+    ],
+)
+def test_bad_input_is_a_sentence(project, changes, message):
+    write(project, **changes)
+    with pytest.raises(KadanoffError, match=message):
+        upsample(project, "k")
+    assert not (project / "models").exists()
