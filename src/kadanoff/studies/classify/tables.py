@@ -11,7 +11,7 @@ from kadanoff.phases.trials import LABELLED
 from kadanoff.project.tables import Cell, cell, table
 from kadanoff.studies.classify.found import Found, Row
 from kadanoff.studies.classify.reference import BAYES, EQUILIBRIUM, PROTOCOLS, UNSURE
-from kadanoff.studies.literature import KARA, kara_row
+from kadanoff.studies.classify.literature import KARA, kara_row
 from kadanoff.studies.targets import at_least
 
 NOTES = """Macro-F1 of the four temperature regions, mean over trials and test sets of 400 images; errors are standard

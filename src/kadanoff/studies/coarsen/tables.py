@@ -5,7 +5,7 @@ from typing import Any
 from kadanoff.estimate import Estimate
 from kadanoff.learning.coarse import Coarsener
 from kadanoff.project.tables import Cell, table
-from kadanoff.studies.literature import REPORT, per_site
+from kadanoff.studies.coarsen.literature import REPORT, per_site
 
 Critical = dict[str, dict[str, tuple[Estimate, list[Estimate]] | None]]
 Rows = list[list[Cell]]
