@@ -24,8 +24,8 @@ from kadanoff.spins.boundary import Lattice
 from kadanoff.studies.classify import reference as classify_reference
 from kadanoff.studies.classify.classify_compare import classify_compare
 from kadanoff.studies.classify.found import Row, _differences, key
-from kadanoff.studies.classify.reference import UNSURE
 from kadanoff.studies.classify.literature import kara_row
+from kadanoff.studies.classify.reference import UNSURE
 from kadanoff.studies.targets import at_least
 
 SIZE, LARGER, TESTS, SEED = 8, 12, 2, 3

@@ -11,8 +11,8 @@ from kadanoff.project.records import Recorder
 from kadanoff.project.tables import cell
 from kadanoff.studies.classify.figures import MARKERS, draw_matrix, draw_points, finish_curve
 from kadanoff.studies.classify.found import Found, Row
-from kadanoff.studies.classify.reference import BAYES, EQUILIBRIUM, Reference
 from kadanoff.studies.classify.literature import KARA
+from kadanoff.studies.classify.reference import BAYES, EQUILIBRIUM, Reference
 
 COLOURS = ("C0", "C2", "C1", "C3")
 """Of the regions, from cold to hot."""

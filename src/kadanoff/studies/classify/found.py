@@ -17,9 +17,9 @@ from kadanoff.phases.models import Model
 from kadanoff.phases.regions import REGIONS
 from kadanoff.phases.scores import mean_over, scores_of
 from kadanoff.phases.trials import LABELLED
+from kadanoff.studies.classify.literature import kara_row
 from kadanoff.studies.classify.reference import BAYES, EQUILIBRIUM, UNSURE, Reference, Size
 from kadanoff.studies.classify.said import Trials, curves, main, protocols_of, resized, stacked, transfers
-from kadanoff.studies.classify.literature import kara_row
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from kadanoff.phases.regions import REGIONS
 from kadanoff.phases.trials import LABELLED
 from kadanoff.project.tables import Cell, cell, table
 from kadanoff.studies.classify.found import Found, Row
-from kadanoff.studies.classify.reference import BAYES, EQUILIBRIUM, PROTOCOLS, UNSURE
 from kadanoff.studies.classify.literature import KARA, kara_row
+from kadanoff.studies.classify.reference import BAYES, EQUILIBRIUM, PROTOCOLS, UNSURE
 from kadanoff.studies.targets import at_least
 
 NOTES = """Macro-F1 of the four temperature regions, mean over trials and test sets of 400 images; errors are standard

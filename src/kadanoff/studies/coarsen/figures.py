@@ -13,8 +13,8 @@ from kadanoff.learning.training import Epoch
 from kadanoff.project.figures import figure, show_spins
 from kadanoff.project.records import Recorder
 from kadanoff.spins.exact import T_C, spontaneous_magnetization
-from kadanoff.studies.coarsen.tables import Critical
 from kadanoff.studies.coarsen.literature import REPORT_HISTORY
+from kadanoff.studies.coarsen.tables import Critical
 
 TEMPERATURE = r"temperature $T$ ($|J|/k_B$)"
 

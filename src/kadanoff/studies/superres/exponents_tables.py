@@ -16,8 +16,8 @@ from kadanoff.spins.exact import BINDER, T_C, critical_square, kaufman
 from kadanoff.spins.observables import binder
 from kadanoff.spins.scaling import combine, exponents, exponents_apart, local_slopes
 from kadanoff.spins.statistics import independent_mean
-from kadanoff.studies.superres.literature import PAPER_EXPONENTS
 from kadanoff.studies.superres.exponents_chains import BLOCKS, Repetition
+from kadanoff.studies.superres.literature import PAPER_EXPONENTS
 from kadanoff.studies.targets import every, needed, vanishes, verdict
 
 EXACT = {"beta": 1 / 8, "gamma": 7 / 4, "eta_half": 1 / 4, "eta_quarter": 1 / 4}
