@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from kadanoff.estimate import Estimate
-from kadanoff.learning.coarse import kept_correlations
+from kadanoff.learning.coarse import correlation_ratio
 from kadanoff.learning.metrics import correlation_summary, magnetization_rmse, root, site_errors, spatial_correlation
 
 
@@ -54,10 +54,10 @@ def test_spatial_correlation_is_one_for_a_line_and_missing_for_uniform_configura
     assert (few["minimum"], few["maximum"]) == (0.1, 0.7)
 
 
-def test_kept_correlations_of_a_rescaled_configuration_are_its_square(target):
-    ratios = kept_correlations(0.9 * target, target)
+def test_correlation_ratio_of_a_rescaled_configuration_are_its_square(target):
+    ratios = correlation_ratio(0.9 * target, target)
     assert len(ratios) == 5
     assert ratios[0].mean == pytest.approx(0.81)
     noise = np.random.Generator(np.random.Philox(4)).choice([-1.0, 1.0], target.shape)
-    assert kept_correlations(noise, target)[0].mean == pytest.approx(1.0)
-    assert abs(kept_correlations(noise, target)[1].mean - 1.0) > 0.1
+    assert correlation_ratio(noise, target)[0].mean == pytest.approx(1.0)
+    assert abs(correlation_ratio(noise, target)[1].mean - 1.0) > 0.1

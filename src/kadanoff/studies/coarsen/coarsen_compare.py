@@ -1,33 +1,28 @@
 """Stage `coarsen_compare`: every coarse-graining network and fixed rule, side by side and beside the report."""
 
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import pandas as pd
 from pydantic import Field
 
 from kadanoff.data.store import Ensemble, open_dataset
 from kadanoff.errors import KadanoffError
 from kadanoff.learning.checkpoints import load_model, read_recipe
-from kadanoff.learning.coarse import Coarsener, at_criticality, errors
-from kadanoff.learning.data import coarse_task
+from kadanoff.learning.coarse import Coarsener, at_criticality, coarse_task
 from kadanoff.learning.parameters import TrainingParams
 from kadanoff.learning.predict import predict
 from kadanoff.project.params import entry, section
-from kadanoff.project.records import Recorder, recorded
+from kadanoff.project.records import recorded
 from kadanoff.spins.blocking import RULES
-from kadanoff.spins.exact import T_C
-from kadanoff.studies.coarsen.coarsen import read_variant
-from kadanoff.studies.coarsen.figures import (
-    draw_criticality,
-    draw_flow,
-    draw_magnetization,
-    draw_physics,
-    draw_predictions,
-)
+from kadanoff.studies.coarsen import figures
+from kadanoff.studies.coarsen.coarsen import read_variant, weights_path
 from kadanoff.studies.coarsen.tables import tables
 from kadanoff.validation import Name, Section
+
+KEPT = ["mse", "kept_energy", "kept_half_lattice_correlation"]
 
 
 class Compare(Section):
@@ -41,80 +36,72 @@ def coarsen_compare(root: Path) -> None:
     """Compare all coarse-graining networks with each other, with fixed rules and with the 2025 report."""
     compare = entry(root, Compare, "coarsen_compare")
     seed = entry(root, TrainingParams, "coarsen", "training").seed
-    coarseners = _networks(root)
-    coarseners |= _rules(compare.dataset, sorted({item.rule for item in coarseners.values()}))
-    names = sorted({item.dataset for item in coarseners.values()} | {compare.dataset, *compare.critical})
-    paths = {name: root / "data" / f"{name}.zarr" for name in names}
-    data = {name: open_dataset(path) for name, path in paths.items()}
-    with recorded("coarsen_compare", parameters=compare.model_dump(), inputs=list(paths.values())) as record:
-        parts = {
-            part: {name: _errors(item, data[item.dataset], seed, part) for name, item in coarseners.items()}
-            for part in ("validation", "test")
-        }
-        pairs = {name: item for name, item in coarseners.items() if item.block == 2}
-        critical = {
-            size: {name: at_criticality(item, data[size]) for name, item in pairs.items()} for size in compare.critical
-        }
-        record.metrics({**parts, "critical": _numbers(critical)})
-        sides = {name: data[name].spins.shape[-1] for name in compare.critical}
-        record.text("tables.md", tables(parts, coarseners, critical, sides))
-        networks = [name for name, item in pairs.items() if item.parameters]
-        _gallery(record, data[compare.dataset], {name: pairs[name] for name in networks})
-        draw_magnetization(record, data[compare.dataset], pairs)
-        if "cnn" in pairs:
-            draw_flow(record, data[max(sides, key=lambda name: sides[name])], pairs["cnn"])
-        draw_physics(record, data[compare.dataset], seed, pairs)
-        draw_criticality(record, critical, sides, networks)
+    networks = [_network(root, name) for name in section(root, "coarsen", "variants")]
+    coarseners = networks + _fixed_rules(compare.dataset, sorted({item.rule for item in networks}))
+    names = sorted({item.dataset for item in coarseners} | {compare.dataset, *compare.critical})
+    paths = [root / "data" / f"{name}.zarr" for name in names]
+    data = {name: open_dataset(path) for name, path in zip(names, paths, strict=True)}
+    with recorded("coarsen_compare", parameters=compare.model_dump(), inputs=paths) as record:
+        held_out = held_out_errors(coarseners, data, seed)
+        pairs = [item for item in coarseners if item.block == 2]
+        critical = critical_errors(pairs, {name: data[name] for name in compare.critical})
+        record.metrics(_nested(held_out, "part", "errors"))
+        record.metrics(
+            {"critical": _nested(critical.assign(kept=critical[KEPT].to_dict("records")), "dataset", "kept")}
+        )
+        record.text("tables.md", tables(held_out, critical))
+        ensemble, by_name = data[compare.dataset], {item.name: item for item in pairs}
+        figures.draw_gallery(record, ensemble, [item for item in pairs if item.parameters and item.rule == "threshold"])
+        figures.draw_magnetization(record, ensemble, by_name)
+        figures.draw_physics(record, ensemble, seed, by_name)
+        figures.draw_criticality(record, critical)
+        if "cnn" in by_name:
+            largest = max((data[name] for name in compare.critical), key=lambda each: each.spins.shape[-1])
+            figures.draw_flow(record, largest, by_name["cnn"])
 
 
-def _networks(root: Path) -> dict[str, Coarsener]:
-    found = {}
-    for name in section(root, "coarsen", "variants"):
-        variant, training = read_variant(root, name)
-        weights = root / "models" / "coarsen" / f"{name}.safetensors"
-        network = load_model(weights)
-        if read_recipe(weights).training != variant.model_dump() | training.model_dump():
-            raise KadanoffError(f"{weights} was trained with other parameters; run `dvc repro coarsen@{name}` first.")
-        parameters = sum(weights.numel() for weights in network.parameters())
-        apply = partial(predict, network)
-        found[name] = Coarsener(apply, variant.rule, variant.block, variant.dataset, parameters)
-    return found
+def _network(root: Path, name: str) -> Coarsener:
+    (variant, training), weights = read_variant(root, name), weights_path(root, name)
+    network = load_model(weights)
+    if read_recipe(weights).training != variant.model_dump() | training.model_dump():
+        raise KadanoffError(f"{weights} was trained with other parameters; run `dvc repro coarsen@{name}` first.")
+    parameters = sum(each.numel() for each in network.parameters())
+    return Coarsener(name, variant.rule, variant.block, variant.dataset, partial(predict, network), parameters)
 
 
-def _rules(dataset: str, targets: list[str]) -> dict[str, Coarsener]:
+def _fixed_rules(dataset: str, targets: list[str]) -> list[Coarsener]:
     """The fixed rules in place of each rule that is learned: baselines without learning."""
-    return {
-        f"{name} for {target}": Coarsener(partial(rule, block=2), target, 2, dataset)
+    return [
+        Coarsener(f"{name} for {target}", target, 2, dataset, partial(rule, block=2))
         for target in targets
         for name, rule in RULES.items()
         if name != target
-    }
+    ]
 
 
-def _errors(coarsener: Coarsener, ensemble: Ensemble, seed: int, part: str) -> dict[str, Any]:
-    """Errors on the `validation` or the `test` configurations, which the networks were not trained on."""
-    task = coarse_task(ensemble, coarsener.rule, coarsener.block, seed)
-    rows = getattr(task.split, part)
-    return errors(coarsener.apply(task.spins[rows]), task.target[rows])
+def held_out_errors(coarseners: Iterable[Coarsener], data: dict[str, Ensemble], seed: int) -> pd.DataFrame:
+    """Network x part of the split: rule, block, parameters and `errors` on configurations that trained no network."""
+    rows = []
+    for item in coarseners:
+        task = coarse_task(data[item.dataset], item.rule, item.block, seed)
+        known = {"network": item.name, "rule": item.rule, "block": item.block, "parameters": item.parameters}
+        rows += [known | {"part": part, "errors": item.errors(task, part)} for part in ("validation", "test")]
+    return pd.DataFrame(rows, dtype=object)
 
 
-def _gallery(record: Recorder, ensemble: Ensemble, networks: dict[str, Coarsener]) -> None:
-    """Configurations in order, near T_c and in disorder, and what the report's networks make of them."""
-    shown = {name: item for name, item in networks.items() if item.rule == "threshold"}
-    wanted = [0, int(np.abs(ensemble.temperatures - T_C).argmin()), len(ensemble.temperatures) - 1]
-    spins = np.concatenate([ensemble.read(index, slice(0, 1)) for index in wanted])
-    draw_predictions(
-        record, spins, RULES["threshold"](spins, 2), {name: item.apply(spins) for name, item in shown.items()}
-    )
+def critical_errors(coarseners: Iterable[Coarsener], data: dict[str, Ensemble]) -> pd.DataFrame:
+    """Network x dataset: error at T_c and what is kept of correlations; no row where a network takes another size."""
+    rows = []
+    for dataset, ensemble in data.items():
+        for item in coarseners:
+            if (found := at_criticality(item, ensemble)) is not None:
+                mse, ratio = found
+                known = {"network": item.name, "parameters": item.parameters, "dataset": dataset}
+                values = dict(zip(KEPT, (mse, ratio[1], ratio[-1]), strict=True))
+                rows.append(known | {"side": ensemble.spins.shape[-1], "ratio": ratio} | values)
+    return pd.DataFrame(rows, dtype=object)
 
 
-def _numbers(critical: dict[str, Any]) -> dict[str, Any]:
-    """Metrics by dataset and coarsener: mse, and the kept share of the energy and of G(L/2)."""
-    return {
-        dataset: {
-            name: {"mse": point[0], "kept_energy": point[1][1], "kept_half_lattice_correlation": point[1][-1]}
-            for name, point in found.items()
-            if point is not None
-        }
-        for dataset, found in critical.items()
-    }
+def _nested(frame: pd.DataFrame, outer: str, values: str) -> dict[str, dict[str, Any]]:
+    """{outer: {network: values}}, as records name metrics."""
+    return {key: dict(zip(rows.network, rows[values], strict=True)) for key, rows in frame.groupby(outer, sort=False)}

@@ -1,16 +1,17 @@
-"""Stage `coarsen_curve`: the same networks on more and more configurations. Does the perceptron fail, or starve?"""
+"""Stage `coarsen_curve`: the same networks on more and more configurations: does the perceptron fail, or lack data?"""
 
 import math
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
+import pandas as pd
 from pydantic import Field
 
 from kadanoff.data.store import open_dataset
 from kadanoff.errors import KadanoffError
-from kadanoff.estimate import Estimate
-from kadanoff.learning.data import CoarseTask, coarse_task
+from kadanoff.learning.coarse import CoarseTask, coarse_task
 from kadanoff.learning.fit import fit
 from kadanoff.learning.metrics import site_errors
 from kadanoff.learning.parameters import TrainingParams
@@ -38,9 +39,6 @@ class Curve(Section):
     steps: dict[str, Annotated[int, Field(gt=0)]] = Field(min_length=1)
 
 
-Point = tuple[Estimate, Estimate]  # mean squared error per site on the training and the test configurations
-
-
 def coarsen_curve(root: Path) -> None:
     """Train on more and more configurations: does the perceptron fail, or is it data-limited?"""
     curve = entry(root, Curve, "coarsen_curve")
@@ -61,20 +59,20 @@ def coarsen_curve(root: Path) -> None:
         recorded("coarsen_curve", parameters=parameters, inputs=[source]) as record,
     ):
         # the longest first, so that no core waits for the last of them
-        tasks = [(name, count) for count in sorted(curve.configurations, reverse=True) for name in curve.steps]
-        found = in_processes("coarsen_curve", partial(_train, task, curve, training, folder), tasks)
-        points: dict[str, dict[int, Point]] = {name: {} for name in curve.steps}
-        for (name, count), point in sorted(zip(tasks, found, strict=True), key=lambda item: item[0]):
-            points[name][count] = point
-        record.metrics({name: _numbers(line) for name, line in points.items()})
+        tasks = list(product(sorted(curve.steps, key=curve.steps.__getitem__, reverse=True), curve.configurations))
+        points = pd.DataFrame(in_processes("coarsen_curve", partial(_train, task, curve, training, folder), tasks))
+        points = points.sort_values(["network", "configurations"])
+        record.metrics({name: _metrics(rows) for name, rows in points.groupby("network")})
         draw_curve(record, points)
 
 
-def _train(task: CoarseTask, curve: Curve, training: TrainingParams, folder: Path, name: str, count: int) -> Point:
+def _train(
+    task: CoarseTask, curve: Curve, training: TrainingParams, folder: Path, name: str, count: int
+) -> dict[str, Any]:
     """Train one network on the first `count` configurations, for at most the same number of steps at every count."""
     rows = task.split.train[:count]
     epochs = math.ceil(curve.steps[name] / math.ceil(count / training.batch_size))
-    # epochs differ in length: the schedule waits for shares of the whole training, as in 50 epochs of the report
+    # epochs differ in length: the schedule waits for the same shares of the whole training as in the report
     shares = training.plateau_patience / training.epochs, training.early_stopping_patience / training.epochs
     plateau, stop = (max(1, math.ceil(share * epochs)) for share in shares)
     steps = {"epochs": epochs, "plateau_patience": plateau, "early_stopping_patience": stop}
@@ -85,14 +83,16 @@ def _train(task: CoarseTask, curve: Curve, training: TrainingParams, folder: Pat
     checkpoint.mkdir(exist_ok=True)
     validation = task.pair(task.split.validation[:VALIDATION])
     fit(network, task.pair(rows), validation, settings, checkpoint=checkpoint)
-    seen, unseen = (
-        site_errors(predict(network, task.spins[chosen]), task.target[chosen])["mse"]
-        for chosen in (rows, task.split.test)
-    )
-    return seen, unseen
+    found: dict[str, Any] = {"network": name, "configurations": count}
+    for part, chosen in (("train", rows), ("test", task.split.test)):
+        errors = site_errors(predict(network, task.spins[chosen]), task.target[chosen])
+        found[f"{part}_mse"] = errors["mse"]
+    return found
 
 
-def _numbers(points: dict[int, Point]) -> dict[str, Any]:
+def _metrics(rows: pd.DataFrame) -> dict[str, Any]:
+    """Errors by the number of configurations."""
     return {
-        f"configurations={count}": {"train_mse": seen, "test_mse": unseen} for count, (seen, unseen) in points.items()
+        f"configurations={row.configurations}": {"train_mse": row.train_mse, "test_mse": row.test_mse}
+        for row in rows.itertuples()
     }

@@ -3,7 +3,7 @@ import pytest
 
 from kadanoff.data.store import Ensemble
 from kadanoff.errors import KadanoffError
-from kadanoff.learning.data import coarse_task
+from kadanoff.learning.coarse import coarse_task
 from kadanoff.spins.blocking import threshold
 
 
