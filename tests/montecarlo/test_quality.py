@@ -6,9 +6,10 @@ from kadanoff.data.description import Dataset
 from kadanoff.montecarlo import quality
 from kadanoff.montecarlo.quality import FINE, compare, exact_energies, exact_energy
 from kadanoff.montecarlo.runner import run
+from kadanoff.montecarlo.starts import compare_starts
 from kadanoff.spins.boundary import BOUNDARIES, Lattice
 from kadanoff.spins.exact import exact_energy_distribution
-from kadanoff.studies.simulate.simulate import _metrics, compare_starts
+from kadanoff.studies.simulate.simulate import _metrics
 
 
 @pytest.mark.parametrize(
@@ -161,6 +162,25 @@ def test_the_record_compares_the_starts():
     )
     assert found["T=2"]["squared_order_from_hot"] == pytest.approx(found["T=2"]["squared_magnetization"], abs=0.3)
     assert "squared_order_from_hot" not in found["T=3"]
+
+
+@pytest.mark.parametrize(("boundary", "sampler", "told"), [
+    ("periodic", "swendsen_wang", False), ("periodic", "metropolis", True), ("antiperiodic", "swendsen_wang", True),
+])  # fmt: skip
+def test_starts_are_compared_where_one_could_last(boundary, sampler, told):
+    spec = Dataset(size=4, temperatures=[3.0], samples=2, boundary=boundary, sampler=sampler, sweeps=500)
+    assert bool(compare_starts(spec, "x", run(spec, "x", 1))) == told
+
+
+def test_an_antiferromagnet_has_the_staggered_order_of_a_ferromagnet():
+    specs = [Dataset(size=8, temperatures=[1.8], samples=64, coupling=sign, seed=3) for sign in (1.0, -1.0)]
+    (ferromagnet,), (antiferromagnet,) = (compare(run(spec, "x", 1), spec.lattice) for spec in specs)
+    order, error = (antiferromagnet[f"absolute_staggered_magnetization{end}"] for end in ("", "_error"))
+    assert abs(order - ferromagnet["absolute_magnetization"]) < 4 * np.hypot(
+        error, ferromagnet["absolute_magnetization_error"]
+    )
+    assert antiferromagnet["absolute_magnetization"] < 0.2 < order
+    assert "absolute_staggered_magnetization" not in ferromagnet
 
 
 def test_errors_are_standard_errors_over_the_samples():

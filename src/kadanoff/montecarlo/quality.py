@@ -1,4 +1,4 @@
-"""An ensemble held against exact results."""
+"""An ensemble validated against exact results."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from kadanoff.data.store import Ensemble
+from kadanoff.montecarlo.equilibration import checkerboard
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact import chain, exact_energy_distribution, kaufman, transfer_energy_distribution
 from kadanoff.spins.exact.residues import MOST_SITES
@@ -68,6 +69,9 @@ def compare(ensemble: Ensemble, lattice: Lattice, field: float = 0.0, quenched: 
             "absolute_magnetization": independent_mean(np.abs(ensemble.magnetization[index])),
             "squared_magnetization": independent_mean(ensemble.magnetization[index] ** 2),
         }
+        if lattice.coupling < 0:
+            staggered = ensemble.read(index).reshape(-1, *lattice.shape) * checkerboard(lattice)
+            measured["absolute_staggered_magnetization"] = independent_mean(np.abs(staggered.mean(axis=(1, 2))))
         row = {"temperature": temperature}
         for name, estimate in measured.items():
             row |= {name: estimate.mean, f"{name}_error": estimate.error}

@@ -3,13 +3,15 @@
 The energy alone does not see a wall that has not moved, or a sublattice that was preferred.
 """
 
+import os
 from collections.abc import Sequence
-from typing import Literal
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kadanoff.data.description import Dataset
+from kadanoff.data.store import Ensemble
 from kadanoff.estimate import Estimate
 from kadanoff.montecarlo.equilibration import checkerboard, pilot_chains
 from kadanoff.montecarlo.ground import WALLED, ground_states
@@ -21,7 +23,32 @@ from kadanoff.spins.statistics import independent_mean
 
 COMPARED = 5
 """Temperatures, at most."""
-Start = Literal["hot", "ground"]
+
+
+def compare_starts(dataset: Dataset, name: str, ensemble: Ensemble) -> list[dict[str, float]]:
+    """<m^2> from random spins and from ground states after the sweeps of the dataset, at some temperatures.
+
+    None where the start cannot last: out of equilibrium by intent, or where clusters turn whatever the boundary allows.
+    """
+    sampler = ensemble.provenance["sampler"]
+    forgotten = sampler == "swendsen_wang" and dataset.boundary not in WALLED
+    if forgotten or not ensemble.provenance["equilibrated"]:
+        return []
+
+    def measured(place: int) -> dict[str, float]:
+        temperature, sweeps = dataset.temperatures[place], ensemble.provenance["sweeps"][place]
+        hot, ground = (squared_order(dataset, name, sampler, temperature, sweeps, start) for start in ("hot", "ground"))
+        return {
+            "temperature": temperature,
+            "squared_order_from_hot": hot.mean,
+            "squared_order_from_hot_error": hot.error,
+            "squared_order_from_ground": ground.mean,
+            "squared_order_from_ground_error": ground.error,
+            "difference_in_standard_errors": hot.sigmas(ground),
+        }
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(measured, compared_places(dataset.temperatures)))
 
 
 def compared_places(temperatures: Sequence[float]) -> list[int]:
@@ -31,7 +58,7 @@ def compared_places(temperatures: Sequence[float]) -> list[int]:
     return order[np.unique(np.linspace(0, nearest, COMPARED).round().astype(int))].tolist()
 
 
-def squared_order(dataset: Dataset, name: str, sampler: str, temperature: float, sweeps: int, start: Start) -> Estimate:
+def squared_order(dataset: Dataset, name: str, sampler: str, temperature: float, sweeps: int, start: str) -> Estimate:
     """<m^2>, of antiferromagnets the staggered one, of chains from random spins or ground states, after `sweeps`."""
     lattice, chains = dataset.lattice, pilot_chains(dataset.lattice)
     key = key_of(dataset, name, temperature, f"from {start} by {sampler}")
