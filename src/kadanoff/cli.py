@@ -13,7 +13,7 @@ from kadanoff import __version__
 from kadanoff.commands import data, large
 from kadanoff.errors import KadanoffError, printable_lines
 
-# nothing here reaches for the network; read when the library loads
+# no telemetry; read when the libraries load
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
@@ -24,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-runs = typer.Typer(help="Recorded runs: import them into MLflow, publish them, promote their networks.")
+runs = typer.Typer(help="Recorded runs: import them into MLflow, publish them.")
 data.add_to(app)
 large.add_to(app)
 app.add_typer(runs, name="runs", rich_help_panel=RUNS, no_args_is_help=True)

@@ -1,5 +1,7 @@
-"""The commands for a user's own data: simulate it, run a trained network over it."""
+"""The commands for a user's own data: simulate it, apply a trained network to it."""
 
+import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,22 +16,22 @@ PANEL, NETWORKS = "Data", "Networks"
 
 
 class SpacedLists(TyperCommand):
-    """Options that may be given several times take several values, too: `--temperatures 2.0 2.27`."""
+    """Options that may be given several times take several numbers, too: `--temperatures 2.0 2.27`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Repeat the option before each further value of it."""
+        """Repeat the option before each further number of it."""
         lists = {name for option in self.params if getattr(option, "multiple", False) for name in option.opts}
         return super().parse_args(ctx, list(_repeated(args, lists)))
 
 
 def _repeated(args: list[str], lists: set[str]) -> Iterator[str]:
-    option, values = "", 0
+    option = before = ""
     for word in args:
         if word.startswith("-"):
-            option, values = word if word in lists else "", 0
-        elif option and values:
+            option = word if word in lists else ""
+        elif option and before != option and re.fullmatch(r"[0-9.eE+-]+", word):
             yield option
-        values += bool(option) and not word.startswith("-")
+        before = word
         yield word
 
 
@@ -51,8 +53,16 @@ def simulate(
     sweeps: Annotated[int | None, typer.Option(help="20 autocorrelation times unless given.")] = None,
     seed: Annotated[int, typer.Option(help="Another seed draws other configurations.")] = 0,
     workers: Workers = None,
+    field: Annotated[float, typer.Option(help="External field in units of |J|; takes --sampler metropolis.")] = 0.0,
+    start: Annotated[str, typer.Option(help="hot, cold or ground.")] = "hot",
+    allow_unequilibrated: Annotated[
+        bool, typer.Option("--allow-unequilibrated", help="Accept any number of --sweeps.")
+    ] = False,
 ) -> None:
-    """Simulate spin configurations into a Zarr dataset: `kadanoff.simulate` in the words of the library."""
+    """Simulate spin configurations into a Zarr dataset; resumes if it was killed.
+
+    Example: kadanoff simulate mine.zarr --size 64 --temperatures 2.0 2.27 --samples 100
+    """
     from kadanoff.data.description import Dataset
     from kadanoff.data.store import write_group
     from kadanoff.montecarlo.runner import run
@@ -61,12 +71,14 @@ def simulate(
     from kadanoff.validation import validated
 
     values: dict[str, Any] = {"temperatures": temperatures, "samples": samples, "boundary": boundary, "seed": seed}
-    values |= {"coupling": coupling, "dimension": dimension, "sampler": sampler, "sweeps": sweeps}
-    dataset = validated(Dataset, values | {"size": size[0] if len(size) == 1 else size}, "simulate")
+    values |= {"size": size[0] if len(size) == 1 else size, "coupling": coupling, "dimension": dimension}
+    values |= {"sampler": sampler, "sweeps": sweeps, "field": field, "start": start}
+    dataset = validated(Dataset, values | {"allow_unequilibrated": allow_unequilibrated}, "simulate")
     require_new(target)
-    with alone_on_new(target, "simulating", "*/*") as folder, disk_errors(target):
+    with alone_on_new(target, "simulating", "*/chains-*.npz") as folder, disk_errors(target):
         work = folder / fingerprint(dataset.model_dump())
         work.mkdir(exist_ok=True)
+        shutil.rmtree(work / target.name, ignore_errors=True)  # left by a command that was killed while writing
         write_group(work / target.name, run(dataset, "", workers, work))
         place_new(work / target.name, target)
     typer.echo(printable(f"wrote {target}"))
@@ -81,11 +93,11 @@ def apply(
     batch: Annotated[int, typer.Option(min=1, help="Configurations that a network takes at a time.")] = 1024,
     temperature: Annotated[
         float | None,
-        typer.Option(help="Of superres: the network trained at it, instead of at that of the configurations."),
+        typer.Option(help="Of super-resolution: that of the network, if not that of the configurations."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of superres: another seed draws other lattices.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of super-resolution: another seed draws other lattices.")] = 0,
 ) -> None:
-    """Run a trained network over a dataset, streaming."""
+    """Apply a trained network to a dataset, streaming."""
     from kadanoff.commands.apply import apply as run
     from kadanoff.models import weights_file
 

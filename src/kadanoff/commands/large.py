@@ -1,4 +1,4 @@
-"""The commands for one lattice that may be larger than memory: grow it, look at it, measure it."""
+"""The commands for one lattice that may be larger than memory: grow it, view it, measure it."""
 
 from pathlib import Path
 from typing import Annotated
@@ -20,14 +20,16 @@ def add_to(app: typer.Typer) -> None:
 def grow(
     target: Annotated[Path, typer.Argument(metavar="OUT.zarr")],
     size: Annotated[int, typer.Option(help="Side: that of the seed times a power of the model's factor.")] = 13824,
-    model: Annotated[Path, typer.Option(help="What enlarges it.")] = Path("models/upsample/kernel.safetensors"),
+    model: Annotated[Path, typer.Option(help="Network of whole blocks that enlarges it.")] = Path(
+        "models/upsample/kernel.safetensors"
+    ),
     start: Annotated[Path, typer.Option(help="Dataset of critical lattices to grow from.")] = Path("data/grow512.zarr"),
     sample: Annotated[int, typer.Option(min=0, help="Which of them.")] = 0,
     sweeps: Annotated[int, typer.Option(min=0, help="Metropolis sweeps after each enlargement.")] = 8,
     seed: Annotated[int, typer.Option(min=0, help="Another seed draws another lattice.")] = 0,
     workers: Workers = None,
 ) -> None:
-    """Grow a critical lattice to any size, out of core; a command that was killed goes on where it stopped."""
+    """Grow a critical lattice to any size, out of core; resumes if it was killed."""
     from kadanoff.commands.grow import Job
     from kadanoff.commands.grow import grow as run
 
@@ -51,7 +53,7 @@ def pyramid(
 
     if page:
         require_new(page)
-        with disk_errors(page):  # told before the pyramid, which may take minutes
+        with disk_errors(page):  # refuses before the pyramid, which may take minutes
             page.parent.mkdir(parents=True, exist_ok=True)
     write_pyramid(source, target, workers)
     typer.echo(f"wrote {printable(target)}")
