@@ -1,9 +1,17 @@
+"""The command line: light, helpful, and a sentence where it refuses."""
+
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
+
+import kadanoff
+from kadanoff.cli import main
+
+ROOT = Path(__file__).parents[1]
 
 GOOD = {"size": 4, "temperatures": [2.0], "samples": 4, "sweeps": 100}
 HEAVY = ("torch", "numba", "mlflow", "zarr", "matplotlib", "numpy", "transformers", "timm", "sklearn")
@@ -37,27 +45,50 @@ def test_imports_stay_light(code):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["simulate", "bad"], ["datasets.bad.samples is 0", "datasets.bad.sise is not a known key", "'size'"]),
-        (["simulate", "none"], ["datasets has no entry 'none'; it has: good, bad, few"]),
-        (["simulate", "few"], ["sweeps is 2", "allow_unequilibrated"]),
-        (["coarsen", "cnn"], ["params.yaml has no entry 'coarsen'"]),
+        (["run", "simulate@bad"], ["datasets.bad.samples is 0", "datasets.bad.sise is not a known key", "'size'"]),
+        (["run", "simulate@none"], ["datasets has no entry 'none'; it has: good, bad, few"]),
+        (["run", "simulate@few"], ["sweeps is 2", "allow_unequilibrated"]),
+        (["run", "simulate"], ["stage simulate needs a variant"]),
+        (["run", "grow@x"], ["stage grow has no variants"]),
+        (["run", "nothing"], ["there is no stage 'nothing'; the stages are: attention, classify"]),
+        (["run", "coarsen@cnn"], ["params.yaml has no entry 'coarsen'"]),
         (["apply", "no.safetensors", "no.zarr", "out.zarr"], ["cannot read no.safetensors"]),
     ],
 )
-def test_a_mistake_is_a_sentence_and_exit_code_1(project, arguments, words):
-    finished = run(*arguments, folder=project)
-    assert finished.returncode == 1
-    assert "Traceback" not in finished.stderr
-    assert finished.stderr.startswith("error: ") or "\nerror: " in finished.stderr
-    for word in words:
-        assert word in finished.stderr
+def test_a_mistake_is_a_sentence_and_exit_code_1(project, monkeypatch, capsys, arguments, words):
+    monkeypatch.chdir(project)
+    monkeypatch.delenv("DVC_STAGE", raising=False)
+    monkeypatch.setattr("sys.argv", ["kadanoff", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    message = capsys.readouterr().err
+    assert ended.value.code == 1
+    assert message.startswith("error: ") or "\nerror: " in message
+    assert all(word in message for word in words)
     assert not (project / "data").exists()
 
 
+def test_run_lists_all_stages_with_what_they_do(project):
+    listed = run("run", folder=project).stdout.splitlines()
+    pipeline = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    assert {line.split()[0] for line in listed} == pipeline.keys()
+    assert all(len(line.split()) > 3 for line in listed)
+
+
+def test_help_has_a_panel_for_each_kind_of_command(project):
+    shown = run("-h", folder=project).stdout
+    for panel, command in (("Data", "simulate"), ("Networks", "apply"), ("Large lattices", "grow"), ("Runs", "ui")):
+        assert command in shown.split(f" {panel} ")[1]
+    assert run("--version", folder=project).stdout == f"kadanoff {kadanoff.__version__}\n"
+
+
 def test_outside_of_a_project_the_folder_is_named(tmp_path):
-    finished = run("simulate", "x", folder=tmp_path)
+    finished = run("run", "simulate@x", folder=tmp_path)
     assert finished.returncode == 1
-    assert f"there is no {tmp_path / 'params.yaml'}" in finished.stderr
+    assert (
+        finished.stderr
+        == f"error: there is no dvc.yaml in {tmp_path} or above it; run this in a folder of the project.\n"
+    )
 
 
 def test_letters_of_any_alphabet_in_paths_and_files(project):
@@ -66,7 +97,7 @@ def test_letters_of_any_alphabet_in_paths_and_files(project):
     params = yaml.safe_dump({"datasets": {"no": GOOD}})
     (root / "params.yaml").write_text(f"# Größe ψ\n{params}", encoding="utf-8")
     (root / "dvc.yaml").write_text("stages: {}  # ψ", encoding="utf-8")
-    made = run("simulate", "no", folder=root, **environment)
+    made = run("run", "simulate@no", folder=root, **environment)
     assert made.returncode == 0, made.stderr
     assert (root / "data" / "no.zarr").exists()
     assert run("report", folder=root, **environment).returncode == 0
