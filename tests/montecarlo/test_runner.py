@@ -8,8 +8,7 @@ import kadanoff
 from kadanoff.data.description import Dataset
 from kadanoff.data.store import open_dataset
 from kadanoff.errors import KadanoffError
-from kadanoff.montecarlo import checkpoints
-from kadanoff.montecarlo import runner as campaign
+from kadanoff.montecarlo import checkpoints, runner
 from kadanoff.montecarlo.checkpoints import Task
 from kadanoff.montecarlo.equilibration import MOST_PILOTS, pilot_places
 from kadanoff.montecarlo.samplers import first_configurations
@@ -25,7 +24,7 @@ def dataset(**changes):
 
 @pytest.fixture(scope="module")
 def reference():
-    return campaign.run(dataset(), "x", workers=1)
+    return runner.run(dataset(), "x", workers=1)
 
 
 def test_one_line_gives_an_ensemble():
@@ -46,39 +45,39 @@ def test_energies_belong_to_the_spins(reference):
 
 
 @pytest.mark.parametrize("workers", [2, 7])
-@pytest.mark.parametrize("sampler", campaign.SAMPLERS)
+@pytest.mark.parametrize("sampler", runner.SAMPLERS)
 def test_workers_do_not_change_a_byte(workers, sampler):
     spec = dataset(sampler=sampler, sweeps=400)
-    assert np.array_equal(campaign.run(spec, "x", 1).spins, campaign.run(spec, "x", workers).spins)
+    assert np.array_equal(runner.run(spec, "x", 1).spins, runner.run(spec, "x", workers).spins)
 
 
 def test_samples_do_not_change_their_neighbours(reference):
-    more = campaign.run(dataset(samples=150), "x")
+    more = runner.run(dataset(samples=150), "x")
     assert np.array_equal(more.spins[:, :100], reference.spins)
 
 
 def test_temperatures_do_not_change_each_other(reference):
-    one = campaign.run(dataset(temperatures=[3.0]), "x")
+    one = runner.run(dataset(temperatures=[3.0]), "x")
     assert np.array_equal(one.spins[0], reference.spins[1])
 
 
 @pytest.mark.parametrize("change", [{"seed": 8}, {"boundary": "free"}, {"sweeps": 251}])
 def test_other_parameters_give_other_spins(reference, change):
-    assert not np.array_equal(campaign.run(dataset(**change), "x").spins, reference.spins)
+    assert not np.array_equal(runner.run(dataset(**change), "x").spins, reference.spins)
 
 
 def test_another_name_gives_other_spins(reference):
-    assert not np.array_equal(campaign.run(dataset(), "y").spins, reference.spins)
+    assert not np.array_equal(runner.run(dataset(), "y").spins, reference.spins)
 
 
-@pytest.mark.parametrize("sampler", campaign.SAMPLERS)
-def test_an_interrupted_campaign_goes_on_to_the_same_bytes(sampler, tmp_path, monkeypatch):
+@pytest.mark.parametrize("sampler", runner.SAMPLERS)
+def test_an_interrupted_run_resumes_to_the_same_bytes(sampler, tmp_path, monkeypatch):
     spec = dataset(sampler=sampler, sweeps=400)
-    expected = campaign.run(spec, "x").spins
-    monkeypatch.setattr(campaign, "SLICE_UPDATES", 64 * 64 * 50)
-    monkeypatch.setattr(campaign, "SAVE_SECONDS", 0.0)
+    expected = runner.run(spec, "x").spins
+    monkeypatch.setattr(runner, "SLICE_UPDATES", 64 * 64 * 50)
+    monkeypatch.setattr(runner, "SAVE_SECONDS", 0.0)
     advanced = []
-    real = campaign.SAMPLERS[sampler]
+    real = runner.SAMPLERS[sampler]
 
     def dying(*arguments):
         if len(advanced) == 5:
@@ -87,13 +86,13 @@ def test_an_interrupted_campaign_goes_on_to_the_same_bytes(sampler, tmp_path, mo
         real(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setitem(campaign.SAMPLERS, sampler, dying)
+        patch.setitem(runner.SAMPLERS, sampler, dying)
         # the pilots use the same table: let them finish first
-        patch.setattr(campaign, "_pilots", lambda found, _: dict.fromkeys(range(2), campaign.Pilot(1.0, 0, True)))
+        patch.setattr(runner, "_pilots", lambda found, _: dict.fromkeys(range(2), runner.Pilot(1.0, 0, True)))
         with pytest.raises(KeyboardInterrupt):
-            campaign.run(spec, "x", 1, tmp_path)
+            runner.run(spec, "x", 1, tmp_path)
     assert list(tmp_path.glob("chains-*.npz"))
-    again = campaign.run(spec, "x", 2, tmp_path)
+    again = runner.run(spec, "x", 2, tmp_path)
     assert np.array_equal(again.spins, expected)
 
 
@@ -106,17 +105,17 @@ def test_hot_starts_are_even_and_independent():
 
 
 def test_lattices_larger_than_a_slice_advance_by_one_sweep(monkeypatch, reference):
-    real = campaign.SAMPLERS[reference.provenance["sampler"]]
+    real = runner.SAMPLERS[reference.provenance["sampler"]]
 
     def one_sweep(*arguments):
         assert arguments[-1] == 1
         real(*arguments)
 
-    monkeypatch.setattr(campaign, "SLICE_UPDATES", 1)
-    monkeypatch.setattr(campaign, "_pilots", lambda *_: {})
-    monkeypatch.setitem(campaign.SAMPLERS, reference.provenance["sampler"], one_sweep)
-    monkeypatch.setattr(campaign, "choose", lambda *_: (reference.provenance["sampler"], ""))
-    assert np.array_equal(campaign.run(dataset(), "x", 1).spins, reference.spins)
+    monkeypatch.setattr(runner, "SLICE_UPDATES", 1)
+    monkeypatch.setattr(runner, "_pilots", lambda *_: {})
+    monkeypatch.setitem(runner.SAMPLERS, reference.provenance["sampler"], one_sweep)
+    monkeypatch.setattr(runner, "choose", lambda *_: (reference.provenance["sampler"], ""))
+    assert np.array_equal(runner.run(dataset(), "x", 1).spins, reference.spins)
 
 
 def test_a_chain_and_a_rectangle_have_their_shapes():
@@ -181,12 +180,12 @@ def test_many_temperatures_have_the_sweeps_of_the_pilots_beside_them(monkeypatch
 
     def pilot(dataset, name, sampler, temperature):
         measured.append(temperature)
-        return campaign.Pilot(3.0 if abs(temperature - T_C) < 0.02 else 1.0, 16, True)
+        return runner.Pilot(3.0 if abs(temperature - T_C) < 0.02 else 1.0, 16, True)
 
-    monkeypatch.setattr(campaign, "pilot", pilot)
+    monkeypatch.setattr(runner, "pilot", pilot)
     temperatures = {"first": 0.04, "last": 4.0, "step": 0.04}
     spec = Dataset(size=4, temperatures=temperatures, samples=2)
-    ensemble = campaign.run(spec, "x", 1)
+    ensemble = runner.run(spec, "x", 1)
     places = pilot_places(spec)
     assert sorted(measured) == [spec.temperatures[place] for place in places]
     sweeps = np.array(ensemble.provenance["sweeps"])
@@ -197,7 +196,7 @@ def test_many_temperatures_have_the_sweeps_of_the_pilots_beside_them(monkeypatch
 
 
 def test_sweeps_that_are_said_to_do_are_not_held_against_pilots(monkeypatch):
-    monkeypatch.setattr(campaign, "pilot", lambda *_: pytest.fail("a pilot ran"))
+    monkeypatch.setattr(runner, "pilot", lambda *_: pytest.fail("a pilot ran"))
     ensemble = kadanoff.simulate(8, [2.0, 3.0], 5, sweeps=3, allow_unequilibrated=True)
     assert ensemble.provenance["sweeps"] == [3, 3]
     assert ensemble.provenance["equilibrated"] is False
@@ -207,7 +206,7 @@ def test_sweeps_that_are_said_to_do_are_not_held_against_pilots(monkeypatch):
 def test_without_a_number_of_sweeps_pilots_find_it_whatever_is_allowed():
     spec = dataset(sweeps=None, allow_unequilibrated=True)
     assert pilot_places(spec) == [0, 1]
-    ensemble = campaign.run(spec, "x", 1)
+    ensemble = runner.run(spec, "x", 1)
     assert np.all(ensemble.autocorrelation_time > 0)
     assert ensemble.provenance["equilibrated"] is True
 
@@ -220,7 +219,7 @@ def test_numbers_of_numpy_are_numbers():
 def test_a_damaged_checkpoint_is_begun_again(tmp_path, reference):
     (tmp_path / "chains-0-0.npz").write_bytes(b"cut short")
     (tmp_path / "pilot-2.0.json").write_text("")
-    assert np.array_equal(campaign.run(dataset(), "x", 1, tmp_path).spins, reference.spins)
+    assert np.array_equal(runner.run(dataset(), "x", 1, tmp_path).spins, reference.spins)
 
 
 def test_a_checkpoint_gives_back_what_was_kept(tmp_path):
@@ -234,10 +233,10 @@ def test_a_checkpoint_gives_back_what_was_kept(tmp_path):
 
 
 def test_a_dataset_that_finds_no_place_is_refused_before_any_work(tmp_path, monkeypatch):
-    monkeypatch.setattr(campaign.shutil, "disk_usage", lambda _: SimpleNamespace(free=8 * 8 * 2 * 100 - 1))
-    monkeypatch.setattr(campaign, "pilot", lambda *_: pytest.fail("a pilot ran"))
+    monkeypatch.setattr(runner.shutil, "disk_usage", lambda _: SimpleNamespace(free=8 * 8 * 2 * 100 - 1))
+    monkeypatch.setattr(runner, "pilot", lambda *_: pytest.fail("a pilot ran"))
     with pytest.raises(KadanoffError, match=r"No space left on device, .* MB are missing"):
-        campaign.run(dataset(), "x", 1, tmp_path)
+        runner.run(dataset(), "x", 1, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 import kadanoff
-from kadanoff.montecarlo import equilibration
-from kadanoff.montecarlo import runner as campaign
+from kadanoff.montecarlo import equilibration, runner
 from kadanoff.montecarlo.equilibration import mean_square_over_translations
 from kadanoff.montecarlo.rng import stream_key
 from kadanoff.montecarlo.symmetry import symmetrize
@@ -90,7 +89,7 @@ def test_an_antiferromagnet_in_a_field_has_no_preferred_sublattice(arguments, mo
     found = staggered(kadanoff.simulate(**given))
     assert np.abs(found).mean() > 0.8
     assert abs(found.mean()) < 4 * found.std() / np.sqrt(len(found))
-    monkeypatch.setattr(campaign, "ends_with_symmetry", lambda *_: False)  # the negative control
+    monkeypatch.setattr(runner, "ends_with_symmetry", lambda *_: False)  # the negative control
     found = staggered(kadanoff.simulate(**given, allow_unequilibrated=True))
     assert abs(found.mean()) > 4 * found.std() / np.sqrt(len(found))
 
@@ -125,8 +124,8 @@ def test_the_walls_of_an_antiperiodic_torus_lie_anywhere(monkeypatch):
     inside = kadanoff.simulate(**given).energy[0]
     expected = 1 / 2 + (inside.mean() * 144) / (4 * 144)  # the share of broken bonds
     assert abs(found.mean() - expected) < 4 * found.std() / np.sqrt(4000)
-    monkeypatch.setattr(campaign, "ends_with_symmetry", lambda *_: False)
-    monkeypatch.setattr(campaign, "first_configurations", lambda *_: np.ones((_[4], 12, 12), np.int8))
+    monkeypatch.setattr(runner, "ends_with_symmetry", lambda *_: False)
+    monkeypatch.setattr(runner, "first_configurations", lambda *_: np.ones((_[4], 12, 12), np.int8))
     found = share_of_the_seam()
     assert abs(found.mean() - expected) > 4 * found.std() / np.sqrt(4000)
     assert equilibration.ends_with_symmetry(Lattice(12, 12, "antiperiodic"), 0.0)

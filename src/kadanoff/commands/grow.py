@@ -52,7 +52,7 @@ def grow(job: Job, target: Path, workers: int | None = None, rows: int = TALLEST
     """Write a dataset with one lattice of side `size` at T_c.
 
     The spins depend on the job alone: not on the number of workers, on the rows of a band, or on interruptions. A
-    command that was killed goes on from its last shard. It takes 2 GB of memory at the most up to a side of 124,416
+    command that was killed resumes from its last shard. It takes 2 GB of memory at the most up to a side of 124,416
     (measured there: 1.48 GB with 2 workers): `workers` threads (one a core), fewer where MEMORY holds fewer.
 
     Raises

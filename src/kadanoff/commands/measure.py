@@ -137,7 +137,7 @@ def _reader(source: Path, ensemble: Ensemble, place: tuple[int, int]) -> Callabl
 
 
 def _check(source: Path, ensemble: Ensemble, place: tuple[int, int], found: Streamed) -> None:
-    """Hold the spins against what was known of them when they were written."""
+    """Validate the spins against what was known of them when they were written."""
     for name, value in (("energy", -2 * found.nearest.mean), ("magnetization", found.magnetization)):
         written = float(getattr(ensemble, name)[place])
         if math.isfinite(written) and abs(written - value) > ROUNDING:

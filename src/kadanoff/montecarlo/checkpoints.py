@@ -48,7 +48,7 @@ def load(folder: Path | None, task: Task, shape: tuple[int, int]) -> tuple[int, 
         return None  # cut short by a power failure: the chains begin again
 
 
-def remembered(folder: Path | None, name: str, compute: Callable[[], Any]) -> Any:
+def cached(folder: Path | None, name: str, compute: Callable[[], Any]) -> Any:
     """The JSON value called `name` in the folder, computed and kept if it is not there yet."""
     if folder is None:
         return compute()

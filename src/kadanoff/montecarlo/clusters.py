@@ -66,7 +66,7 @@ def unite(parent, run, other):
     """Join two trees under the smaller root (Rem's algorithm with splicing).
 
     Nearly every run is at most two steps from its root, so that the loop seldom runs; a join of what is
-    joined already writes parent[root] = root. Both save branches that cannot be foreseen.
+    joined already writes parent[root] = root. Both save branches that cannot be predicted.
     """
     first, second = parent[parent[run]], parent[parent[other]]
     high, low = max(first, second), min(first, second)

@@ -30,7 +30,7 @@ MOST_PILOTS = 64
 class Pilot(NamedTuple):
     """What pilot chains tell, in sweeps: the autocorrelation time of the slowest observable, and the way there.
 
-    `burn_in` is how long the pilot ran until it was seen in equilibrium, the time of looking included, since a few
+    `burn_in` is how long the pilot ran until it was seen in equilibrium, the time of measuring included, since a few
     chains of many forget their start later than the rest; `resolved` is False if the longest
     allowed pilot was too short, and `tau` then is a lower bound.
     """
@@ -83,7 +83,7 @@ def pilot_places(dataset: Dataset) -> list[int]:
     """Indices of the temperatures that get pilots, from cold to hot.
 
     All, or of more than 64 the coldest, the hottest, the nearest to T_c and evenly spread ones between them. None
-    where any number of sweeps is said to do: nothing would be made of them.
+    where any number of sweeps is allowed: nothing would use them.
     """
     temperatures = np.array(dataset.temperatures)
     if dataset.allow_unequilibrated and dataset.sweeps:

@@ -37,8 +37,8 @@ SAVE_SECONDS = 10.0
 
 
 @dataclass
-class Campaign:
-    """One dataset in the making: the plan, and where its checkpoints are."""
+class Chains:
+    """The chains of one dataset: sampler, pilots, sweeps, and where their checkpoints are."""
 
     dataset: Dataset
     name: str
@@ -87,7 +87,7 @@ class Campaign:
 
 
 def run(dataset: Dataset, name: str, workers: int | None = None, folder: Path | None = None) -> Ensemble:
-    """Simulate `dataset`; with a `folder`, keep checkpoints there and go on from those that it has.
+    """Simulate `dataset`; with a `folder`, keep checkpoints there and resume from those that it has.
 
     The spins depend on `dataset` and `name` only: not on `workers`, nor on interruptions.
 
@@ -98,19 +98,19 @@ def run(dataset: Dataset, name: str, workers: int | None = None, folder: Path | 
     """
     # before the pilots: what cannot be stored need not be measured
     spins = _buffer(folder, (len(dataset.temperatures), dataset.samples, *dataset.lattice.shape))
-    choice = Choice(*checkpoints.remembered(folder, "sampler", lambda: choose(dataset, name)))
-    campaign = Campaign(dataset, name, folder, choice)
-    campaign.pilots = _pilots(campaign, workers)
-    campaign.sweeps = sweeps_needed(dataset, campaign.pilots)
-    tasks = campaign.tasks()
-    with progress(f"simulate {name}", float(campaign.sweeps.sum()) * dataset.samples) as advance:
+    choice = Choice(*checkpoints.cached(folder, "sampler", lambda: choose(dataset, name)))
+    chains = Chains(dataset, name, folder, choice)
+    chains.pilots = _pilots(chains, workers)
+    chains.sweeps = sweeps_needed(dataset, chains.pilots)
+    tasks = chains.tasks()
+    with progress(f"simulate {name}", float(chains.sweeps.sum()) * dataset.samples) as advance:
 
         def work(task: Task) -> None:
             end = task.first_chain + task.chains
-            spins[task.temperature, task.first_chain : end] = campaign.run_task(task, advance)
+            spins[task.temperature, task.first_chain : end] = chains.run_task(task, advance)
 
-        _in_threads(work, tasks, workers, campaign.stopped)
-    return _ensemble(campaign, spins)
+        _in_threads(work, tasks, workers, chains.stopped)
+    return _ensemble(chains, spins)
 
 
 def _buffer(folder: Path | None, shape: tuple[int, ...]) -> NDArray[np.int8]:
@@ -122,7 +122,7 @@ def _buffer(folder: Path | None, shape: tuple[int, ...]) -> NDArray[np.int8]:
         path.unlink(missing_ok=True)
         missing = math.prod(shape) - shutil.disk_usage(folder).free
         if missing > 0:
-            # a page of the file that finds no place later would end the process without a word
+            # a page of the file that finds no place later would end the process without a message
             raise OSError(errno.ENOSPC, f"No space left on device, {missing / 1e6:.0f} MB are missing", str(path))
         spins = np.lib.format.open_memmap(path, "w+", np.int8, shape)
         if hasattr(os, "posix_fallocate"):
@@ -143,19 +143,19 @@ def _in_threads(work: Any, items: Sequence[Any], workers: int | None, stopped: E
             pool.shutdown(cancel_futures=True)
 
 
-def _pilots(campaign: Campaign, workers: int | None) -> dict[int, Pilot]:
+def _pilots(chains: Chains, workers: int | None) -> dict[int, Pilot]:
     """Pilots by place; the first that needs more sweeps than there may be ends them."""
-    dataset, sampler = campaign.dataset, campaign.choice.name
+    dataset, sampler = chains.dataset, chains.choice.name
     places = pilot_places(dataset)
-    with progress(f"pilot chains {campaign.name}", len(places)) as advance:
+    with progress(f"pilot chains {chains.name}", len(places)) as advance:
 
         def measure(place: int) -> Pilot:
             temperature = dataset.temperatures[place]
 
             def compute() -> Pilot:
-                return pilot(dataset, campaign.name, sampler, temperature)
+                return pilot(dataset, chains.name, sampler, temperature)
 
-            found = Pilot(*checkpoints.remembered(campaign.folder, f"pilot-{temperature!r}", compute))
+            found = Pilot(*checkpoints.cached(chains.folder, f"pilot-{temperature!r}", compute))
             check_pilot(dataset, sampler, temperature, found)
             advance()
             return found
@@ -163,19 +163,19 @@ def _pilots(campaign: Campaign, workers: int | None) -> dict[int, Pilot]:
         return dict(zip(places, _in_threads(measure, places, workers, Event()), strict=True))
 
 
-def _ensemble(campaign: Campaign, spins: NDArray[np.int8]) -> Ensemble:
-    dataset, lattice = campaign.dataset, campaign.dataset.lattice
+def _ensemble(chains: Chains, spins: NDArray[np.int8]) -> Ensemble:
+    dataset, lattice = chains.dataset, chains.dataset.lattice
     spins = spins.reshape(*spins.shape[:2], *lattice.array_shape)
     taus = np.full(len(dataset.temperatures), np.nan)
-    for place, found in campaign.pilots.items():
+    for place, found in chains.pilots.items():
         taus[place] = found.tau
-    met = [found.resolved and campaign.sweeps[place] >= found.sweeps for place, found in campaign.pilots.items()]
+    met = [found.resolved and chains.sweeps[place] >= found.sweeps for place, found in chains.pilots.items()]
     provenance = {
-        "name": campaign.name,
+        "name": chains.name,
         "parameters": dataset.model_dump(mode="json"),
-        "sampler": campaign.choice.name,
-        "sampler_reason": campaign.choice.reason,
-        "sweeps": campaign.sweeps.tolist(),
+        "sampler": chains.choice.name,
+        "sampler_reason": chains.choice.reason,
+        "sweeps": chains.sweeps.tolist(),
         "equilibrated": bool(met and all(met)),
         "generator": "Philox4x32-10",
         "versions": {"kadanoff": kadanoff.__version__} | {name: version(name) for name in ("numba", "numpy", "zarr")},
@@ -277,7 +277,7 @@ def simulate(
     if size > memory:
         raise KadanoffError(
             f"the spins of {dataset.samples} samples take {size / 1e9:.1f} GB, and this machine has {memory / 1e9:.1f} "
-            "GB of memory; take fewer, or let `kadanoff simulate` make a dataset of params.yaml, on disk."
+            "GB of memory; take fewer, or let the command `kadanoff simulate` write them to disk."
         )
     return run(dataset, "", workers)
 

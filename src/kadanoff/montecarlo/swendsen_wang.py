@@ -134,7 +134,7 @@ def _advance(words, bonds, inactive, key, first_chain, first_sweep, sweeps):
             label(right, down, bonds.inside, bonds.last, starts, first, parent)
             _freeze(spins, bonds, inactive, key, sweep, chain, starts, first, parent)
             coins = right  # its bonds have been read
-            _toss(coins.reshape(-1), key, sweep, chain)
+            _draw_coins(coins.reshape(-1), key, sweep, chain)
             flip(spins, coins, bonds.inside, starts, first, parent, flips)
 
 
@@ -193,7 +193,7 @@ def _freeze(spins, bonds, inactive, key, sweep, chain, starts, first, parent):
 
 
 @compiled
-def _toss(coins, key, sweep, chain):
+def _draw_coins(coins, key, sweep, chain):
     """Fill the words `coins` with random bits, one for each site."""
     for w in range(coins.size):
         coins[w], _ = philox(key, np.uint64(w), sweep, COIN, chain)
