@@ -58,8 +58,8 @@ class ThermalSample:
         return estimate - Estimate(curve(self.temperature), abs(high - low) / 2)
 
 
-def reweighted(sample: ThermalSample, temperature: float, blocks: int | None = None) -> tuple[Estimate, Estimate]:
-    """<|m|> and its susceptibility at another temperature nearby, with errors by a jackknife of so many blocks.
+def reweighted(sample: ThermalSample, temperature: float, blocks: int | None = None) -> dict[str, Estimate]:
+    """`order` and `susceptibility` at another temperature nearby, with errors by a jackknife of so many blocks.
 
     Every configuration weighs exp(-E (1/T' - 1/T)): Ferrenberg and Swendsen, Phys. Rev. Lett. 61, 2635 (1988).
     """
@@ -72,4 +72,24 @@ def reweighted(sample: ThermalSample, temperature: float, blocks: int | None = N
     def variance(rows: NDArray) -> float:
         return sample.sites / temperature * (average(rows, 2) - average(rows) ** 2)
 
-    return jackknife(average, samples, blocks), jackknife(variance, samples, blocks)
+    return {"order": jackknife(average, samples, blocks), "susceptibility": jackknife(variance, samples, blocks)}
+
+
+def minus_reweighted(sample: ThermalSample, observable: str, reference: ThermalSample) -> Estimate:
+    """`order` or `susceptibility` less that of an independent sample, reweighted to the temperature of this one."""
+    known = reweighted(reference, sample.temperature)[observable]
+
+    def curve(temperature: float) -> float:
+        return reweighted(reference, temperature, blocks=2)[observable].mean
+
+    return sample.minus(getattr(sample, observable), curve) - Estimate(0.0, known.error)
+
+
+def interval_shares(values: Values, step: float, edges: Values) -> list[Estimate]:
+    """Share of each bin, of values that are multiples of `step` and stand for the interval around them.
+
+    A value is spread evenly up to the middle between it and the next, so that no bin holds more of them than another
+    by chance.
+    """
+    below = np.clip((edges - values[:, None]) / step + 0.5, 0, 1)
+    return [independent_mean(column) for column in np.diff(below, axis=1).T]

@@ -14,7 +14,9 @@ from kadanoff.project.records import Recorder
 STARTS = {"superres": "super-resolved", "grown": "grown", "hot": "random spins", "cold": "all spins up"}
 SAMPLER_NAMES = {"metropolis": "Metropolis", "swendsen_wang": "Swendsen-Wang"}
 LABELS = (r"energy $e$", r"$\langle m^2 \rangle$", r"$G(L/4)$")
-COLOURS = {"superres": "C0", "grown": "C0", "hot": "C3", "cold": "C2"}
+COLOURS = {"superres": "C0", "grown": "C0", "hot": "C1", "cold": "0.3"}  # apart for every kind of eye
+MARKERS = {"superres": ("o", 7.0), "grown": ("o", 7.0), "hot": ("s", 5.0), "cold": ("x", 4.0)}
+"""And their sizes in points: what has equal values is seen inside of the other."""
 
 
 def run_title(name: str) -> str:
@@ -25,14 +27,15 @@ def run_title(name: str) -> str:
 
 def _look(name: str) -> dict[str, Any]:
     start, sampler = start_and_sampler(name)
-    shape = {"marker": "o", "ls": "-"} if sampler == "metropolis" else {"marker": "s", "ls": "--", "mfc": "white"}
-    return {"color": COLOURS[start], "ms": 4, "lw": 1, "label": run_title(name), **shape}
+    (marker, size), filled = MARKERS[start], sampler == "metropolis"
+    look = {"marker": marker, "ms": size, "ls": "-" if filled else "--", "lw": 1, "color": COLOURS[start]}
+    return look | {"mfc": COLOURS[start] if filled else "white", "label": run_title(name)}
 
 
 def draw_relaxation(record: Recorder, result: Thermalization) -> None:
     """Figure `relaxation`: relative deviation from equilibrium over the sweeps; shaded: what counts as equilibrium."""
     chains = next(iter(result.runs.values())).values.shape[2]
-    with figure(1, 3, figsize=(11.5, 4.4)) as (drawn, axes):
+    with figure(1, 3, figsize=(10, 3.9)) as (drawn, axes):
         for number, axis in enumerate(axes):
             value = result.equilibrium.values[number]
             band = 100 * result.equilibrium.band(number, chains) / abs(value.mean)
@@ -51,7 +54,9 @@ def draw_relaxation(record: Recorder, result: Thermalization) -> None:
         drawn.suptitle(f"$L$ = {result.size}, $T_c$, {chains} chains", fontsize=10)
         handles, labels = axes[0].get_legend_handles_labels()
         drawn.legend(handles, labels, loc="outside lower center", ncols=4)
-        record.figure("relaxation", drawn)
+        record.figure(
+            "relaxation", drawn, "Deviation from equilibrium over the sweeps, from each start, with each sampler"
+        )
 
 
 def draw_times(record: Recorder, results: Sequence[Thermalization]) -> None:
@@ -60,25 +65,24 @@ def draw_times(record: Recorder, results: Sequence[Thermalization]) -> None:
     Bars go down to the measured count before, at which it was not reached yet; arrows mark lower limits.
     """
     sizes = [result.size for result in results]
-    with figure(1, 2, figsize=(9.5, 4.6)) as (drawn, axes):
-        for number, name in enumerate(results[0].runs):
-            shifted = np.array(sizes) * 1.025 ** (number - 2.5)  # so that equal values do not hide each other
+    with figure(1, 2, figsize=(8.5, 4.2)) as (drawn, axes):
+        for name in results[0].runs:
             enough = [result.sweeps(name)[1] for result in results]
             for axis, values in zip(axes, _reached(results, name), strict=True):
                 lowest = values[0] - values[1]
-                axis.errorbar(shifted, values[1], [np.where(enough, -lowest, 0), 0 * lowest], **_look(name))
-                for x, y, known in zip(shifted, values[1], enough, strict=True):
+                axis.errorbar(sizes, values[1], [np.where(enough, -lowest, 0), 0 * lowest], **_look(name))
+                for x, y, known in zip(sizes, values[1], enough, strict=True):
                     if not known:
                         up = {"arrowstyle": "->", "color": COLOURS[start_and_sampler(name)[0]]}
                         axis.annotate("", (x, 2 * y), (x, y), arrowprops=up)
-        labels = "sweeps to equilibrium + 1", "CPU seconds a lattice to equilibrium"
+        labels = "sweeps to equilibrium + 1", "CPU seconds per lattice to equilibrium"
         for axis, label in zip(axes, labels, strict=True):
             axis.set(xscale="log", yscale="log", xlabel="lattice size $L$", ylabel=label)
             axis.set_xticks(sizes, list(map(str, sizes)))
             axis.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
-            axis.set_ylim(top=2 * axis.get_ylim()[1])  # room for the arrows
+            axis.set(xlim=(0.8 * sizes[0], 1.25 * sizes[-1]), ylim=(None, 2 * axis.get_ylim()[1]))  # room for arrows
         drawn.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
-        record.figure("times", drawn)
+        record.figure("times", drawn, "Sweeps and seconds to equilibrium over lattice size; arrows: lower limits")
 
 
 def _reached(results: Sequence[Thermalization], name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

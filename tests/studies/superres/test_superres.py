@@ -17,7 +17,6 @@ from kadanoff.learning.checkpoints import load_model
 from kadanoff.networks.superres import Pixels, Superresolution
 from kadanoff.studies import superresolution
 from kadanoff.studies.superres.chain import distance
-from kadanoff.studies.superres.distributions import spread
 from kadanoff.studies.superres.superres import superres
 from kadanoff.studies.superres.superres_extrapolate import superres_extrapolate
 
@@ -246,11 +245,6 @@ def test_the_keys_of_an_entry_override_the_training(project):
 
 def test_the_distances_of_figure_3():
     assert [distance(sites) for sites in (32, 64, 128, 256, 512)] == [3, 6, 10, 17, 29]
-
-
-def test_histogram_bins_share_out_what_lies_between_them():
-    shares = spread(np.array([0.0, 1.0, 1.0]), 1.0, np.array([-0.5, 0.25, 1.5]))
-    assert [share.mean for share in shares] == pytest.approx([0.25, 0.75])
 
 
 class Certain(nn.Module):

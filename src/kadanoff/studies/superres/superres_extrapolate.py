@@ -54,13 +54,13 @@ def superres_extrapolate(root: Path, name: str) -> None:
         _beside(f"superres_extrapolate.{name}.{key}", path, data.fine, factor)
         for key, path, factor in zip(("smaller", "larger"), paths, factors, strict=True)
     )
-    tested = [reconstruct(model, index, data.test(index), training.seed) for index in range(len(data.temperatures))]
+    tests = [reconstruct(model, index, data.test(index), training.seed) for index in range(len(data.temperatures))]
     inputs = [data.path, *paths]
     with recorded("superres_extrapolate", name, parameters=params.model_dump(), inputs=inputs) as record:
         if data.dimension == 1:
-            draw_chain(record, model, data, larger, tested, training.seed)
+            draw_chain(record, model, data, larger, tests, training.seed)
         else:
-            draw_square(record, model, data, smaller, larger, tested, training.seed)
+            draw_square(record, model, data, (smaller, larger), tests, training.seed)
 
 
 def _beside(where: str, path: Path, fine: Ensemble, factor: float) -> Ensemble:
