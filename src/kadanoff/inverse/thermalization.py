@@ -1,6 +1,6 @@
 """How soon chains at T_c forget how they started: from random spins, all spins up, or super-resolved lattices.
 
-The use that the paper hopes for in its conclusion, shorter equilibration times, as a measurement. Chains count as
+Shorter equilibration times, the use that Efthymiou et al. (2019) conclude with, as a measurement. Chains count as
 thermalized from the first measured sweep on at which the energy, <m^2> and G(L/4) lie within 3 standard errors of
 equilibrium, those of the chains and of the equilibrium values combined, and at which so do the averages of the three
 over this and all later measured sweeps. Averages, as one of many later measurements leaves 3 errors by chance: of runs

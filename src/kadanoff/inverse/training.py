@@ -87,7 +87,7 @@ def _channel(spins: Spins) -> Tensor:
 
 
 def pixel_loss(logits: Tensor, spins: Tensor, energy_weight: float) -> Tensor:
-    """Cross-entropy a site (paper eq. 4), and `energy_weight` times the squared error of the energy a site."""
+    """Cross-entropy per site (Efthymiou et al. 2019) + `energy_weight` x the squared error of the energy per site."""
     loss = binary_cross_entropy_with_logits(logits, (spins + 1) / 2)
     if not energy_weight:
         return loss
@@ -98,7 +98,7 @@ def pixel_loss(logits: Tensor, spins: Tensor, energy_weight: float) -> Tensor:
 def train_seed_kernel(
     network: SeedKernel, fine: Spins, block: int, settings: Settings, energy_weight: float, folder: Folder
 ) -> Fit:
-    """Train a `SeedKernel` in place on fine configurations and their block averages, as the work does."""
+    """Train a `SeedKernel` in place on fine configurations and their block averages, as CNN-RG-Fast does."""
     train, validation = (_averages(part, block) for part in split(fine))
     loss = partial(mean_loss, energy_weight=energy_weight)
     return fit(network, train, validation, settings, loss=loss, checkpoint=folder)

@@ -15,7 +15,7 @@ STARTS = {"superres": "super-resolved", "grown": "grown", "hot": "random spins",
 SAMPLER_NAMES = {"metropolis": "Metropolis", "swendsen_wang": "Swendsen-Wang"}
 LABELS = (r"energy $e$", r"$\langle m^2 \rangle$", r"$G(L/4)$")
 COLOURS = {"superres": "C0", "grown": "C0", "hot": "C1", "cold": "0.3"}  # apart for every kind of eye
-MARKERS = {"superres": ("o", 7.0), "grown": ("o", 7.0), "hot": ("s", 5.0), "cold": ("x", 4.0)}
+MARKERS = {"superres": ("o", 7.0), "grown": ("o", 7.0), "hot": ("s", 5.0), "cold": ("^", 3.5)}
 """And their sizes in points: what has equal values is seen inside of the other."""
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from matplotlib.ticker import FixedLocator
 
 from kadanoff.inverse.chain_estimates import EXACT
 from kadanoff.inverse.superresolve import Spins
@@ -74,6 +75,7 @@ def draw_scaling(record: Recorder, summary: Summary) -> None:
             _size_ticks(bottom, summary)
             if power < 0:  # less than a decade: plain numbers
                 _plain_ticks(top)
+            top.tick_params(axis="y", which="minor", labelleft=False)
             bottom.set_ylabel("ratio to the exact law")
         axes[0, 0].legend()
         record.figure("figure6_scaling", drawn, "Susceptibility and two-point functions over the size, and exact laws")
@@ -92,6 +94,8 @@ def draw_levels(record: Recorder, summary: Summary) -> None:
         left.set(ylabel=r"$\gamma/\nu$ from the size before")
         middle.set(ylabel="energy per site minus exact ($|J|$)")
         middle.set_yscale("symlog", linthresh=0.005)
+        middle.yaxis.set_major_locator(FixedLocator([-0.1, -0.01, -0.002, 0, 0.002, 0.01, 0.1]))
+        middle.yaxis.set_major_formatter("{x:g}")
         right.set(ylabel="Binder ratio $U_4$")
         handles, labels = left.get_legend_handles_labels()
         drawn.legend(handles[1:], labels[1:], loc="outside lower center", ncols=len(handles) - 1)
@@ -115,4 +119,3 @@ def _plain_ticks(axis: Any) -> None:
     low, high = axis.get_ylim()
     ticks = [tick for tick in (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0) if low <= tick <= high]
     axis.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
-    axis.tick_params(axis="y", which="minor", left=False, labelleft=False)

@@ -19,7 +19,7 @@ from kadanoff.inverse.chains import Levels
 from kadanoff.project.tables import Cell, table
 from kadanoff.spins.exact import BINDER
 from kadanoff.spins.scaling import combine
-from kadanoff.studies.literature import PAPER_EXPONENTS
+from kadanoff.studies.superres.literature import PAPER_EXPONENTS
 from kadanoff.studies.superres.repetitions import BLOCKS, Repetition
 from kadanoff.studies.targets import every, needed, vanishes, verdict
 

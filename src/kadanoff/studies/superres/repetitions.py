@@ -50,7 +50,7 @@ class Repetition:
 def repeat(plan: Plan, fine: Spins, small: Spins, folder: Path, number: int) -> Repetition:
     """Run repetition `number` on its own critical lattices: `fine` (n, L, L) train and seed, `small` calibrate.
 
-    A chain whose file lies in `folder` is not grown again, and a network goes on from its checkpoint.
+    A chain whose file lies in `folder` is not grown again, and a network resumes from its checkpoint.
     """
     seed = derived_seed(plan.seed, number)
     known = hashlib.blake2b(fine.tobytes() + small.tobytes(), digest_size=6).hexdigest()  # other data, other files

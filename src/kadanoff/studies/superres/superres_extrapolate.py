@@ -1,6 +1,6 @@
-"""Stage `superres_extrapolate`: lattices refined beyond the size that networks were trained at; paper, sections III-IV.
+"""Stage `superres_extrapolate`: lattices refined beyond the size that networks were trained at.
 
-Also what they make of their own test set (appendices A and B), beside which the paper shows it.
+Efthymiou, Beach and Melko (2019), sections III and IV; and their test set, coarsened and refined, appendices A and B.
 """
 
 from pathlib import Path
