@@ -1,8 +1,8 @@
 """The one number of a chain that is not learned: how sharp the distributions of block states are.
 
 A network learns to undo the rule on lattices that the rule made. In a chain it is given others: critical ones of the
-nearest-neighbour model, which stands in for the fixed point (paper, section IV A). What it draws is then a little too
-ordered. The remedy is a single number, the sharpness, fixed by this criterion and by nothing else:
+nearest-neighbour model, which stands in for the fixed point (Efthymiou et al. 2019, section IV A). What it draws is
+then a little too ordered. The remedy is a single number, the sharpness, fixed by this criterion and by nothing else:
 
     Critical 8 x 8 Monte Carlo lattices, doubled, have on average the exact energy of the critical 16 x 16 torus.
 

@@ -104,5 +104,5 @@ def _double_blocks(
 
 
 def doubling_by_pixels(network: Pixels, seed: int) -> Doubling:
-    """Doublings by a `Pixels` network, sampled: the paper's section IV A."""
+    """Doublings by a `Pixels` network, sampled: Efthymiou et al. (2019), section IV A."""
     return lambda spins, level, first: toss(probabilities(network, spins), (stream_key(seed, "double", level), first))

@@ -1,8 +1,9 @@
 """What an independent draw of pixels or blocks can reach at best: exact marginals at fixed coarse lattice.
 
-Block-Gibbs sweeps with the exact conditional keep P_K(fine | coarse) (paper, eqs. 1 and 2). The average of the
-conditional over sweeps is P(state of a block | whole coarse lattice), the optimum of the likelihood among all draws of
-independent blocks; the marginals of its spins are the optimum of the cross-entropy (eq. 4) of independent pixels.
+Block-Gibbs sweeps with the exact conditional keep P_K(fine | coarse) (Efthymiou et al. 2019, eqs. 1 and 2). The average
+of the conditional over sweeps is P(state of a block | whole coarse lattice), the optimum of the likelihood among all
+draws of independent blocks; the marginals of its spins are the optimum of the cross-entropy (eq. 4) of independent
+pixels.
 """
 
 from collections.abc import Iterator, Sequence

@@ -17,7 +17,7 @@ Spins = NDArray[np.int8]
 GROUPS = 100
 """Groups of configurations that the jackknife leaves out, one at a time."""
 BINS = 20
-"""Of a histogram of energies, as in the paper's fig. 10."""
+"""Of a histogram of energies, as in figure 10 of Efthymiou et al. (2019)."""
 TAIL = 1e-4
 """Probability beyond the outer edges of the bins on either side; the first and the last bin hold it too."""
 ARRAYS = ("energy", "order", "sums", "broken", "between", "anisotropy")

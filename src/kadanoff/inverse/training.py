@@ -35,6 +35,28 @@ def split(fine: Spins) -> tuple[Spins, Spins]:
     return fine[:-held], fine[-held:]
 
 
+def train_network(
+    network: nn.Module,
+    fine: Spins,
+    rule: str,
+    block: int,
+    settings: Settings,
+    energy_weight: float = 0.0,
+    folder: Folder = None,
+) -> list[Fit]:
+    """Train one network in place, whatever its kind, on fine configurations (n, y, x) or (n, x); returns its history.
+
+    That of `Blocks` has one `Fit` for each part of a draw; they ignore `energy_weight`, which is a part of the loss of
+    independent pixels. An interrupted training resumes from checkpoints in `folder`.
+    """
+    if isinstance(network, Blocks):
+        return train_blocks(network, fine, rule, block, settings, folder)
+    if isinstance(network, SeedKernel):
+        return [train_seed_kernel(network, fine, block, settings, energy_weight, folder)]
+    assert isinstance(network, Pixels)
+    return [train_pixels(network, fine, rule, block, settings, energy_weight, folder)]
+
+
 def train_pixels(
     network: Pixels, fine: Spins, rule: str, block: int, settings: Settings, energy_weight: float, folder: Folder
 ) -> Fit:
@@ -65,7 +87,7 @@ def _channel(spins: Spins) -> Tensor:
 
 
 def pixel_loss(logits: Tensor, spins: Tensor, energy_weight: float) -> Tensor:
-    """Cross-entropy a site (paper eq. 4), and `energy_weight` times the squared error of the energy a site."""
+    """Cross-entropy per site (Efthymiou et al. 2019) + `energy_weight` x the squared error of the energy per site."""
     loss = binary_cross_entropy_with_logits(logits, (spins + 1) / 2)
     if not energy_weight:
         return loss
@@ -76,7 +98,7 @@ def pixel_loss(logits: Tensor, spins: Tensor, energy_weight: float) -> Tensor:
 def train_seed_kernel(
     network: SeedKernel, fine: Spins, block: int, settings: Settings, energy_weight: float, folder: Folder
 ) -> Fit:
-    """Train a `SeedKernel` in place on fine configurations and their block averages, as the work does."""
+    """Train a `SeedKernel` in place on fine configurations and their block averages, as CNN-RG-Fast does."""
     train, validation = (_averages(part, block) for part in split(fine))
     loss = partial(mean_loss, energy_weight=energy_weight)
     return fit(network, train, validation, settings, loss=loss, checkpoint=folder)

@@ -1,8 +1,8 @@
 """The temperature of a lattice after a decimation, and before: exact for the chain, by collapse for the square.
 
 What a network is trained to invert carries the temperature of the fine lattice; the decimated one has another.
-Efthymiou, Beach and Melko, "Super-resolving the Ising model with convolutional neural networks" (2019), called the
-paper here: equation (5) for the chain; section IV for the square lattice, which has no exact answer.
+Efthymiou, Beach and Melko, "Super-resolving the Ising model with convolutional neural networks" (2019):
+equation (5) for the chain; section IV for the square lattice, which has no exact answer.
 """
 
 from typing import NamedTuple
@@ -38,7 +38,7 @@ class Collapse(NamedTuple):
 def decimated_temperature(temperature: ArrayLike, block: int = 2) -> NDArray[np.float64]:
     """Temperature T' of a chain of which every `block`-th spin is kept: tanh K' = tanh^b K with K = 1/T.
 
-    For b = 2 this is the paper's equation (5), K' = 1/2 ln cosh 2K. It holds for an open chain and for a ring.
+    For b = 2 this is equation (5), K' = 1/2 ln cosh 2K. It holds for an open chain and for a ring.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def collapse(
 ) -> Collapse:
     """The temperature T~ at which each observable has the value that it has on lattices decimated at T.
 
-    The paper's section IV. An observable's T~ is the middle of the interval in which its Monte Carlo curve, linear
+    Section IV. An observable's T~ is the middle of the interval in which its Monte Carlo curve, linear
     between the temperatures, crosses the error bar; half of that, error/slope, is its error. The average over
     observables has the weights (slope/error)^2. Its error is the larger of two: that of observables as correlated as
     they can be, for they share their configurations; and their weighted spread, for a decimated lattice is no Ising

@@ -9,11 +9,12 @@ import kadanoff
 from kadanoff.errors import KadanoffError
 from kadanoff.estimate import Estimate
 from kadanoff.inverse.calibration import Calibration
+from kadanoff.inverse.chain_estimates import EXACT, exact_gamma
 from kadanoff.inverse.chains import Levels
 from kadanoff.spins.exact import T_C, kaufman
 from kadanoff.studies.superres.exponents import Params, _check, _critical, measured
-from kadanoff.studies.superres.exponents_chains import Repetition, _kept
-from kadanoff.studies.superres.exponents_tables import EXACT, exact_gamma, summarize, tables_text
+from kadanoff.studies.superres.exponents_tables import FINITE, summarize, tables_text
+from kadanoff.studies.superres.repetitions import Repetition, _kept
 
 SIZES = (16, 32, 64, 128)
 PARAMS = Params(
@@ -56,9 +57,8 @@ def test_known_exponents_come_out_and_others_do_not(generator):
     for eta, right in ((0.25, True), (0.26, False)):
         found = [repetition(generator, eta=eta) for _ in range(4)]
         summary = summarize(found, ensembles(generator), ensembles(generator))
-        line = summary.chains["blocks"]
-        deviations = {name: abs(line.exponents[name].sigmas(exact)) for name, exact in EXACT.items()}
-        assert line.exponents["gamma"].error < 0.001
+        deviations = {name: abs(summary.whole("blocks", name).sigmas(exact)) for name, exact in EXACT.items()}
+        assert summary.whole("blocks", "gamma").error < 0.001
         assert all((deviation < 4) is right for deviation in deviations.values()), deviations
 
 
@@ -68,8 +68,8 @@ def test_the_table_tells_bias_and_error_apart(generator):
     text = tables_text(summary)
     assert "1.7544(100)" in text
     assert all(f"L = {side}" in text for side in SIZES)
-    assert summary.chains["blocks"].energy[1].mean == pytest.approx(0.01, abs=0.005)
-    assert abs(summary.numbers()["blocks"]["gamma_bias"]) < 0.01
+    assert summary.at("blocks", "energy")[32].mean == pytest.approx(0.01, abs=0.005)
+    assert abs(summary.metrics()["blocks"]["gamma_bias"]) < 0.01
 
 
 def cells(text, title):
@@ -85,7 +85,7 @@ def test_blocks_that_are_too_weakly_bound_are_seen(generator, between, met):
     found = cells(tables_text(summary), "Targets")
     assert [*found["error at most"].values()][-2:] == ["0.0002"] * 2
     assert [*found["blocks, one pass"].values()][-2:] == [met, "yes"]
-    assert summary.numbers()["blocks"]["L=128"]["between_minus_inside"].mean == pytest.approx(between)
+    assert summary.metrics()["blocks"]["L=128"]["between_minus_inside"].mean == pytest.approx(between)
 
 
 def test_the_fit_of_small_exact_tori_stands_beside_monte_carlo(generator):
@@ -93,7 +93,7 @@ def test_the_fit_of_small_exact_tori_stands_beside_monte_carlo(generator):
     assert exact_gamma([4, 8, 12, 16]) == pytest.approx(1.75959, abs=2e-5)
     assert exact_gamma([256, 512, 1024]) == pytest.approx(1.75, abs=1e-4)
     summary = summarize([repetition(generator)], ensembles(generator), ensembles(generator))
-    assert summary.numbers()["monte_carlo_4_to_16"]["gamma_exact_of_the_fit"] == exact_gamma(SIZES)
+    assert summary.metrics()[FINITE]["gamma_exact_of_the_fit"] == exact_gamma(SIZES)
     row = cells(tables_text(summary), "Exponents")["exact, finite-size scaling"]
     assert row["gamma/nu"] == f"{exact_gamma(SIZES):.4f}"
 
@@ -110,14 +110,14 @@ def test_chains_of_the_same_seeds_are_compared_in_pairs(generator):
         chains = {"blocks": blocks, "pixels": replace(other, **fewer)}
         found.append(Repetition(Calibration(known, known, known), chains, {}))
     summary = summarize(found, ensembles(generator), ensembles(generator))
-    assert list(summary.apart) == ["pixels"]
-    less = summary.apart["pixels"]["gamma"]
+    assert list(summary.less_blocks) == ["pixels"]
+    less = summary.less_blocks["pixels"]["gamma"]
     assert less.mean == pytest.approx(0.003, abs=1e-9)
-    assert less.error < 0.01 * summary.chains["pixels"].exponents["gamma"].error
+    assert less.error < 0.01 * summary.whole("pixels", "gamma").error
     text = tables_text(summary)
     assert cells(text, "Exponents")["blocks, one pass"]["lattices"] == "8000"
-    assert cells(text, "Exponents")["pixels (the paper's network)"]["lattices"] == "2000"
-    shown = cells(text, "Less those of blocks")["pixels (the paper's network)"]["gamma/nu"]
+    assert cells(text, "Exponents")["pixels (the published network)"]["lattices"] == "2000"
+    shown = cells(text, "Less those of blocks")["pixels (the published network)"]["gamma/nu"]
     assert float(shown.split("(")[0]) == pytest.approx(0.003)
 
 
@@ -130,7 +130,7 @@ def test_a_chain_whose_squares_grow_too_fast_misses_what_its_seeds_do_not_show(g
     verdicts = []
     for item in (good, bad):
         summary = summarize([item], ensembles(generator), ensembles(generator))
-        assert summary.chains["blocks"].binder[-1].mean == pytest.approx(chain_binder(chain), abs=1e-3)
+        assert summary.at("blocks", "binder")[128].mean == pytest.approx(chain_binder(chain), abs=1e-3)
         verdicts.append(cells(tables_text(summary), "Targets")["blocks, one pass"])
     title = "each &lt;m²&gt; over the one before within 1%"
     assert [row[title] for row in verdicts] == ["yes", "no"]
@@ -147,9 +147,8 @@ def test_slopes_stand_under_their_sizes(generator):
     sizes = ensembles(generator)[:3]
     truth = [sizes[0], replace(sizes[1], sizes=(24,)), *sizes[1:]]
     text = tables_text(summarize([repetition(generator)], ensembles(generator), truth))
-    table = text[text.index("gamma/nu between successive sizes") :]
-    head, _, *rows = [[cell.strip() for cell in line.split("|")] for line in table.split("\n") if line.startswith("|")]
-    filled = {row[1]: {title for title, cell in zip(head, row, strict=True) if cell not in ("", "–")} for row in rows}
+    found = cells(text, "gamma/nu between successive sizes")
+    filled = {name: {title for title, cell in row.items() if cell != "–"} for name, row in found.items()}
     assert {"16 to 32", "32 to 64", "64 to 128"} <= filled["blocks, one pass"]
     assert "16 to 24" not in filled["blocks, one pass"]
     assert {"16 to 24", "24 to 32", "32 to 64"} <= filled["Monte Carlo"]

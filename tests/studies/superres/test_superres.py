@@ -1,26 +1,19 @@
 """The stage `superres` on small lattices: its records, its resumption, and its refusals."""
 
 import json
+import shutil
 
-import numpy as np
 import pytest
-import torch
 import yaml
-from torch import nn
 
 import kadanoff
 from kadanoff.errors import KadanoffError
-from kadanoff.inverse.superresolve import superresolve
 from kadanoff.learning.checkpoints import load_model
-from kadanoff.networks.superres import Pixels, Superresolution
-from kadanoff.studies.superres import superres as stage
-from kadanoff.studies.superres.chain import distance, exact_order
-from kadanoff.studies.superres.distributions import spread
-from kadanoff.studies.superres.measure import Observed, draw_between, negative_log_likelihood, test
+from kadanoff.studies import superresolution
+from kadanoff.studies.superres.chain import distance
+from kadanoff.studies.superres.superres import superres
 from kadanoff.studies.superres.superres_extrapolate import superres_extrapolate
-from kadanoff.studies.superres.thermal import reweighted
 
-test.__test__ = False  # a function of the stage, not of pytest
 GRID = [1.0, 2.0, 2.4, 3.0]
 TRAINING = {"epochs": 3, "batch_size": 50, "learning_rate": 0.01, "weight_decay": 0.0, "plateau_patience": 5}
 TRAINING |= {"plateau_factor": 0.5, "early_stopping_patience": 5, "seed": 0}
@@ -59,27 +52,52 @@ def datasets(tmp_path_factory):
     return folder
 
 
+def in_turn(what, function, tasks):
+    """Temperatures trained one after the other, without processes."""
+    return [function(*task) for task in tasks]
+
+
+def prepare(folder, monkeypatch, datasets):
+    """A project with data, as the current folder; nothing is shown live."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("kadanoff.project.tracking.live.LiveRun", None)
+    monkeypatch.setattr(superresolution, "in_processes", in_turn)
+    (folder / "data").symlink_to(datasets)
+    write(folder)
+
+
 @pytest.fixture
 def project(tmp_path, monkeypatch, datasets):
-    """A project with data, as the current folder; nothing is shown live, and temperatures are trained in turn."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("kadanoff.project.tracking.live.LiveRun", None)
-    monkeypatch.setattr(stage, "in_processes", lambda what, function, tasks: [function(*task) for task in tasks])
-    (tmp_path / "data").symlink_to(datasets)
-    write(tmp_path)
+    prepare(tmp_path, monkeypatch, datasets)
     return tmp_path
 
 
-def write(project, name="pixels", training=None, **changes):
+@pytest.fixture(scope="module")
+def all_trained(tmp_path_factory, datasets):
+    """A project in which every variant is trained."""
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        prepare(folder, monkeypatch, datasets)
+        for name in VARIANTS:
+            superres(folder, name)
+    return folder
+
+
+@pytest.fixture
+def trained(project, all_trained):
+    """A project with the weights and records of all variants."""
+    shutil.copytree(all_trained / "models", project / "models")
+    (project / "reports").mkdir()
+    (project / "reports/superres").symlink_to(all_trained / "reports/superres")
+    return project
+
+
+def write(project, name="pixels", training=None, beside=None, **changes):
     values = VARIANTS[name] | changes
     variants = VARIANTS | {name: {key: value for key, value in values.items() if value is not None}}
     params = {"superres": {"training": TRAINING | (training or {}), "variants": variants}}
-    params["superres_extrapolate"] = BESIDE
+    params["superres_extrapolate"] = BESIDE | {"square": BESIDE["square"] | (beside or {})}
     (project / "params.yaml").write_text(yaml.safe_dump(params))
-
-
-def metrics(project, name):
-    return json.loads((project / "reports/superres" / name / "metrics.json").read_text())
 
 
 def weights(project, name):
@@ -102,11 +120,10 @@ EXTRAPOLATED = {
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_every_variant_leaves_a_model_and_its_record(project, name):
-    stage.superres(project, name)
-    folder = project / "reports/superres" / name
+def test_every_variant_leaves_a_model_and_its_record(all_trained, name):
+    folder = all_trained / "reports/superres" / name
     assert {path.stem for path in folder.glob("*.png")} == FIGURES[name]
-    found = metrics(project, name)
+    found = json.loads((folder / "metrics.json").read_text())
     assert found["test"]["nats_per_site"]["error"] > 0
     drawn, first = found["T=2"]["drawn"], "part0_" if name == "blocks" else ""
     assert 1 <= found["T=2"][f"{first}best_epoch"] <= found["T=2"][f"{first}epochs"]
@@ -114,7 +131,7 @@ def test_every_variant_leaves_a_model_and_its_record(project, name):
     broken = {"broken_blocks", "between_minus_inside", "x_minus_y"}
     assert set(drawn) == broken | {"energy_difference", "order_difference", "tied_blocks_difference"}
     assert ("rounded" in found["T=2"]) == (name != "blocks")
-    model = load_model(project / "models/superres" / f"{name}.safetensors")
+    model = load_model(all_trained / "models/superres" / f"{name}.safetensors")
     assert model.temperatures == tuple(GRID)
     if name == "blocks":
         assert drawn["broken_blocks"] == {"mean": 0.0, "error": 0.0}
@@ -124,10 +141,9 @@ def test_every_variant_leaves_a_model_and_its_record(project, name):
 
 
 @pytest.mark.parametrize("name", EXTRAPOLATED)
-def test_lattices_beyond_the_trained_size_have_their_figures(project, name):
-    stage.superres(project, name)
-    superres_extrapolate(project, name)
-    folder = project / "reports/superres_extrapolate" / name
+def test_lattices_beyond_the_trained_size_have_their_figures(trained, name):
+    superres_extrapolate(trained, name)
+    folder = trained / "reports/superres_extrapolate" / name
     assert {path.stem for path in folder.glob("*.png")} == EXTRAPOLATED[name]
     assert json.loads((folder / "metrics.json").read_text())["extrapolated"]
 
@@ -143,52 +159,47 @@ def test_lattices_beyond_the_trained_size_have_their_figures(project, name):
         ({"smaller": "nothing"}, r"there is no dataset .*nothing.zarr"),
     ],
 )
-def test_what_does_not_stand_beside_it_is_refused(project, monkeypatch, changes, message):
-    with pytest.raises(KadanoffError, match=r"there are no weights .* run `dvc repro superres@square` first"):
-        superres_extrapolate(project, "square")
-    stage.superres(project, "square")
-    monkeypatch.setitem(BESIDE, "square", BESIDE["square"] | changes)
-    write(project)
+def test_what_does_not_stand_beside_it_is_refused(trained, changes, message):
+    write(trained, beside=changes)
     with pytest.raises(KadanoffError, match=message):
-        superres_extrapolate(project, "square")
-    monkeypatch.undo()
+        superres_extrapolate(trained, "square")
 
 
-def test_networks_of_other_parameters_are_refused(project):
-    stage.superres(project, "square")
-    write(project, training={"epochs": 4})
+def test_networks_that_are_missing_or_of_other_parameters_are_refused(trained):
+    write(trained, training={"epochs": 4})
     with pytest.raises(KadanoffError, match="was trained with other parameters"):
-        superres_extrapolate(project, "square")
+        superres_extrapolate(trained, "square")
+    (trained / "models/superres/square.safetensors").unlink()
+    with pytest.raises(KadanoffError, match=r"there are no weights .* run `dvc repro superres@square` first"):
+        superres_extrapolate(trained, "square")
 
 
-def test_the_champion_is_of_one_task(project):
-    stage.superres(project, "blocks")
-    found = json.loads((project / "reports/superres/blocks/run.json").read_text())["model"]
+def test_the_champion_is_of_one_task(all_trained):
+    found = json.loads((all_trained / "reports/superres/blocks/run.json").read_text())["model"]
     assert found["task"] == "majority of 2 x 2 blocks inverted, square16"
     assert found["contender"] is False  # another dataset than that of the study
-    assert stage._competition(stage.Variant(**(BLOCKS | {"dataset": "superres_three16"})), 2)["contender"] is True
+    variant = superresolution.Variant(**(BLOCKS | {"dataset": "superres_three16"}))
+    assert superresolution._competition(variant, 2)["contender"] is True
 
 
-def test_processes_and_an_interruption_change_no_byte(project, monkeypatch):
-    stage.superres(project, "pixels")
-    expected, trained = weights(project, "pixels"), stage._trained
+def test_processes_and_an_interruption_change_no_byte(project, all_trained, monkeypatch):
+    train = superresolution._trained
 
     def interrupted(*arguments):
         if arguments[-1] == 1:
             raise KeyboardInterrupt
-        return trained(*arguments)
+        return train(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(stage, "_trained", interrupted)
+        patch.setattr(superresolution, "_trained", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            stage.superres(project, "pixels")
+            superres(project, "pixels")
     assert list((project / ".checkpoints").glob("superres-pixels-*/at-0-*/training.pt"))
     monkeypatch.undo()
     monkeypatch.chdir(project)
     monkeypatch.setattr("kadanoff.project.tracking.live.LiveRun", None)
-    (project / "models/superres/pixels.safetensors").unlink()
-    stage.superres(project, "pixels")  # in processes
-    assert weights(project, "pixels") == expected
+    superres(project, "pixels")  # in processes
+    assert weights(project, "pixels") == weights(all_trained, "pixels")
 
 
 @pytest.mark.parametrize(
@@ -214,7 +225,7 @@ def test_processes_and_an_interruption_change_no_byte(project, monkeypatch):
 def test_mistakes_are_refused_before_anything_is_written(project, changes, message):
     write(project, **changes)
     with pytest.raises(KadanoffError, match=message):
-        stage.superres(project, "pixels")
+        superres(project, "pixels")
     assert not (project / "models").exists()
     assert not (project / "reports").exists()
 
@@ -223,87 +234,19 @@ def test_mistakes_are_refused_before_anything_is_written(project, changes, messa
 def test_a_rule_that_leaves_no_spins_is_refused_for_pixels_too(project, rule):
     write(project, rule=rule)
     with pytest.raises(KadanoffError, match=f"rule is '{rule}'"):
-        stage.superres(project, "pixels")
+        superres(project, "pixels")
 
 
 def test_an_unknown_variant_names_the_others(project):
     with pytest.raises(KadanoffError, match=r"no entry 'pixel'; it has: blocks, chain, pixels, square"):
-        stage.superres(project, "pixel")
+        superres(project, "pixel")
 
 
 def test_the_keys_of_an_entry_override_the_training(project):
     write(project, epochs=7)
-    variant, training = stage.read_variant(project, "pixels")
+    variant, training = superresolution.read_variant(project, "pixels")
     assert (training.epochs, training.batch_size, variant.width) == (7, 50, 4)
-
-
-@pytest.mark.parametrize("temperature", [0.5, 1.0, 4.0])
-def test_the_order_of_a_ring_is_that_of_all_its_states(temperature):
-    order = exact_order(10, temperature)
-    states = 1 - 2 * (np.arange(2**10)[:, None] >> np.arange(10) & 1)
-    weights = np.exp((states * np.roll(states, 1, 1)).sum(1) / temperature)
-    assert order == pytest.approx(np.average(np.abs(states.mean(1)), weights=weights), abs=1e-12)
-    assert order != pytest.approx(exact_order(10, 1.1 * temperature), abs=1e-4)
 
 
 def test_the_distances_of_figure_3():
     assert [distance(sites) for sites in (32, 64, 128, 256, 512)] == [3, 6, 10, 17, 29]
-
-
-def test_reweighting_agrees_with_a_simulation_there():
-    """Threshold: 4 standard errors; the temperature that is reweighted from fails."""
-    here, there = (kadanoff.simulate(8, [t], 4000, seed=5).spins[0] for t in (2.5, 2.6))
-    found, truth = reweighted(Observed.of(2.5, here), 2.6), Observed.of(2.6, there)
-    assert abs(found[0].sigmas(truth.order)) < 4
-    assert abs(Observed.of(2.5, here).order.sigmas(truth.order)) > 4
-    assert reweighted(truth, 2.6)[0].mean == pytest.approx(truth.order.mean)
-
-
-def test_histogram_bins_share_out_what_lies_between_them():
-    shares = spread(np.array([0.0, 1.0, 1.0]), 1.0, np.array([-0.5, 0.25, 1.5]))
-    assert [share.mean for share in shares] == pytest.approx([0.25, 0.75])
-
-
-class Certain(nn.Module):
-    """A network that gives every fine spin of a chain the same probability."""
-
-    def __init__(self, probability):
-        super().__init__()
-        self.probability = probability
-
-    def forward(self, spins):
-        return torch.full((len(spins), 1, 2 * spins.shape[-1]), self.probability)
-
-
-def test_between_two_temperatures_the_probabilities_are_between():
-    """Threshold: 4 standard errors of 25,600 tosses; the middle and the ends must fail it."""
-    model = Superresolution("decimation", 2, 1, [1.0, 2.0], [Certain(0.0), Certain(1.0)])
-    up = (draw_between(model, np.ones((200, 64), np.int8), 1.25, 0) > 0).mean()
-    error = np.sqrt(0.25 * 0.75 / 25600)
-    assert abs(up - 0.25) < 4 * error
-    assert min(abs(up - other) for other in (0, 0.5, 1)) > 4 * error
-    with pytest.raises(KadanoffError, match="temperature is 5"):
-        draw_between(model, np.ones((2, 64), np.int8), 5.0, 0)
-
-
-def test_a_certain_network_pays_for_its_mistakes_alike_in_both_signs():
-    network = Pixels(2, 1, 2, 2)
-    for weights in network.parameters():
-        nn.init.zeros_(weights)
-    for sign in (1, -1):
-        nn.init.constant_(network.layers[-1].bias, 20.0 * sign)
-        spins = np.full((1, 4), -sign, np.int8)
-        assert negative_log_likelihood(network, spins, spins[:, ::2]) == pytest.approx(20)
-
-
-def test_the_likelihood_prefers_the_network_of_the_right_temperature(project):
-    """That is what lets networks compete. Threshold: 4 standard errors."""
-    write(project, "blocks", {"epochs": 60, "early_stopping_patience": 60}, learning_rate=0.01, batch_size=1000)
-    stage.superres(project, "blocks")
-    model = load_model(project / "models/superres/blocks.safetensors")
-    fine = kadanoff.open_dataset(project / "data/square16.zarr").read(1, slice(60, None))
-    coarse = test(model, 1, fine, 0).coarse
-    right, wrong = (negative_log_likelihood(model.networks[place], fine, coarse) for place in (1, 3))
-    difference = wrong - right
-    assert difference.mean() > 4 * difference.std(ddof=1) / np.sqrt(len(difference))
-    assert superresolve(model, coarse, 2.0, seed=0).shape == fine.shape

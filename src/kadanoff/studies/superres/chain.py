@@ -1,175 +1,162 @@
-"""Chains that are refined: figures 8, 2 and 3 of Efthymiou, Beach and Melko (the paper), held against exact rings."""
+"""Chains that are refined: figures 8, 2 and 3 of Efthymiou, Beach and Melko (2019), against exact rings."""
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from kadanoff.estimate import Estimate
+from kadanoff.data.store import Ensemble
+from kadanoff.inverse.reconstruction import Reconstruction, superresolve_between
 from kadanoff.inverse.superresolve import Spins
 from kadanoff.networks.superres import Superresolution
-from kadanoff.project.figures import figure
+from kadanoff.project.figures import figure, points
 from kadanoff.project.records import Recorder
-from kadanoff.spins.exact import chain, chain_correlation
+from kadanoff.spins.exact import chain, chain_correlation, ring_order
 from kadanoff.spins.observables import two_point
 from kadanoff.spins.rescaling import decimated_temperature, restored_temperature
+from kadanoff.spins.reweighting import ThermalSample
 from kadanoff.spins.statistics import independent_mean
-from kadanoff.studies.superres.data import Data
-from kadanoff.studies.superres.figures import TEMPERATURE, less, points
-from kadanoff.studies.superres.measure import Observed, Tested, draw_between
+from kadanoff.studies.superresolution import Data
+from kadanoff.studies.superresolution_figures import TEMPERATURE
 
 LARGEST = 512  # sites of the last chain of figure 3
-GRID = 200  # points of an exact curve
+GRID = 100  # points of an exact curve
 COLDEST = 0.05  # of exact curves: nothing changes below
+OBSERVABLES: dict[str, tuple[str, Callable[[int, float], float]]] = {
+    "order": (r"$\langle|m|\rangle$", ring_order),
+    "mean_energy": ("energy per site ($|J|$)", lambda sites, temperature: chain(sites, temperature).energy),
+}
+"""What is drawn of a chain: its label, and its exact value for a ring of so many sites."""
+
+Refine = Callable[[float, Spins], Spins]
+"""(temperature of the fine chains, coarse chains) -> fine chains."""
 
 
-def draw_chain(record: Recorder, model: Superresolution, data: Data, tested: Sequence[Tested], seed: int) -> None:
-    """Figures of chains: the test, one doubling of Monte Carlo chains, and many."""
-    _draw_test(record, tested)
-    draw = partial(draw_between, model, seed=seed)
+def draw_chain(
+    record: Recorder,
+    model: Superresolution,
+    data: Data,
+    larger: Ensemble,
+    tests: Sequence[Reconstruction],
+    seed: int,
+) -> None:
+    """Figures of chains: the test, one doubling of Monte Carlo chains, and many. `larger` are those of twice the size.
+
+    A chain at T~ is refined by networks around the T of which the decimation makes T~, or by the coldest one.
+    """
+
+    def refine(temperature: float, spins: Spins) -> Spins:
+        return superresolve_between(model, spins, max(temperature, data.temperatures[0]), seed)
+
     inputs = [data.test(index) for index in range(len(data.temperatures))]
-    _draw_extrapolated(record, draw, inputs, data)
-    _draw_two_point(record, draw, inputs, data)
+    _draw_test(record, tests)
+    _draw_extrapolated(record, refine, inputs, data, larger)
+    _draw_two_point(record, refine, inputs, data)
 
 
-def exact_order(sites: int, temperature: float) -> float:
-    """<|m|> of a ring of N = `sites` spins.
-
-    A sum over the number n of + spins and k of their clusters: (N/k) C(n-1, k-1) C(N-n-1, k-1) states of 2k
-    unsatisfied bonds.
-    """
-    weight = math.exp(-4 / temperature)
-    total, norm = 2.0, 2.0  # all spins equal
-    for up in range(1, sites):
-        most = min(up, sites - up)
-        states = sum(
-            sites / k * math.comb(up - 1, k - 1) * math.comb(sites - up - 1, k - 1) * weight**k
-            for k in range(1, most + 1)
-        )
-        norm += states
-        total += states * abs(2 * up - sites) / sites
-    return total / norm
-
-
-def _draw_test(record: Recorder, tested: Sequence[Tested]) -> None:
-    """Figure `figure8_test_chain`: the paper's figure 8, chains that were decimated and refined again.
-
-    The lower panels show deviations from the exact ring.
-    """
+def _draw_test(record: Recorder, tests: Sequence[Reconstruction]) -> None:
+    """Figure `figure8_test_chain`: chains that were decimated and refined again."""
     kinds = {"fine": "MC", "coarse": "decimated", "drawn": "super-resolved"}
-    temperatures = [item.temperature for item in tested]
-    lines = {
-        f"{label} {getattr(tested[0], key).shape[-1]}": [
-            Observed.of(item.temperature, getattr(item, key)) for item in tested
+    curves = {
+        f"{label} {getattr(tests[0], key).shape[-1]}": [
+            ThermalSample.of(item.temperature, getattr(item, key)) for item in tests
         ]
         for key, label in kinds.items()
     }
-    sites = tested[0].fine.shape[-1]
-    curve = np.linspace(COLDEST, temperatures[-1], GRID)
-    decimated = decimated_temperature(curve, tested[0].block)
-    block = tested[0].block
-    with figure(2, 2, figsize=(10, 5.6), height_ratios=(2, 1), sharex=True) as (drawn, axes):
-        for column, exact in enumerate((exact_order, lambda size, t: chain(size, t).energy)):
-            axes[0, column].plot(curve, [exact(sites, t) for t in curve], "C0", lw=1, label=f"exact {sites}")
-            halves = [exact(sites // block, t) for t in decimated]
-            axes[0, column].plot(curve, halves, "C1--", lw=1, label=rf"exact {sites // block} at $\tilde T$, eq. (5)")
-        _panels(axes, lines, sites, shown={"MC": "C0", "super-resolved": "C3"})
-        axes[0, 0].set_title("test configurations, decimated and refined")
-        record.figure("figure8_test_chain", drawn)
+    block, half = tests[0].block, tests[0].coarse.shape[-1]
+
+    def decimated(axis: Any, exact: Callable[[int, float], float]) -> None:
+        grid = np.linspace(COLDEST, tests[-1].temperature, GRID)
+        values = [exact(half, t) for t in decimated_temperature(grid, block)]
+        axis.plot(grid, values, "C1--", lw=1, label=rf"exact {half} at $\tilde T$, eq. (5)")
+
+    _draw_curves(record, "figure8_test_chain", "test configurations, decimated and refined", curves, decimated)
 
 
-def _panels(axes: Any, lines: dict[str, list[Observed]], sites: int, shown: dict[str, str]) -> None:
-    """Order and energy above, and for lines of `sites` spins their deviations from the exact ring below."""
-    exacts = exact_order, lambda size, t: chain(size, t).energy
-    for number, (label, line) in enumerate(lines.items()):
-        where = [item.temperature for item in line]
-        kind = label.rpartition(" ")[0]
-        colour = shown.get(kind, f"C{number}")
-        look: dict[str, Any] = {
-            "color": colour if line[0].sites == sites else "C1",
-            "mfc": "white" if kind == "MC" else None,
-        }
-        for column, key in enumerate(("order", "mean_energy")):
-            values = [getattr(item, key) for item in line]
-            points(axes[0, column], where, values, label=label, **look)
-            if line[0].sites == sites:
-                exact = [exacts[column](sites, t) for t in where]
-                points(axes[1, column], where, less(values, exact), label=label, **look)
-    for column, name in enumerate((r"$\langle|m|\rangle$", "energy per site ($|J|$)")):
-        axes[0, column].set_ylabel(name)
-        axes[0, column].legend(fontsize=8)
-        axes[1, column].axhline(0, color="0.5", lw=0.8)
-        axes[1, column].set(xlabel=TEMPERATURE, ylabel=f"minus exact {sites}")
+def _draw_curves(
+    record: Recorder,
+    name: str,
+    title: str,
+    curves: dict[str, list[ThermalSample]],
+    decorate: Callable[[Any, Callable[[int, float], float]], None] = lambda axis, exact: None,
+) -> None:
+    """Order and energy above; below, of chains as long as those of the last curve, less the exact values."""
+    *_, last = curves.values()
+    sites = last[0].sites
+    grid = np.linspace(COLDEST, max(item.temperature for curve in curves.values() for item in curve), GRID)
+    with figure(2, 2, figsize=(9, 5), height_ratios=(2, 1), sharex=True) as (drawn, axes):
+        for (top, bottom), (key, (label, exact)) in zip(axes.T, OBSERVABLES.items(), strict=True):
+            top.plot(grid, [exact(sites, t) for t in grid], "0.5", lw=1, label=f"exact {sites}")
+            decorate(top, exact)
+            for kind, curve in curves.items():
+                color = "C3" if curve is last else "C0" if curve[0].sites == sites else "C1"
+                look: dict[str, Any] = {"color": color, "mfc": "white" if kind.startswith("MC") else None}
+                where, values = [item.temperature for item in curve], [getattr(item, key) for item in curve]
+                points(top, where, values, label=kind, **look)
+                if curve[0].sites == sites:
+                    off = [value - exact(sites, t) for value, t in zip(values, where, strict=True)]
+                    points(bottom, where, off, **look)
+            top.set_ylabel(label)
+            top.legend(fontsize=8)
+            bottom.axhline(0, color="0.5", lw=0.8)
+            bottom.set(xlabel=TEMPERATURE, ylabel=f"minus exact {sites}")
+        axes[0, 0].set_title(title)
+        record.figure(name, drawn, f"Magnetization and energy of chains over temperature: {title}")
 
 
-def _draw_extrapolated(record: Recorder, draw: Any, inputs: Sequence[Spins], data: Data) -> None:
-    """Figure `figure2_extrapolated_chain`: the paper's figure 2, Monte Carlo chains refined beyond the trained size.
-
-    A chain at T~ is refined by networks around the T of which eq. (5) makes T~, and is held against rings at T.
-    """
-    assert data.larger is not None
-    block = len(data.larger.spins[0, 0]) // len(inputs[0][0])
-    given = [Observed.of(t, spins) for t, spins in zip(data.temperatures, inputs, strict=True)]
-    restored = restored_temperature(data.temperatures, block)
-    found = [
-        Observed.of(t, draw(spins, max(t, data.temperatures[0]))) for t, spins in zip(restored, inputs, strict=True)
-    ]
-    large = [Observed.of(t, data.larger.read(index)) for index, t in enumerate(data.temperatures)]
-    sites = large[0].sites
-    curve = np.linspace(COLDEST, data.temperatures[-1], GRID)
-    with figure(2, 2, figsize=(10, 5.6), height_ratios=(2, 1), sharex=True) as (drawn, axes):
-        for column, exact in enumerate((exact_order, lambda size, t: chain(size, t).energy)):
-            axes[0, column].plot(curve, [exact(sites, t) for t in curve], "0.5", lw=1, label=f"exact {sites}")
-        lines = {f"MC {given[0].sites}": given, f"MC {sites}": large, f"super-resolved {sites}": found}
-        _panels(axes, lines, sites, shown={"MC": "C0", "super-resolved": "C3"})
-        axes[0, 0].set_title(f"Monte Carlo {given[0].sites} refined to {sites}, trained at {given[0].sites}")
-        record.figure("figure2_extrapolated_chain", drawn)
-    record.metrics({"extrapolated": {f"T={item.temperature:.6g}": _deviations(item) for item in found}})
-
-
-def _deviations(item: Observed) -> dict[str, Estimate]:
-    exact = chain(item.sites, item.temperature).energy, exact_order(item.sites, item.temperature)
-    energy, order = less([item.mean_energy, item.order], exact)
-    return {"energy_minus_exact": energy, "order_minus_exact": order}
+def _draw_extrapolated(record: Recorder, refine: Refine, inputs: Sequence[Spins], data: Data, larger: Ensemble) -> None:
+    """Figure `figure2_extrapolated_chain`: Monte Carlo chains refined beyond the trained size."""
+    grid, large = data.temperatures, larger.spins.shape[-1]
+    small = inputs[0].shape[-1]
+    restored = restored_temperature(grid, large // small)
+    refined = [ThermalSample.of(t, refine(t, spins)) for t, spins in zip(restored, inputs, strict=True)]
+    curves = {
+        f"MC {small}": [ThermalSample.of(t, spins) for t, spins in zip(grid, inputs, strict=True)],
+        f"MC {large}": [ThermalSample.of(t, larger.read(index)) for index, t in enumerate(grid)],
+        f"super-resolved {large}": refined,
+    }
+    title = f"Monte Carlo {small} refined to {large}, trained at {small}"
+    _draw_curves(record, "figure2_extrapolated_chain", title, curves)
+    metrics = {}
+    for item in refined:
+        energy, order = (exact(item.sites, item.temperature) for _, exact in reversed(OBSERVABLES.values()))
+        found = {"energy_minus_exact": item.mean_energy - energy, "order_minus_exact": item.order - order}
+        metrics[f"T={item.temperature:.6g}"] = found
+    record.metrics({"extrapolated": metrics})
 
 
 def distance(sites: int) -> int:
-    """The paper's j = N^0.8 / 5, rounded."""
+    """The published j = N^0.8 / 5, rounded."""
     return round(sites**0.8 / 5)
 
 
-def _draw_two_point(record: Recorder, draw: Any, inputs: Sequence[Spins], data: Data) -> None:
-    """Figure `figure3_two_point`: the paper's figure 3, G(j = N^0.8/5) of chains that are doubled again and again."""
-    temperatures: NDArray[np.float64] = data.temperatures
-    spins, found = list(inputs), {}
-    while True:
-        sites = len(spins[0][0])
-        place = distance(sites)
-        values = [independent_mean(two_point(rows, (True,))[:, place]) for rows in spins]
-        found[sites] = temperatures, values, [float(chain_correlation(place, sites, t)) for t in temperatures]
-        if sites >= LARGEST:
-            break
-        temperatures = restored_temperature(temperatures)
-        spins = [draw(rows, max(t, data.temperatures[0])) for t, rows in zip(temperatures, spins, strict=True)]
-    with figure(2, 1, figsize=(6.5, 6), height_ratios=(2, 1), sharex=True) as (drawn, (top, bottom)):
-        for number, (sites, (where, values, exact)) in enumerate(found.items()):
-            colour, place = f"C{number}", distance(sites)
-            curve = np.linspace(max(COLDEST, where[0]), where[-1], GRID)
-            top.plot(curve, [float(chain_correlation(place, sites, t)) for t in curve], color=colour, lw=1)
-            label = f"N = {sites}, j = {place}" + (", Monte Carlo" if number == 0 else "")
-            points(top, where, values, color=colour, label=label)
-            points(bottom, where, less(values, exact), color=colour)
+def _draw_two_point(record: Recorder, refine: Refine, inputs: Sequence[Spins], data: Data) -> None:
+    """Figure `figure3_two_point`: G(j = N^0.8/5) of chains that are doubled again and again."""
+    temperatures, spins, metrics = data.temperatures, list(inputs), {}
+    with figure(2, 1, figsize=(5.5, 5.2), height_ratios=(2, 1), sharex=True) as (drawn, (top, bottom)):
+        for number in range((LARGEST // inputs[0].shape[-1]).bit_length()):
+            if number:
+                temperatures = restored_temperature(temperatures)
+                spins = [refine(t, rows) for t, rows in zip(temperatures, spins, strict=True)]
+            sites = spins[0].shape[-1]
+            color, place = f"C{number}", distance(sites)
+            exact = partial(_exact_correlation, place, sites)
+            values = [independent_mean(two_point(rows, (True,))[:, place]) for rows in spins]
+            off = [value - exact(t) for value, t in zip(values, temperatures, strict=True)]
+            grid = np.linspace(max(COLDEST, temperatures[0]), temperatures[-1], GRID)
+            top.plot(grid, [exact(t) for t in grid], color=color, lw=1)
+            label = f"N = {sites}, j = {place}" + ("" if number else ", Monte Carlo")
+            points(top, temperatures, values, color=color, label=label)
+            points(bottom, temperatures, off, color=color)
+            metrics[f"N={sites}"] = {"largest_deviation": max(off, key=lambda item: abs(item.mean))}
         top.set(ylabel=r"$G_N(j)$, $j = N^{0.8}/5$", title="doubled again and again; lines: eq. (6)")
         top.legend()
         bottom.axhline(0, color="0.5", lw=0.8)
         bottom.set(xlabel=TEMPERATURE, ylabel="minus exact")
-        record.figure("figure3_two_point", drawn)
-    record.metrics({"two_point": {f"N={sites}": _worst(*line[1:]) for sites, line in found.items()}})
+        record.figure("figure3_two_point", drawn, "Two-point function of chains doubled again and again, less exact")
+    record.metrics({"two_point": metrics})
 
 
-def _worst(values: Sequence[Estimate], exact: Sequence[float]) -> dict[str, Estimate]:
-    """The deviation from eq. (6) that is largest in absolute value."""
-    return {"largest_deviation": max(less(values, exact), key=lambda item: abs(item.mean))}
+def _exact_correlation(place: int, sites: int, temperature: float) -> float:
+    return float(chain_correlation(place, sites, temperature))

@@ -24,7 +24,7 @@ def _shown(item: Outcome, kinds: Sequence[str]) -> dict[str, tuple[str, str]]:
 
 def draw_energies(record: Recorder, outcomes: Sequence[Outcome]) -> None:
     """Figure `energies`: P(E) of the draws on the exact one, and below it their ratio."""
-    size = (4.2 * len(outcomes), 5.6)
+    size = (3.6 * len(outcomes), 4.8)
     with figure(2, len(outcomes), figsize=size, height_ratios=(3, 2), sharex="col", squeeze=False) as (drawn, axes):
         for item, (top, bottom) in zip(outcomes, axes.T, strict=True):
             centres, exact = _groups(item.exact.levels / item.sites, item.exact.probabilities)
@@ -44,7 +44,9 @@ def draw_energies(record: Recorder, outcomes: Sequence[Outcome]) -> None:
         axes[0, 0].set_ylabel(f"probability of {GROUP} levels")
         axes[1, 0].set_ylabel("ratio to the exact one")
         axes[0, 0].legend(loc="upper right")
-        record.figure("energies", drawn)
+        record.figure(
+            "energies", drawn, "Distribution of the energy: exact, Monte Carlo and networks, and ratios to exact"
+        )
 
 
 def _groups(levels: NDArray, values: NDArray) -> tuple[NDArray, NDArray]:
@@ -54,8 +56,8 @@ def _groups(levels: NDArray, values: NDArray) -> tuple[NDArray, NDArray]:
 
 
 def draw_block_sums(record: Recorder, outcomes: Sequence[Outcome]) -> None:
-    """Figure `block_sums`: how many spins of a block are up (paper, fig. 7), with blocks drawn whole added."""
-    with figure(1, len(outcomes), figsize=(4.2 * len(outcomes), 3.4), sharey=True, squeeze=False) as (drawn, axes):
+    """Figure `block_sums`: how many spins of a block are up."""
+    with figure(1, len(outcomes), figsize=(3.6 * len(outcomes), 3.0), sharey=True, squeeze=False) as (drawn, axes):
         for item, axis in zip(outcomes, axes[0], strict=True):
             shown = _shown(item, (TRUTH, ROUNDED, SAMPLED, SWEPT))
             for place, (name, (colour, _)) in enumerate(shown.items()):
@@ -66,16 +68,16 @@ def draw_block_sums(record: Recorder, outcomes: Sequence[Outcome]) -> None:
             axis.set(yscale="log", ylim=(3e-3, 2))
         axes[0, 0].set_ylabel("share of the blocks")
         axes[0, -1].legend(ncols=2, loc="upper center", fontsize=8)
-        record.figure("block_sums", drawn)
+        record.figure("block_sums", drawn, "Share of blocks with each number of up spins: Monte Carlo and networks")
 
 
 def draw_pictures(record: Recorder, outcomes: Sequence[Outcome]) -> None:
     """Figure `pictures`: a row for each temperature; the coarse lattice, the true one, and what draws make of it."""
     names = ["coarse", *_shown(outcomes[0], (TRUTH, SAMPLED, ROUNDED, SWEPT))]
-    size = (2.1 * len(names), 2.25 * len(outcomes))
+    size = (1.8 * len(names), 1.95 * len(outcomes))
     with figure(len(outcomes), len(names), figsize=size, squeeze=False) as (drawn, axes):
         for row, (item, line) in enumerate(zip(outcomes, axes, strict=True)):
             for name, axis in zip(names, line, strict=True):
                 show_spins(axis, item.pictures[name], "" if row else name)
             line[0].set_ylabel(f"T = {item.temperature:.4g}")
-        record.figure("pictures", drawn)
+        record.figure("pictures", drawn, "A coarse lattice, the one it came from, and what networks draw from it")

@@ -1,4 +1,4 @@
-"""What `superres_compare` finds at one temperature, and its tables."""
+"""The results of `superres_compare` at one temperature, and its tables."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -55,11 +55,11 @@ class Outcome:
 
 
 def outcome(
-    temperature: float, sides: Sequence[int], truth: Measured, found: dict[str, Measured], pictures: dict[str, Spins]
+    temperature: float, sides: Sequence[int], truth: Measured, draws: dict[str, Measured], pictures: dict[str, Spins]
 ) -> Outcome:
     """Compare what was measured on every set of draws with the Monte Carlo set."""
     exact = kaufman_energy_distribution(sides[0], sides[1], temperature)
-    sets = {TRUTH: truth, **found}
+    sets = {TRUTH: truth, **draws}
     return Outcome(
         temperature,
         exact,
@@ -108,10 +108,10 @@ def tables_text(outcomes: Sequence[Outcome]) -> str:
 
 
 NOTES = """Every draw starts from the same coarse lattices, those of the Monte Carlo test set, and differences are taken
-configuration by configuration. TV is the total variation 1/2 sum |P - Q|, of energies in 20 bins as in the paper's
-fig. 10 or level by level. It is never negative, so that noise alone makes it positive: the first row has what two
-independent sets of this size, or one and the exact distribution, differ by on average (by jackknife its errors are
-up to twice too large there). A set that shares its coarse lattices with the test set has less: see the last row of
+configuration by configuration. TV is the total variation 1/2 sum |P - Q|, of energies in 20 bins as in figure 10 of
+Efthymiou et al. 2019, or level by level. It is never negative, so that noise alone makes it positive: the first row has
+what two independent sets of this size, or one and the exact distribution, differ by on average (by jackknife its errors
+are up to twice too large there). A set that shares its coarse lattices with the test set has less: see the last row of
 sweeps, which is as good as Monte Carlo. Exact optima are those of the likelihoods that training maximizes; "exact
 conditional" are draws of blocks, each given its neighbours, with the Hamiltonian, its sweeps from blocks drawn evenly.
 Tied blocks have a sum of 0, the 2-2 blocks; broken ones do not have the coarse spin that they were drawn for. By the
@@ -149,41 +149,34 @@ def _table(item: Outcome) -> str:
     return table(f"T = {item.temperature:.5g}: {item.count} configurations, energies per site", ["", *COLUMNS], rows)
 
 
+TARGETS: tuple[tuple[str, str, float, float | None], ...] = (
+    (SWEPT, "energy − MC", 0.0, 0.005),
+    (SWEPT, "tied blocks / MC", 1.0, 0.01),
+    (SWEPT, "broken blocks", 0.0, 0.0),
+    (SWEPT, "TV of P(E), MC", 0.0, 0.02),
+    (SWEPT, "c10 between − inside", 0.0, None),
+    (SWEPT, "c10 x − y", 0.0, None),
+    (PIXELS, "energy − MC", 0.069, 0.001),
+    (PIXELS, "tied blocks / MC", 0.65, 0.01),
+    (PIXELS, "broken blocks", 0.017, 0.001),
+)
+"""End of the name of a draw, number, target, and how near it has to be; None: 0 by a symmetry."""
+
+
 def _targets(item: Outcome) -> str:
     """Targets that were set beforehand, and numbers known beforehand of independent pixels."""
     rows: list[list[Cell]] = []
     for name, quality in item.qualities.items():
-        if name.endswith(SWEPT):
-            rows += [
-                _target(name, "energy − MC", quality.energy, 0.0, 0.005),
-                _target(name, "tied blocks / MC", quality.ties, 1.0, 0.01),
-                _target(name, "broken blocks", quality.broken, 0.0, 0.0),
-                _target(name, "TV of P(E), MC", quality.energies, 0.0, 0.02),
-                _symmetry(name, "c10 between − inside", quality.between),
-                _symmetry(name, "c10 x − y", quality.anisotropy),
-                [
-                    "two Monte Carlo sets, the training half being half as large",
-                    "TV of P(E), MC",
-                    None,
-                    None,
-                    item.qualities[AGAIN].energies,
-                    None,
-                ],
-            ]
-        if name == PIXELS:
-            rows += [
-                _target(name, "energy − MC", quality.energy, 0.069, 0.001),
-                _target(name, "tied blocks / MC", quality.ties, 0.65, 0.01),
-                _target(name, "broken blocks", quality.broken, 0.017, 0.001),
-            ]
+        for kind, number, target, within in TARGETS:
+            if name.endswith(kind):
+                found = COLUMNS[number](quality)
+                estimate = found if isinstance(found, Estimate) else None
+                if within is not None:
+                    rows.append([name, number, target, within, estimate, verdict(estimate, target, within)])
+                elif estimate is not None:
+                    allowed = f"3 errors of {SYMMETRY} or less"
+                    rows.append([name, number, 0, allowed, estimate, vanishes(estimate, SYMMETRY)])
+    halves = "two Monte Carlo sets, the training half being half as large"
+    rows.append([halves, "TV of P(E), MC", None, None, item.qualities[AGAIN].energies, None])
     title = f"Targets at T_c that were set beforehand, and numbers known beforehand (T = {item.temperature:.5g})"
     return table(title, ["", "number", "target", "within", "found", "met"], rows)
-
-
-def _target(name: str, number: str, found: Estimate | None, target: float, within: float) -> list[Cell]:
-    return [name, number, target, within, found, verdict(found, target, within)]
-
-
-def _symmetry(name: str, number: str, found: Estimate) -> list[Cell]:
-    within = f"3 errors of {SYMMETRY} or less"
-    return [name, number, 0, within, found, vanishes(found, SYMMETRY)]

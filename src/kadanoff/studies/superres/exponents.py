@@ -1,4 +1,7 @@
-"""Stage `exponents`: critical exponents from chains of lattices that grow from 16 x 16 seeds (paper, section IV A)."""
+"""Stage `exponents`: critical exponents from chains of lattices that grow from 16 x 16 seeds.
+
+Efthymiou, Beach and Melko (2019), section IV A.
+"""
 
 from functools import partial
 from pathlib import Path
@@ -16,11 +19,10 @@ from kadanoff.project.records import recorded
 from kadanoff.runtime.executor import in_processes
 from kadanoff.runtime.files import working_folder
 from kadanoff.spins.exact import T_C
-from kadanoff.studies.superres.data import check_physics
-from kadanoff.studies.superres.exponents_chains import Plan, Recipe, Repetition, repeat
 from kadanoff.studies.superres.exponents_figures import draw_lattices, draw_levels, draw_scaling
 from kadanoff.studies.superres.exponents_tables import summarize, tables_text
-from kadanoff.studies.superres.variants import read_variant
+from kadanoff.studies.superres.repetitions import Plan, Recipe, Repetition, repeat
+from kadanoff.studies.superresolution import check_physics, read_variant
 from kadanoff.validation import Name, Section, Seed
 
 NETWORKS = ("pixels", "blocks")  # entries of superres.variants
@@ -44,7 +46,13 @@ class Params(Section):
 
 
 def exponents(root: Path) -> None:
-    """Double 16 x 16 seeds again and again, and fit critical exponents."""
+    """Double 16 x 16 seeds again and again, and fit critical exponents.
+
+    Raises
+    ------
+    KadanoffError
+        If a parameter breaks its rule, or data are missing, too few, or not critical square lattices of the sizes.
+    """
     params = entry(root, Params, "exponents")
     recipes = {name: read_variant(root, name) for name in NETWORKS}
     for name, (variant, _) in recipes.items():
@@ -65,7 +73,7 @@ def exponents(root: Path) -> None:
             finite = [measured(data[name]) for name in params.finite_size]
             truth = [measured(data[name]) for name in (params.dataset, *params.truth)]
             summary = summarize(found, finite, truth)
-            record.metrics(summary.numbers())
+            record.metrics(summary.metrics())
             record.text("tables.md", tables_text(summary))
             draw_lattices(record, found[0].lattices)
             draw_scaling(record, summary)

@@ -1,45 +1,57 @@
-"""The figures of the exponents: lattices, scaling plots, and what every size says."""
+"""The figures of the exponents: lattices, scaling plots, and deviations at every size."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from matplotlib.ticker import FixedLocator
 
-from kadanoff.estimate import Estimate
+from kadanoff.inverse.chain_estimates import EXACT
 from kadanoff.inverse.superresolve import Spins
-from kadanoff.project.figures import figure, show_spins
+from kadanoff.project.figures import figure, points, show_spins
 from kadanoff.project.records import Recorder
 from kadanoff.spins.exact import BINDER
-from kadanoff.studies.superres.exponents_tables import EXACT, Line, Summary
+from kadanoff.studies.superres.exponents_tables import NAMES, TRUTH, Summary
 
 MARKERS = "so^vD<>P"
-SIDE = "lattice size $L$"
+SCALING = {
+    "susceptibility": (EXACT["gamma"], r"$\chi' = L^2\langle m^2\rangle$"),
+    "half": (-EXACT["eta_half"], "$G(L/2)$"),
+    "quarter": (-EXACT["eta_quarter"], "$G(L/4)$"),
+}
+"""Observables that are powers of the size, with the exact one, and their labels."""
 
 
 def draw_lattices(record: Recorder, lattices: dict[str, list[Spins]]) -> None:
-    """Figure `figure1_lattices`: one critical seed after some doublings, by the paper's network and by ours."""
-    last = list(lattices)[-1]
-    kinds = {kind: lattices[kind] for kind in ("pixels", last)}
+    """Figure `figure1_lattices`: one critical seed after some doublings, by the published network and by ours."""
+    kinds = {kind: lattices[kind] for kind in ("pixels", list(lattices)[-1])}
     shown = [level for level in (0, 1, 3, 5) if level < len(kinds["pixels"])]
-    with figure(len(kinds), len(shown), figsize=(2.4 * len(shown), 2.6 * len(kinds)), squeeze=False) as (drawn, axes):
-        for line, (kind, found) in zip(axes, kinds.items(), strict=True):
+    with figure(len(kinds), len(shown), figsize=(2.2 * len(shown), 2.4 * len(kinds)), squeeze=False) as (drawn, axes):
+        for line, (kind, levels) in zip(axes, kinds.items(), strict=True):
             for axis, level in zip(line, shown, strict=True):
-                side = len(found[level])
-                what = "Monte Carlo" if level == 0 else kind
-                show_spins(axis, found[level], f"{what}, {side} x {side}")
-        record.figure("figure1_lattices", drawn)
+                side = len(levels[level])
+                show_spins(axis, levels[level], f"{'Monte Carlo' if level == 0 else kind}, {side} x {side}")
+        record.figure(
+            "figure1_lattices", drawn, "One critical seed, doubled again and again: by independent pixels and by blocks"
+        )
 
 
-def _lines(summary: Summary) -> dict[str, Line]:
-    return summary.chains | {"Monte Carlo": summary.truth}
+def _looks(summary: Summary) -> dict[str, dict[str, Any]]:
+    """How each method is drawn; `shift` moves its points beside those of the others."""
+    looks = {
+        kind: {"fmt": marker, "color": f"C{place}", "shift": 1.03 ** (place - 2)}
+        for place, (kind, marker) in enumerate(zip(summary.chains, MARKERS, strict=False))
+    }
+    return looks | {TRUTH: {"fmt": "x", "color": "black", "shift": 1.03 ** (len(looks) - 2)}}
 
 
-def _look(shift: int, kind: str, line: Line) -> tuple[NDArray[np.float64], dict[str, Any]]:
-    """Where the points of a line stand, beside those of the others, and how they are drawn."""
-    truth = kind == "Monte Carlo"
-    look = {"fmt": "x" if truth else MARKERS[shift], "color": "black" if truth else f"C{shift}", "ms": 5, "label": kind}
-    return np.array(line.sizes) * 1.025 ** (shift - 2), look
+def _draw(axis: Any, summary: Summary, observable: str, law: Any = None) -> None:
+    """An observable of all methods over the size; its ratio to a law where one is given."""
+    for method, look in _looks(summary).items():
+        found = summary.at(method, observable)
+        sizes = np.array(list(found), float)
+        values = [value / law(size) if law else value for size, value in found.items()]
+        style = {key: value for key, value in look.items() if key != "shift"}
+        points(axis, sizes * look["shift"], values, ms=4.5, label=NAMES.get(method, method), **style)
 
 
 def draw_scaling(record: Recorder, summary: Summary) -> None:
@@ -47,58 +59,63 @@ def draw_scaling(record: Recorder, summary: Summary) -> None:
 
     Below each, the ratio to the exact power law that goes through Monte Carlo at the smallest size.
     """
-    with figure(2, 3, figsize=(12, 5.6), height_ratios=(2, 1), sharex=True) as (drawn, axes):
-        panels = (
-            ("susceptibility", EXACT["gamma"], r"$\chi' = L^2\langle m^2\rangle$"),
-            ("half", -EXACT["eta_half"], "$G(L/2)$"),
-            ("quarter", -EXACT["eta_quarter"], "$G(L/4)$"),
-        )
-        for column, (name, power, label) in enumerate(panels):
-            top, bottom = axes[:, column]
-            reference = getattr(summary.truth, name)[0].mean / summary.truth.sizes[0] ** power
-            sizes = np.array([summary.truth.sizes[0], max(line.sizes[-1] for line in summary.chains.values())])
-            top.plot(sizes, reference * sizes**power, color="0.6", lw=1, label=f"exact slope {power:g}")
+    with figure(2, 3, figsize=(11, 5), height_ratios=(2, 1), sharex=True) as (drawn, axes):
+        for (top, bottom), (observable, (power, label)) in zip(axes.T, SCALING.items(), strict=True):
+            first, value = next(iter(summary.at(TRUTH, observable).items()))
+
+            def law(size: Any, scale: float = value.mean / first**power, power: float = power) -> Any:
+                return scale * size**power
+
+            ends = np.array([first, max(summary.sizes(summary.chains[0])[-1], summary.sizes(TRUTH)[-1])], float)
+            top.plot(ends, law(ends), color="0.6", lw=1, label=f"exact slope {power:g}")
             bottom.axhline(1, color="0.6", lw=1)
-            for shift, (kind, line) in enumerate(_lines(summary).items()):
-                where, look = _look(shift, kind, line)
-                _points(top, where, getattr(line, name), look)
-                scale = reference * np.array(line.sizes, float) ** power
-                _points(bottom, where, getattr(line, name), look, scale)
+            _draw(top, summary, observable)
+            _draw(bottom, summary, observable, law)
             top.set(xscale="log", yscale="log", ylabel=label)
-            bottom.set(xlabel=SIDE, ylabel="ratio to the exact law")
             _size_ticks(bottom, summary)
+            if power < 0:  # less than a decade: plain numbers
+                _plain_ticks(top)
+            top.tick_params(axis="y", which="minor", labelleft=False)
+            bottom.set_ylabel("ratio to the exact law")
         axes[0, 0].legend()
-        record.figure("figure6_scaling", drawn)
+        record.figure("figure6_scaling", drawn, "Susceptibility and two-point functions over the size, and exact laws")
 
 
 def draw_levels(record: Recorder, summary: Summary) -> None:
     """Figure `levels`: slope of the susceptibility, energy and Binder ratio at every size, against exact values."""
-    with figure(1, 3, figsize=(12, 3.6)) as (drawn, (left, middle, right)):
-        for shift, (kind, line) in enumerate(_lines(summary).items()):
-            where, look = _look(shift, kind, line)
-            _points(left, np.sqrt(where[1:] * where[:-1]), line.slopes, look)
-            _points(middle, where, line.energy, look)
-            _points(right, where, line.binder, look)
+    with figure(1, 3, figsize=(11, 3.9)) as (drawn, (left, middle, right)):
         left.axhspan(1.75 * 0.999, 1.75 * 1.001, color="0.85", label="exact within 0.1%")
-        middle.axhspan(-0.002, 0.002, color="0.85", label="within 0.002")
+        middle.axhspan(-0.002, 0.002, color="0.85", label="exact within 0.002")
         right.axhline(BINDER, color="0.6", lw=1, label="infinite torus")
-        left.set(ylabel=r"$\gamma/\nu$ between successive sizes")
+        for axis, observable in ((left, "slope"), (middle, "energy"), (right, "binder")):
+            _draw(axis, summary, observable)
+            axis.set_xscale("log")
+            _size_ticks(axis, summary)
+        left.set(ylabel=r"$\gamma/\nu$ from the size before")
         middle.set(ylabel="energy per site minus exact ($|J|$)")
         middle.set_yscale("symlog", linthresh=0.005)
+        middle.yaxis.set_major_locator(FixedLocator([-0.1, -0.01, -0.002, 0, 0.002, 0.01, 0.1]))
+        middle.yaxis.set_major_formatter("{x:g}")
         right.set(ylabel="Binder ratio $U_4$")
+        handles, labels = left.get_legend_handles_labels()
+        drawn.legend(handles[1:], labels[1:], loc="outside lower center", ncols=len(handles) - 1)
         for axis in (left, middle, right):
-            axis.set(xscale="log", xlabel=SIDE)
-            _size_ticks(axis, summary)
-        left.legend()
-        record.figure("levels", drawn)
+            axis.set_title(f"grey: {axis.get_legend_handles_labels()[1][0]}", color="0.4")
+        record.figure(
+            "levels", drawn, "gamma/nu, energy and Binder ratio at every size; grey: the exact value, as its title says"
+        )
 
 
-def _points(axis, where, estimates: Sequence[Estimate], look, scale=1.0) -> None:
-    values, errors = (np.array([getattr(item, key) for item in estimates]) / scale for key in ("mean", "error"))
-    axis.errorbar(where, values, errors, capsize=2, **look)
+def _size_ticks(axis: Any, summary: Summary) -> None:
+    """Ticks at the powers of 2 among the sizes."""
+    sizes = {size for method in (*summary.chains, TRUTH) for size in summary.sizes(method)}
+    powers = sorted(size for size in sizes if size & (size - 1) == 0)
+    axis.set_xticks(powers, [str(size) for size in powers])
+    axis.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
+    axis.set_xlabel("lattice size $L$")
 
 
-def _size_ticks(axis, summary: Summary) -> None:
-    sizes = sorted({size for line in _lines(summary).values() for size in line.sizes})
-    axis.set_xticks(sizes, [str(size) for size in sizes])
-    axis.minorticks_off()
+def _plain_ticks(axis: Any) -> None:
+    low, high = axis.get_ylim()
+    ticks = [tick for tick in (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0) if low <= tick <= high]
+    axis.set_yticks(ticks, [f"{tick:g}" for tick in ticks])

@@ -1,170 +1,106 @@
-"""What the chains give, as numbers and as tables beside the paper's."""
+"""What the chains give, as metrics and as tables beside the published ones."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
-from itertools import pairwise
-from operator import attrgetter
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+import pandas as pd
 
 from kadanoff.estimate import Estimate
+from kadanoff.inverse.chain_estimates import (
+    EXACT,
+    chain_estimates,
+    ensembles,
+    estimates,
+    exact_gamma,
+    exponents_less,
+)
 from kadanoff.inverse.chains import Levels
 from kadanoff.project.tables import Cell, table
-from kadanoff.spins.exact import BINDER, T_C, critical_square, kaufman
-from kadanoff.spins.observables import binder
-from kadanoff.spins.scaling import combine, exponents, exponents_apart, local_slopes
-from kadanoff.spins.statistics import independent_mean
-from kadanoff.studies.superres.exponents_chains import BLOCKS, Repetition
+from kadanoff.spins.exact import BINDER
+from kadanoff.spins.scaling import combine
 from kadanoff.studies.superres.literature import PAPER_EXPONENTS
+from kadanoff.studies.superres.repetitions import BLOCKS, Repetition
 from kadanoff.studies.targets import every, needed, vanishes, verdict
 
-EXACT = {"beta": 1 / 8, "gamma": 7 / 4, "eta_half": 1 / 4, "eta_quarter": 1 / 4}
 SYMBOLS = {"beta": "beta", "gamma": "gamma/nu", "eta_half": "eta from G(L/2)", "eta_quarter": "eta from G(L/4)"}
-SYMMETRIES = ("between blocks - inside", "x - y")
-OTHERS = ("half", "quarter", "between", "anisotropy")
+SYMMETRIES = {"between": "between blocks - inside", "anisotropy": "x - y"}
+TRUTH, FINITE = "monte_carlo", "monte_carlo_4_to_16"
+METRICS = {
+    "energy": "energy_minus_exact",
+    "binder": "binder",
+    "between": "between_minus_inside",
+    "anisotropy": "x_minus_y",
+    "square_ratio": "square_ratio_off",
+}
+"""Observables of one size that are metrics, and their names there."""
 Rows = list[list[Cell]]
 
 
 @dataclass(frozen=True)
-class Line:
-    """One kind of lattices over all their sizes: exponents, and at each size what can be held against exact values.
+class Summary:
+    """All estimates (`kadanoff.inverse.chain_estimates`) of chains and of Monte Carlo ensembles.
 
-    `energy` is the energy a site less that of the exact torus, `susceptibility` <m^2> L^2; `half` and `quarter` are
-    <G(L/2)> and <G(L/4)>. `between` and `anisotropy` are c10 between blocks less inside of them, and along x less
-    along y: 0 by the symmetries of the torus.
+    `less_blocks` are exponents of chains less those of `blocks`; `calibration` is the average of the repetitions'.
     """
 
-    sizes: tuple[int, ...]
-    exponents: dict[str, Estimate]
-    straightness: float
-    slopes: list[Estimate]
-    energy: list[Estimate]
-    binder: list[Estimate]
-    susceptibility: list[Estimate]
-    half: list[Estimate]
-    quarter: list[Estimate]
-    between: list[Estimate]
-    anisotropy: list[Estimate]
-
-    def squares(self) -> list[Estimate]:
-        """<m^2> over that of the size before, less that of exact tori, as a share of it: what a doubling changes."""
-        found = []
-        for (small, large), slope in zip(pairwise(self.sizes), self.slopes, strict=True):
-            exact = critical_square(large) / critical_square(small)
-            ratio = (large / small) ** (slope.mean - 2) / exact
-            found.append(Estimate(ratio - 1, ratio * slope.error * float(np.log(large / small)), n=slope.n))
-        return found
-
-
-@dataclass(frozen=True)
-class Summary:
-    """All lines by their names, the exponents of chains less those of `blocks`, and the calibration."""
-
-    chains: dict[str, Line]
-    apart: dict[str, dict[str, Estimate]]
-    finite: Line
-    truth: Line
+    table: pd.DataFrame
+    less_blocks: dict[str, dict[str, Estimate]]
     calibration: dict[str, Estimate]
 
-    def numbers(self) -> dict[str, Any]:
-        """Metrics."""
-        lines = {**self.chains, "monte_carlo_4_to_16": self.finite, "monte_carlo": self.truth}
-        found = {_key(name): _numbers(line) for name, line in lines.items()}
-        for name, apart in self.apart.items():
-            found[_key(name)]["less_blocks"] = apart
-        found["monte_carlo_4_to_16"]["gamma_exact_of_the_fit"] = exact_gamma(self.finite.sizes)
+    @property
+    def chains(self) -> list[str]:
+        """Methods that are chains."""
+        return [method for method in self.table.method.unique() if method not in (TRUTH, FINITE)]
+
+    def at(self, method: str, observable: str) -> dict[int, Estimate]:
+        """One observable of a method by its size."""
+        return estimates(self.table, method, observable)
+
+    def whole(self, method: str, observable: str) -> Estimate:
+        """One of all sizes of a method."""
+        return self.at(method, observable)[0]
+
+    def sizes(self, method: str) -> list[int]:
+        """Sizes of the lattices of a method."""
+        return list(self.at(method, "energy"))
+
+    def metrics(self) -> dict[str, Any]:
+        """All numbers, by method and size."""
+        found = {_key(method): self._metrics(method) for method in self.table.method.unique()}
+        for method, less in self.less_blocks.items():
+            found[_key(method)]["less_blocks"] = less
+        found[FINITE]["gamma_exact_of_the_fit"] = exact_gamma(self.sizes(FINITE))
         return found | {"calibration": self.calibration}
 
-
-def _key(name: str) -> str:
-    return name.replace(" + ", "_").replace(" ", "_")
-
-
-def exact_gamma(sizes: Sequence[int]) -> float:
-    """What the fit gives for the exact <m^2> of tori of these sizes: not 7/4, as small ones have corrections."""
-    susceptibilities = [critical_square(size) * size**2 for size in sizes]
-    return float(np.polyfit(np.log(sizes), np.log(susceptibilities), 1)[0])
-
-
-def _numbers(line: Line) -> dict[str, Any]:
-    shown = {"energy_minus_exact": line.energy, "binder": line.binder}
-    shown |= {"between_minus_inside": line.between, "x_minus_y": line.anisotropy}
-    by_size = {
-        f"L={size}": {name: values[place] for name, values in shown.items()} for place, size in enumerate(line.sizes)
-    }
-    for size, square in zip(line.sizes[1:], line.squares(), strict=True):
-        by_size[f"L={size}"]["square_ratio_off"] = square
-    bias = {f"{name}_bias": line.exponents[name].mean - exact for name, exact in EXACT.items()}
-    return {**line.exponents, **bias, "smallest_correlation_coefficient": line.straightness, **by_size}
+    def _metrics(self, method: str) -> dict[str, Any]:
+        numbers: dict[str, Any] = {f"L={size}": {} for size in self.sizes(method)}
+        for observable, name in METRICS.items():
+            for size, value in self.at(method, observable).items():
+                numbers[f"L={size}"][name] = value
+        for name, exact in EXACT.items():
+            numbers |= {name: self.whole(method, name), f"{name}_bias": self.whole(method, name).mean - exact}
+        return numbers | {"smallest_correlation_coefficient": self.whole(method, "correlation").mean}
 
 
-def summarize(found: Sequence[Repetition], finite: Sequence[Levels], truth: Sequence[Levels]) -> Summary:
+def _key(method: str) -> str:
+    return method.replace(" + ", "_").replace(" ", "_")
+
+
+def summarize(repetitions: Sequence[Repetition], finite: Sequence[Levels], truth: Sequence[Levels]) -> Summary:
     """Combine the repetitions, and do the same for Monte Carlo ensembles of several sizes."""
-    chains = {kind: _chain([repetition.chains[kind] for repetition in found]) for kind in found[0].chains}
-    names = [field.name for field in fields(found[0].calibration)]
-    calibration = {name: combine([getattr(repetition.calibration, name) for repetition in found]) for name in names}
-    return Summary(chains, _apart(found), _ensembles(finite), _ensembles(truth), calibration)
+    chains = {kind: [each.chains[kind] for each in repetitions] for kind in repetitions[0].chains}
+    found = [chain_estimates(kind, levels) for kind, levels in chains.items()]
+    found += [
+        chain_estimates(kind, [ensembles(item)], paired=False) for kind, item in ((FINITE, finite), (TRUTH, truth))
+    ]
+    less = {kind: exponents_less(levels, chains[BLOCKS]) for kind, levels in chains.items() if kind != BLOCKS}
+    names = [field.name for field in fields(repetitions[0].calibration)]
+    calibration = {name: combine([getattr(each.calibration, name) for each in repetitions]) for name in names}
+    return Summary(pd.concat(found, ignore_index=True), less, calibration)
 
 
-def _apart(found: Sequence[Repetition]) -> dict[str, dict[str, Estimate]]:
-    """Exponents of the other chains less those of `blocks`, by the seeds that both grew from."""
-    apart = {}
-    for kind in (kind for kind in found[0].chains if kind != BLOCKS):
-        pairs = [(repetition.chains[kind], repetition.chains[BLOCKS]) for repetition in found]
-        fits = [exponents_apart(one.sizes, _first(one, two), _first(two, one)) for one, two in pairs]
-        apart[kind] = {name: combine([getattr(fit, name) for fit in fits]) for name in EXACT}
-    return apart
-
-
-def _first(item: Levels, other: Levels) -> tuple[NDArray, NDArray, NDArray]:
-    """Magnetization, G(L/2) and G(L/4) of the seeds that the other has, too."""
-    seeds = other.half.shape[1]
-    return item.magnetization[:, :seeds], item.half[:, :seeds], item.quarter[:, :seeds]
-
-
-def _chain(repetitions: Sequence[Levels]) -> Line:
-    """A chain of which every repetition has its own network and seeds: errors from their scatter and from the seeds."""
-    fits = [exponents(item.sizes, item.magnetization, item.half, item.quarter) for item in repetitions]
-    slopes = [local_slopes(item.sizes, item.magnetization) for item in repetitions]
-    levels = range(len(repetitions[0].sizes))
-    points = [[_point(size, item, level) for level, size in enumerate(item.sizes)] for item in repetitions]
-    return Line(
-        repetitions[0].sizes,
-        {name: combine([getattr(fit, name) for fit in fits]) for name in EXACT},
-        min(fit.correlation for fit in fits),
-        [combine(list(values)) for values in zip(*slopes, strict=True)],
-        *([combine([point[level][key] for point in points]) for level in levels] for key in range(7)),
-    )
-
-
-def _ensembles(levels: Sequence[Levels]) -> Line:
-    """Independent Monte Carlo ensembles, one a size."""
-    sizes = tuple(item.sizes[0] for item in levels)
-    spins, half, quarter = (
-        [getattr(item, name)[0] for item in levels] for name in ("magnetization", "half", "quarter")
-    )
-    fit = exponents(sizes, spins, half, quarter, paired=False)
-    points = [_point(size, item, 0) for size, item in zip(sizes, levels, strict=True)]
-    return Line(
-        sizes,
-        {name: getattr(fit, name) for name in EXACT},
-        fit.correlation,
-        local_slopes(sizes, spins, paired=False),
-        *(list(values) for values in zip(*points, strict=True)),
-    )
-
-
-def _point(size: int, item: Levels, level: int) -> tuple[Estimate, ...]:
-    """The fields of a `Line` that belong to one size."""
-    found = independent_mean(item.energy[level])
-    energy = Estimate(found.mean - kaufman(size, size, T_C).energy, found.error, n=found.n)
-    others = item.magnetization[level] ** 2 * size**2, *(getattr(item, name)[level] for name in OTHERS)
-    return energy, binder(item.magnetization[level]), *map(independent_mean, others)
-
-
-NAMES = {"pixels": "pixels (the paper's network)", "blocks": "blocks, one pass"}
+NAMES = {"pixels": "pixels (the published network)", "blocks": "blocks, one pass", TRUTH: "Monte Carlo"}
 TITLE = """# Critical exponents from seeds of 16 x 16 and T_c
 
 `blocks` knows the exact energy of the 16 x 16 torus, too, and "+ sweeps" the Hamiltonian.
@@ -187,78 +123,82 @@ ENERGY, SQUARE_PERCENT, SYMMETRY = 0.002, 1.0, 2e-4
 
 def tables_text(summary: Summary) -> str:
     """All tables as Markdown."""
-    lines = {NAMES.get(kind, kind): line for kind, line in summary.chains.items()}
-    rows = lines | {"Monte Carlo": summary.truth}
     calibration = summary.calibration
     return "\n".join(
         [
             TITLE,
-            _exponent_table(lines, summary),
+            _exponent_table(summary),
             NOTE,
-            _apart_table(summary),
-            _target_table(lines),
+            _less_table(summary),
+            _target_table(summary),
             TARGETS_NOTE,
             f"Sharpness of `blocks`: {calibration['sharpness']}, by the criterion that critical 8 x 8 lattices, "
             "doubled, have the exact energy of the critical 16 x 16 torus (`kadanoff.inverse.calibration`); the excess "
             f"is {calibration['before']} a site at sharpness 1 and {calibration['after']} with it.\n",
-            _size_table("Energy a site minus the exact energy of the torus", rows, lambda line: line.energy),
-            _size_table(f"Binder ratio U4 ({BINDER} on the infinite critical torus)", rows, lambda line: line.binder),
+            _size_table("Energy per site minus the exact energy of the torus", summary, "energy"),
+            _size_table(f"Binder ratio U4 ({BINDER} on the infinite critical torus)", summary, "binder"),
             "Of chains U4 is that of their seeds, with their error.\n",
             *(
-                _size_table(f"c10 {what} (0 by the symmetries of the torus)", rows, attrgetter(name))
-                for what, name in zip(SYMMETRIES, ("between", "anisotropy"), strict=True)
+                _size_table(f"c10 {words} (0 by the symmetries of the torus)", summary, name)
+                for name, words in SYMMETRIES.items()
             ),
-            _step_table("gamma/nu between successive sizes", rows, lambda line: line.slopes),
-            _step_table(
+            _size_table("gamma/nu between successive sizes", summary, "slope"),
+            _size_table(
                 "&lt;m²&gt; over that of the size before, less that of exact tori, in percent",
-                rows,
-                lambda line: [Estimate(100 * item.mean, 100 * item.error) for item in line.squares()],
+                summary,
+                "square_ratio",
+                100,
             ),
         ]
     )
 
 
-def _exponent_table(lines: dict[str, Line], summary: Summary) -> str:
+def _exponent_table(summary: Summary) -> str:
     columns = ["", "sizes", *SYMBOLS.values(), "smallest correlation", "lattices"]
     rows: Rows = [["exact", None, *EXACT.values(), None, None]]
     for name, values in PAPER_EXPONENTS.items():
-        rows.append([f"paper: {name}", *values, None, None])
-    named = lines | {"Monte Carlo, finite-size scaling": summary.finite, "Monte Carlo": summary.truth}
-    for name, line in named.items():
-        found = [_with_bias(line.exponents[key], exact) for key, exact in EXACT.items()]
-        sizes = f"{line.sizes[0]} to {line.sizes[-1]}"
-        if line is summary.finite:
-            rows.append(["exact, finite-size scaling", sizes, None, f"{exact_gamma(line.sizes):.4f}", *[None] * 4])
-        rows.append([name, sizes, *found, f"{line.straightness:.6f}", _lattices(line.binder)])
-    return table("Exponents (the paper's Table I)", columns, rows)
+        rows.append([f"Efthymiou et al. 2019: {name}", *values, None, None])
+    names = NAMES | {FINITE: "Monte Carlo, finite-size scaling"}
+    for method in (*summary.chains, FINITE, TRUTH):
+        sizes = summary.sizes(method)
+        span = f"{sizes[0]} to {sizes[-1]}"
+        if method == FINITE:
+            rows.append(["exact, finite-size scaling", span, None, f"{exact_gamma(sizes):.4f}", *[None] * 4])
+        found = [_with_bias(summary.whole(method, key), exact) for key, exact in EXACT.items()]
+        lattices = _lattices(summary.at(method, "binder").values())
+        straightness = f"{summary.whole(method, 'correlation').mean:.6f}"
+        rows.append([names.get(method, method), span, *found, straightness, lattices])
+    return table("Exponents (Table I of Efthymiou et al. 2019)", columns, rows)
 
 
-def _apart_table(summary: Summary) -> str:
-    rows: Rows = [[NAMES.get(kind, kind), *apart.values()] for kind, apart in summary.apart.items()]
+def _less_table(summary: Summary) -> str:
+    rows: Rows = [[NAMES.get(kind, kind), *less.values()] for kind, less in summary.less_blocks.items()]
     return table(f"Less those of {NAMES[BLOCKS]}, by the seeds of both", ["", *SYMBOLS.values()], rows)
 
 
-def _lattices(estimates: Sequence[Estimate]) -> str:
+def _lattices(found: Iterable[Estimate]) -> str:
     """How many lattices a row of estimates comes from, at each size."""
-    least, most = min(item.n for item in estimates), max(item.n for item in estimates)
-    return str(least) if least == most else f"{least} to {most}"
+    counts = sorted({item.n for item in found})
+    return str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
 
 
-def _target_table(lines: dict[str, Line]) -> str:
+def _target_table(summary: Summary) -> str:
     """What was to be reached, set before any result."""
     within = {key: EXACT[key] * part / 100 for key, part in PERCENT.items()}
     columns = ["", *(f"{SYMBOLS[key]} within {part:g}%" for key, part in PERCENT.items())]
     columns += [f"each energy within {ENERGY}", f"each &lt;m²&gt; over the one before within {SQUARE_PERCENT:g}%"]
-    columns += [f"c10 {what} 0 at the largest L" for what in SYMMETRIES]
+    columns += [f"c10 {words} 0 at the largest L" for words in SYMMETRIES.values()]
     errors = [f"{needed(part):.2g}" for part in (*within.values(), ENERGY)]
     errors += [f"{needed(SQUARE_PERCENT):.2g}%", *(f"{SYMMETRY:.2g}" for _ in SYMMETRIES)]
     rows: Rows = [["error at most", *errors]]
-    for name, line in lines.items():
-        found = [verdict(line.exponents[key], EXACT[key], part) for key, part in within.items()]
-        found.append(every(verdict(item, 0.0, ENERGY) for item in line.energy[1:]))
-        found.append(every(verdict(item, 0.0, SQUARE_PERCENT / 100) for item in line.squares()))
-        found += [vanishes(values[-1], SYMMETRY) for values in (line.between, line.anisotropy)]
-        rows.append([name, *found])
+    for method in summary.chains:
+        _, *energies = summary.at(method, "energy").values()
+        squares = summary.at(method, "square_ratio").values()
+        found = [verdict(summary.whole(method, key), EXACT[key], part) for key, part in within.items()]
+        found.append(every(verdict(item, 0.0, ENERGY) for item in energies))
+        found.append(every(verdict(item, 0.0, SQUARE_PERCENT / 100) for item in squares))
+        found += [vanishes(list(summary.at(method, name).values())[-1], SYMMETRY) for name in SYMMETRIES]
+        rows.append([NAMES.get(method, method), *found])
     return table("Targets (energies from L = 32 on)", columns, rows)
 
 
@@ -266,17 +206,18 @@ def _with_bias(value: Estimate, exact: float) -> str:
     return f"{value} ({100 * (value.mean - exact) / exact:+.2f}%) [{value.sigmas(exact):+.1f}]"
 
 
-def _size_table(title: str, lines: dict[str, Line], pick: Callable[[Line], list[Estimate]]) -> str:
-    sizes = sorted({size for line in lines.values() for size in line.sizes})
+def _size_table(title: str, summary: Summary, observable: str, scale: float = 1.0) -> str:
+    """One observable by method and size, or from each size to the next."""
+    shown = summary.table[(summary.table.observable == observable) & (summary.table.method != FINITE)]
+    steps = sorted(set(zip(shown["smaller"].tolist(), shown["size"].tolist(), strict=True)))
+    names = {step: f"{step[0]} to {step[1]}" if step[0] else f"L = {step[1]}" for step in steps}
     rows: Rows = []
-    for name, line in lines.items():
-        found = dict(zip(line.sizes, pick(line), strict=True))
-        rows.append([name, *(found.get(size) for size in sizes), _lattices(pick(line))])
-    return table(title, ["", *(f"L = {size}" for size in sizes), "lattices"], rows)
-
-
-def _step_table(title: str, lines: dict[str, Line], pick: Callable[[Line], list[Estimate]]) -> str:
-    found = {name: dict(zip(pairwise(line.sizes), pick(line), strict=True)) for name, line in lines.items()}
-    steps = sorted({step for values in found.values() for step in values})
-    rows: Rows = [[name, *(values.get(step) for step in steps)] for name, values in found.items()]
-    return table(title, ["", *(f"{small} to {large}" for small, large in steps)], rows)
+    for method, group in shown.groupby("method", sort=False):
+        columns = (group[name].tolist() for name in ("smaller", "size", "mean", "error", "n"))
+        found = {
+            (small, size): Estimate(scale * mean, scale * error, n=n)
+            for small, size, mean, error, n in zip(*columns, strict=True)
+        }
+        cells = [NAMES.get(str(method), str(method)), *(found.get(step) for step in steps)]
+        rows.append([*cells, _lattices(found.values())])
+    return table(title, ["", *names.values(), "lattices"], rows)

@@ -1,4 +1,4 @@
-"""Published numbers that the super-resolution study sets its own beside."""
+"""Published numbers that the tables of super-resolution stand beside."""
 
 # Efthymiou, Beach and Melko, arXiv:1810.02372, Table I: sizes, then beta, gamma, eta from G(L/2) and from G(L/4), with
 # the standard error of 60 repetitions; of its finite-size column it gives only the deviations from theory.

@@ -16,7 +16,7 @@ from kadanoff.learning.parameters import TrainingParams
 from kadanoff.learning.randomness import derived_seed
 from kadanoff.networks.superres import Blocks, Pixels
 from kadanoff.runtime.files import disk_errors, write_atomic
-from kadanoff.studies.superres.variants import Variant, train
+from kadanoff.studies.superresolution import Variant, train_at
 
 PIXELS = "pixels"
 BLOCKS = "blocks"
@@ -50,12 +50,12 @@ class Repetition:
 def repeat(plan: Plan, fine: Spins, small: Spins, folder: Path, number: int) -> Repetition:
     """Run repetition `number` on its own critical lattices: `fine` (n, L, L) train and seed, `small` calibrate.
 
-    A chain whose file lies in `folder` is not grown again, and a network goes on from its checkpoint.
+    A chain whose file lies in `folder` is not grown again, and a network resumes from its checkpoint.
     """
     seed = derived_seed(plan.seed, number)
     known = hashlib.blake2b(fine.tobytes() + small.tobytes(), digest_size=6).hexdigest()  # other data, other files
     blocks, pixels = (
-        train(*recipe, plan.temperature, fine, seed, folder / f"{number}-{recipe[0].network}-{known}")[0].at(
+        train_at(*recipe, plan.temperature, fine, seed, folder / f"{number}-{recipe[0].network}-{known}")[0].at(
             plan.temperature
         )
         for recipe in (plan.blocks, plan.pixels)
