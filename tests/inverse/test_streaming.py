@@ -9,8 +9,8 @@ import kadanoff
 from kadanoff.errors import KadanoffError
 from kadanoff.estimate import Estimate
 from kadanoff.inverse import streaming
+from kadanoff.inverse.measurement import survey
 from kadanoff.inverse.streaming import STRIPES, Streamed, stream
-from kadanoff.inverse.survey import survey
 from kadanoff.spins.exact import T_C
 
 SIDE, LATTICES = 128, 256  # of the errors: the scatter of as many lattices is known to 4.4%

@@ -1,4 +1,4 @@
-"""What `kadanoff.inverse.survey` measures, of one lattice larger than memory, in one pass over its rows.
+"""What `kadanoff.inverse.measurement` measures, of one lattice larger than memory, in one pass over its rows.
 
 Local order, block sums and S(k) are exact sums over all sites. G(r) comes from whole rows and whole columns, LINES of
 either at most, evenly spread. Errors say how far single lattices are from the mean over many (`_error`).
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from kadanoff.errors import KadanoffError
 from kadanoff.estimate import Estimate
-from kadanoff.inverse.survey import slope_weights
+from kadanoff.inverse.measurement import slope_weights
 from kadanoff.runtime.executor import threads
 from kadanoff.runtime.progress import progress
 from kadanoff.spins.compiled import compiled
@@ -35,7 +35,7 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Streamed:
-    """One square torus of side `side` at T_c, measured as `kadanoff.inverse.survey.Survey` has it.
+    """One square torus of side `side` at T_c, measured as `kadanoff.inverse.measurement.Survey` has it.
 
     `correlation` is G(r), r = 0 to side // 4, along `lines` rows and as many columns, by stripes of the lattice:
     (2, STRIPES, side // 4 + 1). `structure` is S(k) along x and along y: (2, side // 2 + 1).

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 import kadanoff
-from kadanoff.inverse.dressing import learned
+from kadanoff.inverse.renormalized import conditional_log_odds
 from kadanoff.learning.checkpoints import Recipe, save_model
 from kadanoff.networks.registry import build
 from kadanoff.spins.exact import T_C
@@ -30,6 +30,6 @@ def save_project(root, seeds):
     for name, network, own in (("kernel", "symmetric_blocks", {"width": 4}), ("seed_kernel", "seed_kernel", {})):
         model = build(network, **arguments, **own)
         if name == "kernel":
-            odds = learned(np.asarray(seeds.spins[0]), "decimation", 1)
+            odds = conditional_log_odds(np.asarray(seeds.spins[0]), "decimation", 1)
             model.networks[0].log_odds.copy_(torch.from_numpy(odds))
         save_model(root / f"models/upsample/{name}.safetensors", model, Recipe(network, arguments | own))

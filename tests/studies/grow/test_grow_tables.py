@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kadanoff.estimate import Estimate
-from kadanoff.inverse.survey import Survey, exact_decay
+from kadanoff.inverse.measurement import Survey, exact_decay
 from kadanoff.spins.exact import critical_diagonal, critical_energy, critical_row, critical_square
 from kadanoff.studies.grow.compare import Chain, compare_metrics, compare_text
 from kadanoff.studies.grow.tables import (

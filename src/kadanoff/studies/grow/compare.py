@@ -11,8 +11,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from kadanoff.inverse.growth import Enlargement, Rows, enlarge, refine
-from kadanoff.inverse.superresolve import probabilities, toss
-from kadanoff.inverse.survey import Survey, survey, together
+from kadanoff.inverse.measurement import Survey, survey, together
+from kadanoff.inverse.superresolve import independent_spins, probabilities
 from kadanoff.montecarlo.rng import stream_key
 from kadanoff.networks.superres import SeedKernel
 from kadanoff.project.tables import Cell, table
@@ -52,12 +52,12 @@ def draws(way: Enlargement, published: SeedKernel) -> dict[str, Draw]:
     def work(coarse: Rows, number: int) -> Rows:
         with LOCK:
             chances = probabilities(published, coarse[None])
-        return toss(chances, (stream_key(way.seed, "enlarge", number), 0))[0]
+        return independent_spins(chances, (stream_key(way.seed, "enlarge", number), 0))[0]
 
     raw = replace(way, sweeps=0)
     return {
         "seed_kernel (published)": work,
-        "kernel, not dressed": partial(enlarge, replace(raw, dressing=None)),
+        "kernel, not dressed": partial(enlarge, replace(raw, gibbs=None)),
         "kernel": partial(enlarge, raw),
     }
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from kadanoff.data.pyramid import FACTOR
 from kadanoff.data.zoom import means_of, nested_pictures, zoom_page
 from kadanoff.inverse.growth import Rows
-from kadanoff.inverse.survey import Survey
+from kadanoff.inverse.measurement import Survey
 from kadanoff.project.figures import figure, show_spins
 from kadanoff.project.records import Recorder
 from kadanoff.spins.exact import AMPLITUDE, STRUCTURE, critical_row

@@ -15,10 +15,10 @@ from typing import Annotated, NamedTuple
 import numpy as np
 from pydantic import Field, model_validator
 
-from kadanoff.inverse.dressing import Dressing
 from kadanoff.inverse.growth import Enlargement, Rows, enlarge, refine
+from kadanoff.inverse.measurement import Survey, survey, together
+from kadanoff.inverse.renormalized import RenormalizedGibbs
 from kadanoff.inverse.superresolve import tables
-from kadanoff.inverse.survey import Survey, survey, together
 from kadanoff.montecarlo import swendsen_wang
 from kadanoff.montecarlo.rng import stream_key
 from kadanoff.networks.superres import Blocks, SeedKernel
@@ -79,7 +79,7 @@ def grow(root: Path) -> None:
     network, block = network_of(paths[0], "grow.model", params.model, Blocks)
     published, _ = network_of(paths[1], "grow.published", params.published, SeedKernel)
     seeds, _ = critical_seeds(paths[2], "grow", params.dataset, "seeds", params.seeds[0])
-    way = Enlargement(tables(network), block, params.sweeps, params.seed, Dressing.of(network))
+    way = Enlargement(tables(network), block, params.sweeps, params.seed, RenormalizedGibbs.of(network))
     sides = [len(seeds[0]) * block**level for level in range(len(params.seeds) + 1)]
     with recorded("grow", parameters=params.model_dump(), inputs=paths) as record:
         counts = [grown + chains for grown, chains in zip(params.seeds, params.truth.chains, strict=True)]

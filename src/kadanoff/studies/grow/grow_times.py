@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from kadanoff.estimate import Estimate
-from kadanoff.inverse.dressing import Dressing
 from kadanoff.inverse.growth import Enlargement, Rows, enlarge, sides_to
+from kadanoff.inverse.renormalized import RenormalizedGibbs
 from kadanoff.inverse.superresolve import Spins, tables
 from kadanoff.inverse.thermalization import Equilibrium, Prepare, Relaxation, measured_counts, relax, uniform
 from kadanoff.montecarlo import swendsen_wang
@@ -82,7 +82,7 @@ def grow_times(root: Path) -> None:
     network, block = network_of(paths[0], "grow_times.model", params.model, Blocks)
     seeds, burn_in = critical_seeds(paths[1], "grow_times", params.dataset, "chains", max(params.chains))
     grown = {size: sides_to(len(seeds[0]), size, block, "grow_times.sizes") for size in params.sizes}
-    way = Enlargement(tables(network), block, params.refinement, params.seed, Dressing.of(network))
+    way = Enlargement(tables(network), block, params.refinement, params.seed, RenormalizedGibbs.of(network))
     with (
         recorded("grow_times", parameters=params.model_dump(), inputs=list(paths)) as record,
         progress("grow_times", sum(size**2 for size in params.sizes)) as advance,

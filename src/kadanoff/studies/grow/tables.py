@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kadanoff.estimate import Estimate
-from kadanoff.inverse.survey import Survey, decay, exact_decay, fit_distances, paired_ratio, slope_weights
+from kadanoff.inverse.measurement import Survey, decay, exact_decay, fit_distances, paired_ratio, slope_weights
 from kadanoff.project.tables import Cell, table
 from kadanoff.spins.exact import BINDER, SQUARE, critical_diagonal, critical_energy, critical_row, critical_square
 from kadanoff.spins.statistics import independent_mean, jackknife

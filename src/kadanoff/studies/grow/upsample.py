@@ -1,8 +1,8 @@
 """Stage `upsample`: networks that enlarge critical lattices by three; models/upsample/VARIANT.safetensors.
 
 They are trained as those of `superres` are. Whole blocks also learn to dress coarse lattices as the rule makes them
-(`kadanoff.inverse.dressing`), and both are calibrated: two numbers for which critical lattices that are dressed and
-enlarged have the exact energy and <m^2> of the larger torus (`kadanoff.inverse.dressed_calibration`).
+(`kadanoff.inverse.renormalized`), and both are calibrated: two numbers for which critical lattices that are dressed and
+enlarged have the exact energy and <m^2> of the larger torus (`kadanoff.inverse.growth_calibration`).
 """
 
 from collections.abc import Sequence
@@ -17,9 +17,9 @@ from kadanoff.data.store import open_dataset
 from kadanoff.errors import KadanoffError
 from kadanoff.estimate import Estimate
 from kadanoff.inverse.critical import critical_index
-from kadanoff.inverse.dressed_calibration import calibrate_dressed
-from kadanoff.inverse.dressing import STEP, Dressing, dress, drift, learned
+from kadanoff.inverse.growth_calibration import calibrate_growth
 from kadanoff.inverse.quality import asymmetries
+from kadanoff.inverse.renormalized import STEP, RenormalizedGibbs, conditional_log_odds
 from kadanoff.inverse.superresolve import Spins, draw_blocks, tables
 from kadanoff.montecarlo.rng import stream_key
 from kadanoff.networks.superres import Blocks, Conditional, Superresolution
@@ -83,9 +83,9 @@ def _calibrated(fine: Spins, seeds: Spins, seed: int, model: Superresolution, re
     network = model.at(float(T_C))
     assert isinstance(network, Blocks)  # the stage has checked it
     assert network.log_odds is not None
-    odds = learned(fine, model.rule, model.block)
-    found = calibrate_dressed(network, odds, seeds, float(T_C), seed, model.block)
-    dressing = Dressing((found.factor.mean * odds).astype(np.float32))
+    odds = conditional_log_odds(fine, model.rule, model.block)
+    found = calibrate_growth(network, odds, seeds, float(T_C), seed, model.block)
+    dressing = RenormalizedGibbs((found.factor.mean * odds).astype(np.float32))
     with torch.no_grad():
         network.log_odds.copy_(torch.from_numpy(dressing.log_odds))
         for part in network.parts:
@@ -93,16 +93,18 @@ def _calibrated(fine: Spins, seeds: Spins, seed: int, model: Superresolution, re
     numbers = {"factor": found.factor, "sharpness": found.sharpness}
     for when, (excess, square) in (("before", found.before), ("after", found.after)):
         numbers |= {f"energy_{when}": excess, f"square_{when}": square}
-    numbers["drift"] = drift(dressing, fine, model.rule, model.block, seed)
+    numbers["drift"] = dressing.energy_drift(fine, model.rule, model.block, seed)
     symmetries = _symmetries(network, dressing, seeds, seed, model.block)
     record.metrics({"calibration": numbers | symmetries})
     rows: list[Sequence[Cell]] = [[name, value, vanishes(value, SYMMETRY)] for name, value in symmetries.items()]
     record.text("tables.md", table(TITLE, ["c10", "seeds, dressed and enlarged", "met"], rows))
 
 
-def _symmetries(network: Blocks, dressing: Dressing, seeds: Spins, seed: int, block: int) -> dict[str, Estimate]:
+def _symmetries(
+    network: Blocks, dressing: RenormalizedGibbs, seeds: Spins, seed: int, block: int
+) -> dict[str, Estimate]:
     """What the symmetries of the torus make 0, of seeds that are dressed and enlarged with random bits of their own."""
     keys = [stream_key(seed, "symmetries", name) for name in ("dress", "draw")]
-    fine = draw_blocks(dress(seeds, dressing, (keys[0], 0)), tables(network), block, (keys[1], 0))
+    fine = draw_blocks(dressing.sweep(seeds, (keys[0], 0)), tables(network), block, (keys[1], 0))
     found = map(independent_mean, asymmetries(fine, block))
     return dict(zip(("between_minus_inside", "x_minus_y"), found, strict=True))

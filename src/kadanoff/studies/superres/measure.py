@@ -10,7 +10,16 @@ from torch import nn
 
 from kadanoff.estimate import Estimate
 from kadanoff.inverse.quality import asymmetries
-from kadanoff.inverse.superresolve import Spins, count, draw_blocks, logits, probabilities, superresolve, tables, toss
+from kadanoff.inverse.superresolve import (
+    Spins,
+    count,
+    draw_blocks,
+    independent_spins,
+    logits,
+    probabilities,
+    superresolve,
+    tables,
+)
 from kadanoff.inverse.tables import Table
 from kadanoff.inverse.training import coarsened
 from kadanoff.learning.fit import Fit
@@ -201,4 +210,4 @@ def draw_between(model: Superresolution, spins: Spins, temperature: float, seed:
         pairs = zip(tables(cold), tables(hot), strict=True)
         scheme = [Table(a.part, (1 - share) * a.probabilities + share * b.probabilities) for a, b in pairs]
         return draw_blocks(spins, scheme, model.block, stream)
-    return toss((1 - share) * probabilities(cold, spins) + share * probabilities(hot, spins), stream)
+    return independent_spins((1 - share) * probabilities(cold, spins) + share * probabilities(hot, spins), stream)

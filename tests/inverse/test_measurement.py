@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from kadanoff.inverse.measurement import Survey, decay, exact_decay, fit_distances, paired_ratio, survey, together
 from kadanoff.inverse.quality import asymmetries
-from kadanoff.inverse.survey import Survey, decay, exact_decay, fit_distances, paired_ratio, survey, together
 from kadanoff.spins.exact import critical_row
 
 
