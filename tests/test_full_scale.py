@@ -10,10 +10,10 @@ from dvc.exceptions import InvalidArgumentError
 from dvc.utils.hydra import apply_overrides
 
 from kadanoff.data.description import Dataset
+from kadanoff.studies import superresolution
 from kadanoff.studies.classify import classify, pretrain
 from kadanoff.studies.classify import models as classify_models
 from kadanoff.studies.coarsen import coarsen
-from kadanoff.studies.superres import variants as superres_variants
 from kadanoff.validation import validated
 
 ROOT = Path(__file__).parents[1]
@@ -43,7 +43,7 @@ def test_all_of_it_is_valid(params):
     for name, values in changed["datasets"].items():
         validated(Dataset, values, f"datasets.{name}")
     readers = {"coarsen": coarsen.read_variant}
-    readers |= {study: partial(superres_variants.read_variant, study=study) for study in ("superres", "upsample")}
+    readers |= {study: partial(superresolution.read_variant, study=study) for study in ("superres", "upsample")}
     for study, read in readers.items():
         for name in changed[study]["variants"]:
             read(params.parent, name)

@@ -24,6 +24,7 @@ from kadanoff.spins.exact import (
     kaufman,
     kaufman_energy_distribution,
     onsager,
+    ring_order,
     spontaneous_magnetization,
     torus_density_of_states,
     transfer_energy_distribution,
@@ -284,3 +285,12 @@ def test_the_critical_diagonal_is_exact_up_to_a_cube():
     for side, exact in ((4, 0.7405204461), (6, 0.7087175138), (8, 0.6911953399), (10, 0.6804279820)):
         assert abs(critical_diagonal(side) - exact) < 0.5 / side**3
         assert abs(2 / math.pi - exact) > 0.5 / side**3
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 4.0])
+def test_the_order_of_a_ring_is_that_of_all_its_states(temperature):
+    order = ring_order(10, temperature)
+    states = 1 - 2 * (np.arange(2**10)[:, None] >> np.arange(10) & 1)
+    weights = np.exp((states * np.roll(states, 1, 1)).sum(1) / temperature)
+    assert order == pytest.approx(np.average(np.abs(states.mean(1)), weights=weights), abs=1e-12)
+    assert order != pytest.approx(ring_order(10, 1.1 * temperature), abs=1e-4)

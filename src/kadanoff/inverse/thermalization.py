@@ -8,9 +8,10 @@ that start in equilibrium, measured at every second of 64 Swendsen-Wang sweeps, 
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from time import thread_time
 
 import numpy as np
@@ -206,3 +207,55 @@ def thermalized(relaxation: Relaxation, values: Sequence[Estimate]) -> int | Non
         ):
             return index
     return None
+
+
+@dataclass(frozen=True)
+class Thermalization:
+    """One size: equilibrium, and every run by its name, START_SAMPLER; the first has the start that is studied.
+
+    `network_seconds` are the CPU seconds that its network took, whatever the number of lattices: nan if unknown.
+    """
+
+    size: int
+    equilibrium: Equilibrium
+    runs: Mapping[str, Relaxation]
+    network_seconds: float
+
+    @cached_property
+    def _reached(self) -> dict[str, int | None]:
+        """Index of the count at which each run is in equilibrium."""
+        return {name: thermalized(run, self.equilibrium.values) for name, run in self.runs.items()}
+
+    def sweeps(self, name: str) -> tuple[int, bool]:
+        """Sweeps to equilibrium, or those that were too few, and whether they were enough."""
+        index = self._reached[name]
+        return self.runs[name].counts[-1 if index is None else index], index is not None
+
+    def seconds(self, name: str) -> float:
+        """CPU seconds a lattice to equilibrium, or until the run was given up."""
+        index = self._reached[name]
+        return float(self.runs[name].seconds[-1 if index is None else index])
+
+    def fastest(self, among: Sequence[str]) -> str | None:
+        """The run that took least time to equilibrium."""
+        return min((name for name in among if self.sweeps(name)[1]), key=self.seconds, default=None)
+
+
+def deviations(relaxation: Relaxation, observable: int, value: Estimate) -> list[Estimate]:
+    """Relative deviation from equilibrium at every count, in percent."""
+    scale = 100 / abs(value.mean)
+    return [scale * (relaxation.at(observable, index) - value.mean) for index in range(len(relaxation.counts))]
+
+
+def tolerance(relaxation: Relaxation, index: int, values: Sequence[Estimate]) -> list[float]:
+    """What 3 combined standard errors at counts[index] are in percent of each equilibrium value."""
+    return [
+        100 * SIGMAS * float(np.hypot(relaxation.at(number, index).error, value.error)) / abs(value.mean)
+        for number, value in enumerate(values)
+    ]
+
+
+def start_and_sampler(name: str) -> tuple[str, str]:
+    """Start and sampler of a run."""
+    start, _, sampler = name.partition("_")
+    return start, sampler

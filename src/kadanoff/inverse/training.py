@@ -39,6 +39,28 @@ def split(fine: Spins) -> tuple[Spins, Spins]:
     return fine[:-count], fine[-count:]
 
 
+def train_network(
+    network: nn.Module,
+    fine: Spins,
+    rule: str,
+    block: int,
+    settings: Settings,
+    energy_weight: float = 0.0,
+    folder: Folder = None,
+) -> list[Fit]:
+    """Train one network in place, whatever its kind, on fine configurations (n, y, x) or (n, x); returns its history.
+
+    That of `Blocks` has one `Fit` for each part of a draw; they ignore `energy_weight`, which is a part of the loss of
+    independent pixels. An interrupted training resumes from checkpoints in `folder`.
+    """
+    if isinstance(network, Blocks):
+        return train_blocks(network, fine, rule, block, settings, folder)
+    if isinstance(network, SeedKernel):
+        return [train_seed_kernel(network, fine, block, settings, energy_weight, folder)]
+    assert isinstance(network, Pixels)
+    return [train_pixels(network, fine, rule, block, settings, energy_weight, folder)]
+
+
 def train_pixels(
     network: Pixels, fine: Spins, rule: str, block: int, settings: Settings, energy_weight: float, folder: Folder
 ) -> Fit:

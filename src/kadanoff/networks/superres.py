@@ -55,7 +55,7 @@ class SeedKernel(nn.Module):
     """CNN-RG-Fast: one convolution of 9 x 9 and a pixel shuffle give mean spins, clamped to [-1, 1].
 
     (B, 1, y, x) -> (B, 1, block y, block x), periodic. The kernel has the symmetries of the square, and no bias, so
-    that flipped spins give flipped ones. The mean of a spin is taken as that of a toss: P(+1) = (1 + mean) / 2.
+    that flipped spins give flipped ones. The mean of a spin is taken as 2 P - 1: P(+1) = (1 + mean) / 2.
     """
 
     SIDE = 9

@@ -1,6 +1,6 @@
 """Figures without a screen, with one look."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,7 +9,10 @@ import matplotlib
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.figure import Figure
+
+from kadanoff.estimate import Estimate
 
 STYLE: Any = {
     "figure.dpi": 120,
@@ -33,6 +36,12 @@ def figure(*args: Any, **kwargs: Any) -> Iterator[tuple[Figure, Any]]:
             yield drawn, axes
         finally:
             plt.close(drawn)
+
+
+def points(axes: Any, where: Any, estimates: Sequence[Estimate], scale: float = 1.0, **look: Any) -> None:
+    """Draw estimates, times `scale`, with their error bars."""
+    values, errors = (scale * np.array([getattr(item, key) for item in estimates]) for key in ("mean", "error"))
+    axes.errorbar(where, values, errors, **({"fmt": "o", "ms": 3.5, "capsize": 1.5, "lw": 1} | look))
 
 
 def show_spins(axes: Any, spins: Any, title: str = "") -> Any:

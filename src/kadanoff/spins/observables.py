@@ -56,6 +56,11 @@ def energy(spins: NDArray, lattice: Lattice) -> NDArray[np.float64]:
     return (totals / lattice.sites).reshape(leading)
 
 
+def periodic_energy(spins: NDArray) -> NDArray[np.float64]:
+    """Energy per site of ferromagnetic tori (n, y, x) or rings (n, x). Shape [n]."""
+    return energy(spins, Lattice.of(spins.shape[-1] if spins.ndim == 2 else spins.shape[1:], dimension=spins.ndim - 1))
+
+
 def magnetization(spins: NDArray, dimension: int = 2) -> NDArray[np.float64]:
     """Mean spin of every configuration. Shape [...]."""
     spins = _numbers(spins)

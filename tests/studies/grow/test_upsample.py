@@ -20,8 +20,8 @@ from kadanoff.learning.checkpoints import load_model
 from kadanoff.networks.superres import Blocks, SeedKernel
 from kadanoff.spins.exact import T_C
 from kadanoff.spins.surroundings import rows, symmetries
+from kadanoff.studies import superresolution
 from kadanoff.studies.grow.upsample import upsample
-from kadanoff.studies.superres import superres
 
 TRAINING = {"epochs": 60, "batch_size": 500, "learning_rate": 0.01, "weight_decay": 0.0, "plateau_patience": 5}
 TRAINING |= {"plateau_factor": 0.5, "early_stopping_patience": 15, "seed": 0}
@@ -43,7 +43,9 @@ def datasets(tmp_path_factory):
 def prepare(folder, monkeypatch, datasets):
     monkeypatch.chdir(folder)
     monkeypatch.setattr("kadanoff.project.tracking.live.LiveRun", None)
-    monkeypatch.setattr(superres, "in_processes", lambda what, function, tasks: [function(*task) for task in tasks])
+    monkeypatch.setattr(
+        superresolution, "in_processes", lambda what, function, tasks: [function(*task) for task in tasks]
+    )
     (folder / "data").symlink_to(datasets)
     write(folder)
 

@@ -10,17 +10,17 @@ from torch import nn
 
 import kadanoff
 from kadanoff.errors import KadanoffError
+from kadanoff.inverse.likelihood import negative_log_likelihood
+from kadanoff.inverse.reconstruction import reconstruct, superresolve_between
 from kadanoff.inverse.superresolve import superresolve
 from kadanoff.learning.checkpoints import load_model
 from kadanoff.networks.superres import Pixels, Superresolution
-from kadanoff.studies.superres import superres as stage
-from kadanoff.studies.superres.chain import distance, exact_order
+from kadanoff.studies import superresolution
+from kadanoff.studies.superres.chain import distance
 from kadanoff.studies.superres.distributions import spread
-from kadanoff.studies.superres.measure import Observed, draw_between, negative_log_likelihood, test
+from kadanoff.studies.superres.superres import superres
 from kadanoff.studies.superres.superres_extrapolate import superres_extrapolate
-from kadanoff.studies.superres.thermal import reweighted
 
-test.__test__ = False  # a function of the stage, not of pytest
 GRID = [1.0, 2.0, 2.4, 3.0]
 TRAINING = {"epochs": 3, "batch_size": 50, "learning_rate": 0.01, "weight_decay": 0.0, "plateau_patience": 5}
 TRAINING |= {"plateau_factor": 0.5, "early_stopping_patience": 5, "seed": 0}
@@ -64,7 +64,9 @@ def project(tmp_path, monkeypatch, datasets):
     """A project with data, as the current folder; nothing is shown live, and temperatures are trained in turn."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("kadanoff.project.tracking.live.LiveRun", None)
-    monkeypatch.setattr(stage, "in_processes", lambda what, function, tasks: [function(*task) for task in tasks])
+    monkeypatch.setattr(
+        superresolution, "in_processes", lambda what, function, tasks: [function(*task) for task in tasks]
+    )
     (tmp_path / "data").symlink_to(datasets)
     write(tmp_path)
     return tmp_path
@@ -103,7 +105,7 @@ EXTRAPOLATED = {
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_variant_leaves_a_model_and_its_record(project, name):
-    stage.superres(project, name)
+    superres(project, name)
     folder = project / "reports/superres" / name
     assert {path.stem for path in folder.glob("*.png")} == FIGURES[name]
     found = metrics(project, name)
@@ -125,7 +127,7 @@ def test_every_variant_leaves_a_model_and_its_record(project, name):
 
 @pytest.mark.parametrize("name", EXTRAPOLATED)
 def test_lattices_beyond_the_trained_size_have_their_figures(project, name):
-    stage.superres(project, name)
+    superres(project, name)
     superres_extrapolate(project, name)
     folder = project / "reports/superres_extrapolate" / name
     assert {path.stem for path in folder.glob("*.png")} == EXTRAPOLATED[name]
@@ -146,7 +148,7 @@ def test_lattices_beyond_the_trained_size_have_their_figures(project, name):
 def test_what_does_not_stand_beside_it_is_refused(project, monkeypatch, changes, message):
     with pytest.raises(KadanoffError, match=r"there are no weights .* run `dvc repro superres@square` first"):
         superres_extrapolate(project, "square")
-    stage.superres(project, "square")
+    superres(project, "square")
     monkeypatch.setitem(BESIDE, "square", BESIDE["square"] | changes)
     write(project)
     with pytest.raises(KadanoffError, match=message):
@@ -155,23 +157,28 @@ def test_what_does_not_stand_beside_it_is_refused(project, monkeypatch, changes,
 
 
 def test_networks_of_other_parameters_are_refused(project):
-    stage.superres(project, "square")
+    superres(project, "square")
     write(project, training={"epochs": 4})
     with pytest.raises(KadanoffError, match="was trained with other parameters"):
         superres_extrapolate(project, "square")
 
 
 def test_the_champion_is_of_one_task(project):
-    stage.superres(project, "blocks")
+    superres(project, "blocks")
     found = json.loads((project / "reports/superres/blocks/run.json").read_text())["model"]
     assert found["task"] == "majority of 2 x 2 blocks inverted, square16"
     assert found["contender"] is False  # another dataset than that of the study
-    assert stage._competition(stage.Variant(**(BLOCKS | {"dataset": "superres_three16"})), 2)["contender"] is True
+    assert (
+        superresolution._competition(superresolution.Variant(**(BLOCKS | {"dataset": "superres_three16"})), 2)[
+            "contender"
+        ]
+        is True
+    )
 
 
 def test_processes_and_an_interruption_change_no_byte(project, monkeypatch):
-    stage.superres(project, "pixels")
-    expected, trained = weights(project, "pixels"), stage._trained
+    superres(project, "pixels")
+    expected, trained = weights(project, "pixels"), superresolution._trained
 
     def interrupted(*arguments):
         if arguments[-1] == 1:
@@ -179,15 +186,15 @@ def test_processes_and_an_interruption_change_no_byte(project, monkeypatch):
         return trained(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(stage, "_trained", interrupted)
+        patch.setattr(superresolution, "_trained", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            stage.superres(project, "pixels")
+            superres(project, "pixels")
     assert list((project / ".checkpoints").glob("superres-pixels-*/at-0-*/training.pt"))
     monkeypatch.undo()
     monkeypatch.chdir(project)
     monkeypatch.setattr("kadanoff.project.tracking.live.LiveRun", None)
     (project / "models/superres/pixels.safetensors").unlink()
-    stage.superres(project, "pixels")  # in processes
+    superres(project, "pixels")  # in processes
     assert weights(project, "pixels") == expected
 
 
@@ -214,7 +221,7 @@ def test_processes_and_an_interruption_change_no_byte(project, monkeypatch):
 def test_mistakes_are_refused_before_anything_is_written(project, changes, message):
     write(project, **changes)
     with pytest.raises(KadanoffError, match=message):
-        stage.superres(project, "pixels")
+        superres(project, "pixels")
     assert not (project / "models").exists()
     assert not (project / "reports").exists()
 
@@ -223,40 +230,22 @@ def test_mistakes_are_refused_before_anything_is_written(project, changes, messa
 def test_a_rule_that_leaves_no_spins_is_refused_for_pixels_too(project, rule):
     write(project, rule=rule)
     with pytest.raises(KadanoffError, match=f"rule is '{rule}'"):
-        stage.superres(project, "pixels")
+        superres(project, "pixels")
 
 
 def test_an_unknown_variant_names_the_others(project):
     with pytest.raises(KadanoffError, match=r"no entry 'pixel'; it has: blocks, chain, pixels, square"):
-        stage.superres(project, "pixel")
+        superres(project, "pixel")
 
 
 def test_the_keys_of_an_entry_override_the_training(project):
     write(project, epochs=7)
-    variant, training = stage.read_variant(project, "pixels")
+    variant, training = superresolution.read_variant(project, "pixels")
     assert (training.epochs, training.batch_size, variant.width) == (7, 50, 4)
-
-
-@pytest.mark.parametrize("temperature", [0.5, 1.0, 4.0])
-def test_the_order_of_a_ring_is_that_of_all_its_states(temperature):
-    order = exact_order(10, temperature)
-    states = 1 - 2 * (np.arange(2**10)[:, None] >> np.arange(10) & 1)
-    weights = np.exp((states * np.roll(states, 1, 1)).sum(1) / temperature)
-    assert order == pytest.approx(np.average(np.abs(states.mean(1)), weights=weights), abs=1e-12)
-    assert order != pytest.approx(exact_order(10, 1.1 * temperature), abs=1e-4)
 
 
 def test_the_distances_of_figure_3():
     assert [distance(sites) for sites in (32, 64, 128, 256, 512)] == [3, 6, 10, 17, 29]
-
-
-def test_reweighting_agrees_with_a_simulation_there():
-    """Threshold: 4 standard errors; the temperature that is reweighted from fails."""
-    here, there = (kadanoff.simulate(8, [t], 4000, seed=5).spins[0] for t in (2.5, 2.6))
-    found, truth = reweighted(Observed.of(2.5, here), 2.6), Observed.of(2.6, there)
-    assert abs(found[0].sigmas(truth.order)) < 4
-    assert abs(Observed.of(2.5, here).order.sigmas(truth.order)) > 4
-    assert reweighted(truth, 2.6)[0].mean == pytest.approx(truth.order.mean)
 
 
 def test_histogram_bins_share_out_what_lies_between_them():
@@ -278,12 +267,12 @@ class Certain(nn.Module):
 def test_between_two_temperatures_the_probabilities_are_between():
     """Threshold: 4 standard errors of 25,600 tosses; the middle and the ends must fail it."""
     model = Superresolution("decimation", 2, 1, [1.0, 2.0], [Certain(0.0), Certain(1.0)])
-    up = (draw_between(model, np.ones((200, 64), np.int8), 1.25, 0) > 0).mean()
+    up = (superresolve_between(model, np.ones((200, 64), np.int8), 1.25, 0) > 0).mean()
     error = np.sqrt(0.25 * 0.75 / 25600)
     assert abs(up - 0.25) < 4 * error
     assert min(abs(up - other) for other in (0, 0.5, 1)) > 4 * error
     with pytest.raises(KadanoffError, match="temperature is 5"):
-        draw_between(model, np.ones((2, 64), np.int8), 5.0, 0)
+        superresolve_between(model, np.ones((2, 64), np.int8), 5.0, 0)
 
 
 def test_a_certain_network_pays_for_its_mistakes_alike_in_both_signs():
@@ -299,10 +288,10 @@ def test_a_certain_network_pays_for_its_mistakes_alike_in_both_signs():
 def test_the_likelihood_prefers_the_network_of_the_right_temperature(project):
     """That is what lets networks compete. Threshold: 4 standard errors."""
     write(project, "blocks", {"epochs": 60, "early_stopping_patience": 60}, learning_rate=0.01, batch_size=1000)
-    stage.superres(project, "blocks")
+    superres(project, "blocks")
     model = load_model(project / "models/superres/blocks.safetensors")
     fine = kadanoff.open_dataset(project / "data/square16.zarr").read(1, slice(60, None))
-    coarse = test(model, 1, fine, 0).coarse
+    coarse = reconstruct(model, 1, fine, 0).coarse
     right, wrong = (negative_log_likelihood(model.networks[place], fine, coarse) for place in (1, 3))
     difference = wrong - right
     assert difference.mean() > 4 * difference.std(ddof=1) / np.sqrt(len(difference))

@@ -13,7 +13,7 @@ from kadanoff.networks.registry import build
 from kadanoff.project.params import entry
 from kadanoff.spins.exact import T_C
 from kadanoff.studies.superres import superres_compare as stage
-from kadanoff.studies.superres.superres import read_variant
+from kadanoff.studies.superresolution import read_variant
 
 TEMPERATURES = [2.0, T_C, 2.6]
 TRAINING = {

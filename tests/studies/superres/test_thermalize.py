@@ -12,7 +12,7 @@ from kadanoff.errors import KadanoffError
 from kadanoff.estimate import Estimate
 from kadanoff.inverse.chains import doubling_by_blocks
 from kadanoff.inverse.superresolve import tables
-from kadanoff.inverse.thermalization import Equilibrium, Relaxation, relax, superresolved
+from kadanoff.inverse.thermalization import Equilibrium, Relaxation, Thermalization, relax, superresolved
 from kadanoff.inverse.training import train_blocks
 from kadanoff.learning.checkpoints import Recipe, load_model, save_model
 from kadanoff.learning.training import Settings
@@ -21,8 +21,8 @@ from kadanoff.montecarlo.runner import simulate
 from kadanoff.networks import registry
 from kadanoff.project.records.runinfo import RunInfo
 from kadanoff.spins.exact import T_C, kaufman
+from kadanoff.studies.relaxation import sentence, training_seconds
 from kadanoff.studies.superres.thermalize import RUNS, thermalize
-from kadanoff.studies.superres.thermalize_tables import Study, sentence, training_seconds
 
 PARAMS = {"model": "superres/blocks", "sizes": [32, 64], "chains": 64, "sweeps": 16, "cluster_sweeps": 32}
 PARAMS |= {"refinement": 2, "calibration": 2000, "seed": 0}
@@ -82,11 +82,12 @@ def without_times(record):
     return found
 
 
-def test_record(project):
+def test_record(project, monkeypatch):
     write(project)
     found = []
     for workers in (1, 3):
-        thermalize(project, workers)
+        monkeypatch.setattr("os.cpu_count", lambda workers=workers: workers)
+        thermalize(project)
         found.append(without_times(project / "reports/thermalize"))
     assert found[0] == found[1]
     assert {path.name for path in (project / "reports/thermalize").iterdir()} >= {
@@ -126,7 +127,7 @@ def curve(counts, errors, seconds):
 def test_the_sentence_says_how_well_equilibrium_is_known_and_what_the_network_took(once, words):
     known = Equilibrium((Estimate(1.0, 0.0),) * 3, None, (0.1,) * 3)
     runs = {"superres_metropolis": curve((0, 1), (0, 0), (2, 3)), "hot_swendsen_wang": curve((0, 2), (9, 1), (1, 6))}
-    assert words in sentence(Study(64, known, runs, once))
+    assert words in sentence(Thermalization(64, known, runs, once))
 
 
 def test_training_seconds_are_those_of_the_record(tmp_path):

@@ -3,7 +3,7 @@
 =========================================  ======================================================
 `enumerate_states`                         every state of up to 25 spins, any boundary, any field
 `transfer_energy_distribution`             narrow lattices of any height, any boundary
-`chain`, `chain_correlation`               one dimension
+`chain`, `chain_correlation`, `ring_order` one dimension
 `kaufman`                                  tori of any size (periodic, antiperiodic)
 `torus_density_of_states`,
 `kaufman_energy_distribution`              their exact P(E), up to 16,384 spins
@@ -16,7 +16,7 @@
 =========================================  ======================================================
 """
 
-from kadanoff.spins.exact.chain import chain, chain_correlation
+from kadanoff.spins.exact.chain import chain, chain_correlation, ring_order
 from kadanoff.spins.exact.critical import (
     AMPLITUDE,
     BINDER,
@@ -61,6 +61,7 @@ __all__ = [
     "kaufman",
     "kaufman_energy_distribution",
     "onsager",
+    "ring_order",
     "skewed_density_of_states",
     "spontaneous_magnetization",
     "torus_density_of_states",

@@ -4,6 +4,8 @@ With t = tanh(1/T), a ring of N spins has Z = (2 cosh 1/T)^N (1 + f t^N), where 
 of its N bonds; an open chain has Z = 2^N cosh(1/T)^(N-1).
 """
 
+import math
+
 import mpmath
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -64,6 +66,25 @@ def chain_correlation(
             for r in distances.ravel().tolist()
         ]
     return np.array(values).reshape(distances.shape)
+
+
+def ring_order(sites: int, temperature: float) -> float:
+    """<|m|> of a ring of N = `sites` spins.
+
+    A sum over the number n of + spins and k of their clusters: (N/k) C(n-1, k-1) C(N-n-1, k-1) states of 2k
+    unsatisfied bonds.
+    """
+    weight = math.exp(-4 * inverse_temperature(temperature))
+    total, norm = 2.0, 2.0  # all spins equal
+    for up in range(1, sites):
+        most = min(up, sites - up)
+        states = sum(
+            sites / k * math.comb(up - 1, k - 1) * math.comb(sites - up - 1, k - 1) * weight**k
+            for k in range(1, most + 1)
+        )
+        norm += states
+        total += states * abs(2 * up - sites) / sites
+    return total / norm
 
 
 def _flux(sites: int, boundary: str, coupling: int) -> int:

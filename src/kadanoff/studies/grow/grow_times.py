@@ -16,7 +16,16 @@ from kadanoff.estimate import Estimate
 from kadanoff.inverse.growth import Enlargement, Rows, enlarge, sides_to
 from kadanoff.inverse.renormalized import RenormalizedGibbs
 from kadanoff.inverse.superresolve import Spins, tables
-from kadanoff.inverse.thermalization import Equilibrium, Prepare, Relaxation, measured_counts, relax, uniform
+from kadanoff.inverse.thermalization import (
+    Equilibrium,
+    Prepare,
+    Relaxation,
+    Thermalization,
+    measured_counts,
+    relax,
+    start_and_sampler,
+    uniform,
+)
 from kadanoff.montecarlo import swendsen_wang
 from kadanoff.montecarlo.rng import stream_key
 from kadanoff.montecarlo.samplers import GROUP
@@ -27,16 +36,7 @@ from kadanoff.runtime.progress import progress
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact import T_C, critical_correlation, critical_energy, critical_square
 from kadanoff.studies.grow.inputs import MODEL, critical_seeds, network_of
-from kadanoff.studies.superres.thermalize_figures import draw_relaxation, draw_times
-from kadanoff.studies.superres.thermalize_tables import (
-    CRITERION,
-    Study,
-    conclusions,
-    metrics,
-    parsed,
-    table_of,
-    training_seconds,
-)
+from kadanoff.studies.relaxation import CRITERION, record_results, training_seconds
 from kadanoff.validation import Name, Section, Seed
 
 RUNS = ("grown_metropolis", "hot_metropolis", "hot_swendsen_wang", "cold_swendsen_wang")
@@ -88,16 +88,12 @@ def grow_times(root: Path) -> None:
         progress("grow_times", sum(size**2 for size in params.sizes)) as advance,
     ):
         seconds = training_seconds(root, params.model), _seed_seconds(len(seeds[0]), burn_in)
-        studies = []
+        results = []
         for size, chains in zip(params.sizes, params.chains, strict=True):
             prepare = _growth(way, seeds, len(grown[size]) - 1)
-            studies.append(_study(params, prepare, size, chains, seconds))
+            results.append(_result(params, prepare, size, chains, seconds))
             advance(size**2)
-        record.metrics(metrics(studies))
-        record.text("tables.md", "\n".join([*map(table_of, studies), conclusions(studies, NOTE)]))
-        draw_relaxation(record, studies[-1])
-        if len(studies) > 1:
-            draw_times(record, studies)
+        record_results(record, results, NOTE)
 
 
 def _growth(way: Enlargement, seeds: list[Rows], levels: int) -> Prepare:
@@ -135,11 +131,11 @@ def exact(size: int, chains: int, lattices: NDArray[np.float64]) -> Equilibrium:
     return Equilibrium(tuple(estimates), None, tuple(spread.tolist()))
 
 
-def _study(params: Params, grown: Prepare, size: int, chains: int, seconds: tuple[float, float]) -> Study:
+def _result(params: Params, grown: Prepare, size: int, chains: int, seconds: tuple[float, float]) -> Thermalization:
     """All starts and samplers at one size; `seconds` are what the network took, and each seed."""
 
     def run(name: str) -> Relaxation:
-        start, sampler = parsed(name)
+        start, sampler = start_and_sampler(name)
         prepare = grown if start == "grown" else uniform(size, start, params.seed, name)
         counts = measured_counts(sampler, params.sweeps if sampler == "metropolis" else params.cluster_sweeps)
         group = min(GROUP, max(1, GROUP_SITES // size**2))
@@ -149,5 +145,5 @@ def _study(params: Params, grown: Prepare, size: int, chains: int, seconds: tupl
         )  # fmt: skip
 
     runs = {name: run(name) for name in RUNS}
-    clusters = [runs[name].values[:, -1] for name in RUNS if parsed(name)[1] == "swendsen_wang"]
-    return Study(size, exact(size, chains, np.concatenate(clusters, axis=1)), runs, seconds[0])
+    clusters = [runs[name].values[:, -1] for name in RUNS if start_and_sampler(name)[1] == "swendsen_wang"]
+    return Thermalization(size, exact(size, chains, np.concatenate(clusters, axis=1)), runs, seconds[0])

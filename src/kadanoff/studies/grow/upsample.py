@@ -28,8 +28,7 @@ from kadanoff.project.records import Recorder
 from kadanoff.project.tables import Cell, table
 from kadanoff.spins.exact import T_C
 from kadanoff.spins.statistics import independent_mean
-from kadanoff.studies.superres.superres import Finish, train_study
-from kadanoff.studies.superres.variants import Variant, read_variant
+from kadanoff.studies.superresolution import Finish, Variant, read_variant, train_variant
 from kadanoff.studies.targets import vanishes
 from kadanoff.validation import Name, Section, Seed, validated
 
@@ -54,7 +53,7 @@ def upsample(root: Path, name: str) -> None:
     """
     variant = read_variant(root, name, "upsample")[0]
     if variant.network == "seed_kernel":  # the work calibrates nothing
-        return train_study(root, "upsample", name)
+        return train_variant(root, "upsample", name)
     if variant.network != "symmetric_blocks":
         raise KadanoffError(
             f"upsample.variants.{name}.network is {variant.network}, but lattices grow by whole blocks with the "
@@ -62,7 +61,7 @@ def upsample(root: Path, name: str) -> None:
         )
     given = validated(Calibrating, section(root, "upsample", "calibration"), "upsample.calibration")
     path = root / "data" / f"{given.dataset}.zarr"
-    train_study(root, "upsample", name, partial(_calibration, root, variant, given, path), [path])
+    train_variant(root, "upsample", name, partial(_calibration, root, variant, given, path), [path])
 
 
 def _calibration(root: Path, variant: Variant, given: Calibrating, path: Path) -> Finish:

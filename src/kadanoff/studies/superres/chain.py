@@ -1,6 +1,5 @@
 """Chains that are refined: figures 8, 2 and 3 of Efthymiou, Beach and Melko (the paper), held against exact rings."""
 
-import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -8,53 +7,38 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kadanoff.data.store import Ensemble
 from kadanoff.estimate import Estimate
+from kadanoff.inverse.reconstruction import Reconstruction, superresolve_between
 from kadanoff.inverse.superresolve import Spins
 from kadanoff.networks.superres import Superresolution
-from kadanoff.project.figures import figure
+from kadanoff.project.figures import figure, points
 from kadanoff.project.records import Recorder
-from kadanoff.spins.exact import chain, chain_correlation
+from kadanoff.spins.exact import chain, chain_correlation, ring_order
 from kadanoff.spins.observables import two_point
 from kadanoff.spins.rescaling import decimated_temperature, restored_temperature
+from kadanoff.spins.reweighting import ThermalSample
 from kadanoff.spins.statistics import independent_mean
-from kadanoff.studies.superres.data import Data
-from kadanoff.studies.superres.figures import TEMPERATURE, less, points
-from kadanoff.studies.superres.measure import Observed, Tested, draw_between
+from kadanoff.studies.superresolution import Data
+from kadanoff.studies.superresolution_figures import TEMPERATURE
 
 LARGEST = 512  # sites of the last chain of figure 3
 GRID = 200  # points of an exact curve
 COLDEST = 0.05  # of exact curves: nothing changes below
 
 
-def draw_chain(record: Recorder, model: Superresolution, data: Data, tested: Sequence[Tested], seed: int) -> None:
+def draw_chain(
+    record: Recorder, model: Superresolution, data: Data, larger: Ensemble, tested: Sequence[Reconstruction], seed: int
+) -> None:
     """Figures of chains: the test, one doubling of Monte Carlo chains, and many."""
     _draw_test(record, tested)
-    draw = partial(draw_between, model, seed=seed)
+    draw = partial(superresolve_between, model, seed=seed)
     inputs = [data.test(index) for index in range(len(data.temperatures))]
-    _draw_extrapolated(record, draw, inputs, data)
+    _draw_extrapolated(record, draw, inputs, data.temperatures, larger)
     _draw_two_point(record, draw, inputs, data)
 
 
-def exact_order(sites: int, temperature: float) -> float:
-    """<|m|> of a ring of N = `sites` spins.
-
-    A sum over the number n of + spins and k of their clusters: (N/k) C(n-1, k-1) C(N-n-1, k-1) states of 2k
-    unsatisfied bonds.
-    """
-    weight = math.exp(-4 / temperature)
-    total, norm = 2.0, 2.0  # all spins equal
-    for up in range(1, sites):
-        most = min(up, sites - up)
-        states = sum(
-            sites / k * math.comb(up - 1, k - 1) * math.comb(sites - up - 1, k - 1) * weight**k
-            for k in range(1, most + 1)
-        )
-        norm += states
-        total += states * abs(2 * up - sites) / sites
-    return total / norm
-
-
-def _draw_test(record: Recorder, tested: Sequence[Tested]) -> None:
+def _draw_test(record: Recorder, tested: Sequence[Reconstruction]) -> None:
     """Figure `figure8_test_chain`: the paper's figure 8, chains that were decimated and refined again.
 
     The lower panels show deviations from the exact ring.
@@ -63,7 +47,7 @@ def _draw_test(record: Recorder, tested: Sequence[Tested]) -> None:
     temperatures = [item.temperature for item in tested]
     lines = {
         f"{label} {getattr(tested[0], key).shape[-1]}": [
-            Observed.of(item.temperature, getattr(item, key)) for item in tested
+            ThermalSample.of(item.temperature, getattr(item, key)) for item in tested
         ]
         for key, label in kinds.items()
     }
@@ -72,7 +56,7 @@ def _draw_test(record: Recorder, tested: Sequence[Tested]) -> None:
     decimated = decimated_temperature(curve, tested[0].block)
     block = tested[0].block
     with figure(2, 2, figsize=(10, 5.6), height_ratios=(2, 1), sharex=True) as (drawn, axes):
-        for column, exact in enumerate((exact_order, lambda size, t: chain(size, t).energy)):
+        for column, exact in enumerate((ring_order, lambda size, t: chain(size, t).energy)):
             axes[0, column].plot(curve, [exact(sites, t) for t in curve], "C0", lw=1, label=f"exact {sites}")
             halves = [exact(sites // block, t) for t in decimated]
             axes[0, column].plot(curve, halves, "C1--", lw=1, label=rf"exact {sites // block} at $\tilde T$, eq. (5)")
@@ -81,9 +65,9 @@ def _draw_test(record: Recorder, tested: Sequence[Tested]) -> None:
         record.figure("figure8_test_chain", drawn)
 
 
-def _panels(axes: Any, lines: dict[str, list[Observed]], sites: int, shown: dict[str, str]) -> None:
+def _panels(axes: Any, lines: dict[str, list[ThermalSample]], sites: int, shown: dict[str, str]) -> None:
     """Order and energy above, and for lines of `sites` spins their deviations from the exact ring below."""
-    exacts = exact_order, lambda size, t: chain(size, t).energy
+    exacts = ring_order, lambda size, t: chain(size, t).energy
     for number, (label, line) in enumerate(lines.items()):
         where = [item.temperature for item in line]
         kind = label.rpartition(" ")[0]
@@ -97,7 +81,13 @@ def _panels(axes: Any, lines: dict[str, list[Observed]], sites: int, shown: dict
             points(axes[0, column], where, values, label=label, **look)
             if line[0].sites == sites:
                 exact = [exacts[column](sites, t) for t in where]
-                points(axes[1, column], where, less(values, exact), label=label, **look)
+                points(
+                    axes[1, column],
+                    where,
+                    [item - known for item, known in zip(values, exact, strict=True)],
+                    label=label,
+                    **look,
+                )
     for column, name in enumerate((r"$\langle|m|\rangle$", "energy per site ($|J|$)")):
         axes[0, column].set_ylabel(name)
         axes[0, column].legend(fontsize=8)
@@ -105,23 +95,24 @@ def _panels(axes: Any, lines: dict[str, list[Observed]], sites: int, shown: dict
         axes[1, column].set(xlabel=TEMPERATURE, ylabel=f"minus exact {sites}")
 
 
-def _draw_extrapolated(record: Recorder, draw: Any, inputs: Sequence[Spins], data: Data) -> None:
+def _draw_extrapolated(
+    record: Recorder, draw: Any, inputs: Sequence[Spins], temperatures: NDArray[np.float64], larger: Ensemble
+) -> None:
     """Figure `figure2_extrapolated_chain`: the paper's figure 2, Monte Carlo chains refined beyond the trained size.
 
     A chain at T~ is refined by networks around the T of which eq. (5) makes T~, and is held against rings at T.
     """
-    assert data.larger is not None
-    block = len(data.larger.spins[0, 0]) // len(inputs[0][0])
-    given = [Observed.of(t, spins) for t, spins in zip(data.temperatures, inputs, strict=True)]
-    restored = restored_temperature(data.temperatures, block)
+    block = len(larger.spins[0, 0]) // len(inputs[0][0])
+    given = [ThermalSample.of(t, spins) for t, spins in zip(temperatures, inputs, strict=True)]
+    restored = restored_temperature(temperatures, block)
     found = [
-        Observed.of(t, draw(spins, max(t, data.temperatures[0]))) for t, spins in zip(restored, inputs, strict=True)
+        ThermalSample.of(t, draw(spins, max(t, temperatures[0]))) for t, spins in zip(restored, inputs, strict=True)
     ]
-    large = [Observed.of(t, data.larger.read(index)) for index, t in enumerate(data.temperatures)]
+    large = [ThermalSample.of(t, larger.read(index)) for index, t in enumerate(temperatures)]
     sites = large[0].sites
-    curve = np.linspace(COLDEST, data.temperatures[-1], GRID)
+    curve = np.linspace(COLDEST, temperatures[-1], GRID)
     with figure(2, 2, figsize=(10, 5.6), height_ratios=(2, 1), sharex=True) as (drawn, axes):
-        for column, exact in enumerate((exact_order, lambda size, t: chain(size, t).energy)):
+        for column, exact in enumerate((ring_order, lambda size, t: chain(size, t).energy)):
             axes[0, column].plot(curve, [exact(sites, t) for t in curve], "0.5", lw=1, label=f"exact {sites}")
         lines = {f"MC {given[0].sites}": given, f"MC {sites}": large, f"super-resolved {sites}": found}
         _panels(axes, lines, sites, shown={"MC": "C0", "super-resolved": "C3"})
@@ -130,10 +121,9 @@ def _draw_extrapolated(record: Recorder, draw: Any, inputs: Sequence[Spins], dat
     record.metrics({"extrapolated": {f"T={item.temperature:.6g}": _deviations(item) for item in found}})
 
 
-def _deviations(item: Observed) -> dict[str, Estimate]:
-    exact = chain(item.sites, item.temperature).energy, exact_order(item.sites, item.temperature)
-    energy, order = less([item.mean_energy, item.order], exact)
-    return {"energy_minus_exact": energy, "order_minus_exact": order}
+def _deviations(item: ThermalSample) -> dict[str, Estimate]:
+    exact = chain(item.sites, item.temperature).energy, ring_order(item.sites, item.temperature)
+    return {"energy_minus_exact": item.mean_energy - exact[0], "order_minus_exact": item.order - exact[1]}
 
 
 def distance(sites: int) -> int:
@@ -161,7 +151,7 @@ def _draw_two_point(record: Recorder, draw: Any, inputs: Sequence[Spins], data: 
             top.plot(curve, [float(chain_correlation(place, sites, t)) for t in curve], color=colour, lw=1)
             label = f"N = {sites}, j = {place}" + (", Monte Carlo" if number == 0 else "")
             points(top, where, values, color=colour, label=label)
-            points(bottom, where, less(values, exact), color=colour)
+            points(bottom, where, [item - known for item, known in zip(values, exact, strict=True)], color=colour)
         top.set(ylabel=r"$G_N(j)$, $j = N^{0.8}/5$", title="doubled again and again; lines: eq. (6)")
         top.legend()
         bottom.axhline(0, color="0.5", lw=0.8)
@@ -172,4 +162,8 @@ def _draw_two_point(record: Recorder, draw: Any, inputs: Sequence[Spins], data: 
 
 def _worst(values: Sequence[Estimate], exact: Sequence[float]) -> dict[str, Estimate]:
     """The deviation from eq. (6) that is largest in absolute value."""
-    return {"largest_deviation": max(less(values, exact), key=lambda item: abs(item.mean))}
+    return {
+        "largest_deviation": max(
+            [item - known for item, known in zip(values, exact, strict=True)], key=lambda item: abs(item.mean)
+        )
+    }

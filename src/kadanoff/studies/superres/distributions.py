@@ -6,20 +6,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kadanoff.estimate import Estimate
+from kadanoff.inverse.reconstruction import Reconstruction
 from kadanoff.inverse.superresolve import Spins
-from kadanoff.project.figures import figure
+from kadanoff.project.figures import figure, points
 from kadanoff.project.records import Recorder
 from kadanoff.spins.exact import kaufman_energy_distribution
 from kadanoff.spins.observables import block_sums
+from kadanoff.spins.reweighting import ThermalSample
 from kadanoff.spins.statistics import independent_mean
-from kadanoff.studies.superres.figures import points
-from kadanoff.studies.superres.measure import Observed, Tested, nearest
+from kadanoff.studies.superresolution_figures import nearest
 
 BINS = 20
 BLOCK_SUMS = (1.4706, 2.2010, 2.9313)  # temperatures of the paper's figure 7
 
 
-def draw_block_sums(record: Recorder, tested: Sequence[Tested]) -> None:
+def draw_block_sums(record: Recorder, tested: Sequence[Reconstruction]) -> None:
     """Figure `figure7_block_sums`: how many blocks have 0, 1, .. spins up: Monte Carlo, rounded and sampled output."""
     shown = [tested[nearest([item.temperature for item in tested], wanted)] for wanted in BLOCK_SUMS]
     names = {"fine": "Monte Carlo", "rounded": "rounded", "drawn": "sampled"}
@@ -44,7 +45,9 @@ def _shares(spins: Spins, block: int) -> list[Estimate]:
     return [independent_mean((up == number).mean((1, 2))) for number in range(block**2 + 1)]
 
 
-def draw_histograms(record: Recorder, name: str, labels: Sequence[str], panels: Sequence[Sequence[Observed]]) -> None:
+def draw_histograms(
+    record: Recorder, name: str, labels: Sequence[str], panels: Sequence[Sequence[ThermalSample]]
+) -> None:
     """Histograms of m and e, a row a temperature: one line a kind, and the exact P(e) of the last.
 
     Both take discrete values, other ones at other sizes. Each is spread evenly up to the middle between it and the
@@ -81,11 +84,11 @@ def spread(values: NDArray[np.float64], step: float, edges: NDArray[np.float64])
     return [independent_mean(column) for column in np.diff(below, axis=1).T]
 
 
-def _side(item: Observed) -> int:
+def _side(item: ThermalSample) -> int:
     return int(np.sqrt(item.sites))
 
 
-def _exact(item: Observed, edges: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _exact(item: ThermalSample, edges: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Exact density of the energy per site in the same bins."""
     found = kaufman_energy_distribution(_side(item), _side(item), item.temperature)
     levels = np.asarray(found.levels, float) / item.sites

@@ -16,11 +16,10 @@ from kadanoff.project.records import recorded
 from kadanoff.runtime.executor import in_processes
 from kadanoff.runtime.files import working_folder
 from kadanoff.spins.exact import T_C
-from kadanoff.studies.superres.data import check_physics
 from kadanoff.studies.superres.exponents_chains import Plan, Recipe, Repetition, repeat
 from kadanoff.studies.superres.exponents_figures import draw_lattices, draw_levels, draw_scaling
 from kadanoff.studies.superres.exponents_tables import summarize, tables_text
-from kadanoff.studies.superres.variants import read_variant
+from kadanoff.studies.superresolution import check_physics, read_variant
 from kadanoff.validation import Name, Section, Seed
 
 NETWORKS = ("pixels", "blocks")  # entries of superres.variants

@@ -16,7 +16,7 @@ from kadanoff.learning.parameters import TrainingParams
 from kadanoff.learning.randomness import derived_seed
 from kadanoff.networks.superres import Blocks, Pixels
 from kadanoff.runtime.files import disk_errors, write_atomic
-from kadanoff.studies.superres.variants import Variant, train
+from kadanoff.studies.superresolution import Variant, train_at
 
 PIXELS = "pixels"
 BLOCKS = "blocks"
@@ -55,7 +55,7 @@ def repeat(plan: Plan, fine: Spins, small: Spins, folder: Path, number: int) -> 
     seed = derived_seed(plan.seed, number)
     known = hashlib.blake2b(fine.tobytes() + small.tobytes(), digest_size=6).hexdigest()  # other data, other files
     blocks, pixels = (
-        train(*recipe, plan.temperature, fine, seed, folder / f"{number}-{recipe[0].network}-{known}")[0].at(
+        train_at(*recipe, plan.temperature, fine, seed, folder / f"{number}-{recipe[0].network}-{known}")[0].at(
             plan.temperature
         )
         for recipe in (plan.blocks, plan.pixels)

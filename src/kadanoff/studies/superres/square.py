@@ -5,61 +5,71 @@ from functools import partial
 
 import numpy as np
 
+from kadanoff.data.store import Ensemble
 from kadanoff.errors import KadanoffError
 from kadanoff.estimate import Estimate
+from kadanoff.inverse.reconstruction import Reconstruction, superresolve_between
 from kadanoff.inverse.superresolve import Spins
 from kadanoff.inverse.training import coarsened
 from kadanoff.networks.superres import Superresolution
-from kadanoff.project.figures import figure
+from kadanoff.project.figures import figure, points
 from kadanoff.project.records import Recorder
 from kadanoff.spins.exact import kaufman
 from kadanoff.spins.rescaling import Collapse, collapse, inversion_error, invert_collapse
-from kadanoff.studies.superres.data import Data
+from kadanoff.spins.reweighting import ThermalSample
 from kadanoff.studies.superres.distributions import draw_block_sums, draw_histograms
-from kadanoff.studies.superres.figures import TEMPERATURE, points
-from kadanoff.studies.superres.measure import Observed, Tested, draw_between, nearest
 from kadanoff.studies.superres.thermal import Line, draw_thermal
+from kadanoff.studies.superresolution import Data
+from kadanoff.studies.superresolution_figures import TEMPERATURE, nearest
 
 PAPER = (2.2010, 2.9313)  # temperatures of the paper's histograms
 Curves = tuple[list[list[float]], list[list[float]]]
 
 
-def draw_square(record: Recorder, model: Superresolution, data: Data, tested: Sequence[Tested], seed: int) -> None:
+def draw_square(
+    record: Recorder,
+    model: Superresolution,
+    data: Data,
+    smaller: Ensemble,
+    larger: Ensemble,
+    tested: Sequence[Reconstruction],
+    seed: int,
+) -> None:
     """Figures of square lattices: the test, and Monte Carlo lattices refined beyond the trained size."""
     draw_block_sums(record, tested)
     lines = _tested_lines(tested)
     draw_thermal(record, "figure9_test_square", "test configurations, coarsened and refined", lines)
     panels = [[line[nearest(data.temperatures, wanted)] for line in lines.values()] for wanted in PAPER]
     draw_histograms(record, "figure10_histograms_test", list(lines), panels)
-    _extrapolate(record, model, data, seed)
+    _extrapolate(record, model, data, smaller, larger, seed)
 
 
-def _tested_lines(tested: Sequence[Tested]) -> dict[str, Line]:
+def _tested_lines(tested: Sequence[Reconstruction]) -> dict[str, Line]:
     names = {"fine": "MC", "coarse": "coarsened", "drawn": "super-resolved"}
     return {
         f"{label} {getattr(tested[0], key).shape[-1]}": [
-            Observed.of(item.temperature, getattr(item, key)) for item in tested
+            ThermalSample.of(item.temperature, getattr(item, key)) for item in tested
         ]
         for key, label in names.items()
     }
 
 
-def _extrapolate(record: Recorder, model: Superresolution, data: Data, seed: int) -> None:
+def _extrapolate(
+    record: Recorder, model: Superresolution, data: Data, smaller: Ensemble, larger: Ensemble, seed: int
+) -> None:
     """Refine Monte Carlo lattices of the trained size, their temperature T~ rescaled to T by the collapse of curves."""
-    assert data.smaller is not None
-    assert data.larger is not None
     places = range(len(data.temperatures))
     read: dict[str, Callable[[int], Spins]] = {
-        "small": data.smaller.read,
+        "small": smaller.read,
         "coarse": lambda index: coarsened(data.fine.read(index), model.rule, model.block),
         "given": data.test,
-        "large": data.larger.read,
+        "large": larger.read,
     }
-    lines = {key: [Observed.of(data.temperatures[i], rows(i)) for i in places] for key, rows in read.items()}
+    lines = {key: [ThermalSample.of(data.temperatures[i], rows(i)) for i in places] for key, rows in read.items()}
     found = collapse(data.temperatures, _curves(lines["small"]), _curves(lines["coarse"]))
     restored = invert_collapse(data.temperatures, found, data.temperatures)
     _draw_collapse(record, found, lines["small"], lines["coarse"])
-    draw = partial(draw_between, model, seed=seed)
+    draw = partial(superresolve_between, model, seed=seed)
     known = [i for i in places if np.isfinite(restored[i])]
     if not known:
         raise KadanoffError(
@@ -67,7 +77,7 @@ def _extrapolate(record: Recorder, model: Superresolution, data: Data, seed: int
             "decimated lattices collapse. Take more temperatures, above and below T_c."
         )
     uncertain = inversion_error(data.temperatures, found, data.temperatures)
-    drawn = [Observed.of(restored[i], draw(data.test(i), restored[i]), uncertain[i]) for i in known]
+    drawn = [ThermalSample.of(restored[i], draw(data.test(i), restored[i]), uncertain[i]) for i in known]
     low, high = (int(np.sqrt(line[0].sites)) for line in (lines["given"], drawn))
     named = {f"MC {high}": lines["large"], f"MC {low}": lines["given"], f"super-resolved {high}": drawn}
     draw_thermal(record, "figure4_extrapolated_square", f"Monte Carlo {low} refined to {high}, trained at {low}", named)
@@ -80,9 +90,9 @@ def _extrapolate(record: Recorder, model: Superresolution, data: Data, seed: int
     record.metrics({"extrapolated": {f"T={item.temperature:.6g}": _deviation(item) for item in drawn}})
 
 
-def _deviation(item: Observed) -> dict[str, Estimate]:
+def _deviation(item: ThermalSample) -> dict[str, Estimate]:
     side = int(np.sqrt(item.sites))
-    return {"energy_minus_exact": item.less(item.mean_energy, lambda t: kaufman(side, side, t).energy)}
+    return {"energy_minus_exact": item.minus(item.mean_energy, lambda t: kaufman(side, side, t).energy)}
 
 
 def _curves(line: Line) -> Curves:

@@ -35,7 +35,7 @@ from kadanoff.studies.superres.compare_tables import (
     outcome,
     tables_text,
 )
-from kadanoff.studies.superres.variants import read_variant
+from kadanoff.studies.superresolution import read_variant
 from kadanoff.validation import Name, Section, Seed
 
 STEP = 2000  # configurations at a time: their block distributions take 8 bytes a state

@@ -5,16 +5,18 @@ Also what they make of their own test set (appendices A and B), beside which the
 
 from pathlib import Path
 
+import numpy as np
+
+from kadanoff.data.store import Ensemble, open_dataset
 from kadanoff.errors import KadanoffError
+from kadanoff.inverse.reconstruction import reconstruct
 from kadanoff.learning.checkpoints import load_model, read_recipe
 from kadanoff.networks.superres import Superresolution
 from kadanoff.project.params import entry
 from kadanoff.project.records import recorded
 from kadanoff.studies.superres.chain import draw_chain
-from kadanoff.studies.superres.data import beside, open_data
-from kadanoff.studies.superres.measure import test
 from kadanoff.studies.superres.square import draw_square
-from kadanoff.studies.superres.variants import read_variant
+from kadanoff.studies.superresolution import check_physics, open_data, read_variant
 from kadanoff.validation import Name, Section
 
 
@@ -45,18 +47,37 @@ def superres_extrapolate(root: Path, name: str) -> None:
             f"{variant.dataset}; name the same in both."
         )
     model = trained(root, name, variant.model_dump() | training.model_dump())
-    data = beside(
-        open_data(root, f"superres.variants.{name}", variant.dataset, variant.train),
-        root,
-        f"superres_extrapolate.{name}",
-        params.smaller,
-        params.larger,
-        variant.block,
+    data = open_data(root, f"superres.variants.{name}", variant.dataset, variant.train)
+    paths = [root / "data" / f"{other}.zarr" for other in (params.smaller, params.larger)]
+    factors = 1 / variant.block, variant.block
+    smaller, larger = (
+        _beside(f"superres_extrapolate.{name}.{key}", path, data.fine, factor)
+        for key, path, factor in zip(("smaller", "larger"), paths, factors, strict=True)
     )
-    tested = [test(model, index, data.test(index), training.seed) for index in range(len(data.temperatures))]
-    draw = draw_chain if data.dimension == 1 else draw_square
-    with recorded("superres_extrapolate", name, parameters=params.model_dump(), inputs=data.paths) as record:
-        draw(record, model, data, tested, training.seed)
+    tested = [reconstruct(model, index, data.test(index), training.seed) for index in range(len(data.temperatures))]
+    inputs = [data.path, *paths]
+    with recorded("superres_extrapolate", name, parameters=params.model_dump(), inputs=inputs) as record:
+        if data.dimension == 1:
+            draw_chain(record, model, data, larger, tested, training.seed)
+        else:
+            draw_square(record, model, data, smaller, larger, tested, training.seed)
+
+
+def _beside(where: str, path: Path, fine: Ensemble, factor: float) -> Ensemble:
+    """Monte Carlo at `factor` times the size of the variant's lattices, and at the same temperatures."""
+    name, ensemble = path.stem, open_dataset(path)
+    check_physics(name, ensemble)
+    wanted = tuple(int(side * factor) for side in fine.spins.shape[2:])
+    if ensemble.spins.shape[2:] != wanted:
+        sides, due = (" x ".join(map(str, shape)) for shape in (ensemble.spins.shape[2:], wanted))
+        raise KadanoffError(
+            f"{where} is {name}, whose lattices have the size {sides}; beside the variant's dataset it must be {due}."
+        )
+    if not np.array_equal(ensemble.temperatures, fine.temperatures):
+        raise KadanoffError(
+            f"{where} is {name}, whose temperatures are not those of the variant's dataset; simulate both at the same."
+        )
+    return ensemble
 
 
 def trained(root: Path, name: str, parameters: dict) -> Superresolution:

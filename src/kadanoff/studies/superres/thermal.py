@@ -5,28 +5,23 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kadanoff.estimate import Estimate
-from kadanoff.project.figures import figure
+from kadanoff.project.figures import figure, points
 from kadanoff.project.records import Recorder
 from kadanoff.spins.exact import T_C, kaufman, spontaneous_magnetization
-from kadanoff.spins.observables import absolute_susceptibility, specific_heat
-from kadanoff.spins.statistics import jackknife
-from kadanoff.studies.superres.figures import TEMPERATURE, points
-from kadanoff.studies.superres.measure import Observed
+from kadanoff.spins.reweighting import ThermalSample, reweighted
+from kadanoff.studies.superresolution_figures import TEMPERATURE
 
-Line = list[Observed]
+Line = list[ThermalSample]
 COLDEST = 0.3  # of exact tori: nothing changes below, and digits grow with 1/T
 GRID = 120
 
-OBSERVABLES: dict[str, Callable[[Observed], Estimate]] = {
+OBSERVABLES: dict[str, Callable[[ThermalSample], Estimate]] = {
     r"$\langle|m|\rangle$": lambda item: item.order,
-    r"susceptibility $\chi$ ($1/|J|$)": lambda item: absolute_susceptibility(
-        item.magnetization, item.sites, item.temperature
-    ),
+    r"susceptibility $\chi$ ($1/|J|$)": lambda item: item.susceptibility,
     "energy per site ($|J|$)": lambda item: item.mean_energy,
-    "specific heat ($k_B$)": lambda item: specific_heat(item.energy, item.sites, item.temperature),
+    "specific heat ($k_B$)": lambda item: item.heat,
 }
 HEAT = 3
 EXACT = {2: "energy", HEAT: "specific_heat"}
@@ -72,7 +67,7 @@ def _draw_line(axis, column: int, line: Line, look: dict[str, Any]) -> None:
     """One observable of a line; the specific heat not below `COLDEST`, where one spin turned over in vain has 1/T^2."""
     items = [item for item in line if column != HEAT or item.temperature >= COLDEST]
     values = [list(OBSERVABLES.values())[column](item) for item in items]
-    across = [item.uncertain for item in items]
+    across = [item.uncertainty for item in items]
     points(axis, [item.temperature for item in items], values, xerr=across if any(across) else None, **look)
 
 
@@ -91,7 +86,7 @@ def _draw_less_exact(axis, column: int, lines: list[tuple[Line, str]]) -> None:
     for line, colour in lines:
         side = int(np.sqrt(line[0].sites))
         warm = [item for item in line if item.temperature >= COLDEST]
-        differences = [item.less(function(item), partial(_exact, side, column)) for item in warm]
+        differences = [item.minus(function(item), partial(_exact, side, column)) for item in warm]
         look: dict[str, Any] = {"color": colour, "mfc": "white" if colour == "C0" else None}
         points(axis, [item.temperature for item in warm], differences, **look)
 
@@ -100,27 +95,10 @@ def _exact(side: int, column: int, temperature: float) -> float:
     return getattr(kaufman(side, side, temperature), EXACT[column])
 
 
-def _difference(column: int, item: Observed, reference: Line) -> Estimate:
+def _difference(column: int, item: ThermalSample, reference: Line) -> Estimate:
     """Order or susceptibility less that of Monte Carlo, as if the two were independent."""
     near = min(reference, key=lambda other: abs(other.temperature - item.temperature))
     mine = list(OBSERVABLES.values())[column](item)
     other = reweighted(near, item.temperature)[column]
-    found = item.less(mine, lambda temperature: reweighted(near, temperature, blocks=2)[column].mean)
+    found = item.minus(mine, lambda temperature: reweighted(near, temperature, blocks=2)[column].mean)
     return Estimate(found.mean, float(np.hypot(found.error, other.error)), n=mine.n)
-
-
-def reweighted(item: Observed, temperature: float, blocks: int | None = None) -> tuple[Estimate, Estimate]:
-    """<|m|> and its susceptibility at another temperature nearby, with errors by a jackknife of so many blocks.
-
-    Every configuration weighs exp(-E (1/T' - 1/T)): Ferrenberg and Swendsen, Phys. Rev. Lett. 61, 2635 (1988).
-    """
-    exponents = -item.sites * item.energy * (1 / temperature - 1 / item.temperature)
-    samples = np.stack([np.abs(item.magnetization), np.exp(exponents - exponents.max())], axis=1)
-
-    def average(rows: NDArray, power: int = 1) -> float:
-        return float(np.average(rows[:, 0] ** power, weights=rows[:, 1]))
-
-    def variance(rows: NDArray) -> float:
-        return item.sites / temperature * (average(rows, 2) - average(rows) ** 2)
-
-    return jackknife(average, samples, blocks), jackknife(variance, samples, blocks)
