@@ -81,7 +81,7 @@ def summary(found: Streamed) -> str:
         "c10 - exact": excess,
         "c11": found.diagonal,
         "m L^(1/8)": found.magnetization * found.side**0.125,
-        "exponent of G": found.decay(fit_distances(found.side)),
+        "exponent of G": found.decay(),
         "of the exact torus": round(exact_decay(found.side), 4),
     }
     return table("One lattice", list(numbers), [list(numbers.values())])
