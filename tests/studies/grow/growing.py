@@ -23,7 +23,7 @@ def save_antiperiodic(path, seeds):
 
 
 def save_project(root, seeds):
-    """The seeds, and both networks; whole blocks are dressed as the seeds are, so that nothing changes."""
+    """The seeds, and both networks; the Gibbs sweeps have the seeds' own conditional, so that they change nothing."""
     seeds.save(root / "data/seeds.zarr")
     arguments = {"rule": "majority", "block": 3, "dimension": 2, "temperatures": [float(T_C)]}
     torch.manual_seed(0)

@@ -102,13 +102,13 @@ def test_the_network_is_symmetric_and_calibrated(trained, datasets):
     for value, name in zip(off.mean(1), ("energy", "square"), strict=True):  # but for rounding, by which draws flip
         assert abs(value - calibration[f"{name}_after"]["mean"]) < 0.1 * calibration[f"{name}_after"]["error"]
     plain = excess(tables(network), seeds, float(T_C), 0, 3)
-    assert abs(plain.sigmas(0.0)) > 5  # it is calibrated for dressed lattices
+    assert abs(plain.sigmas(0.0)) > 5  # it is calibrated for lattices after Gibbs sweeps
     assert 0 < calibration["sharpness"]["error"] < 0.02
     assert 0 < calibration["factor"]["error"] < 0.02
     assert abs(calibration["drift"]["mean"]) < 4 * calibration["drift"]["error"]
     assert abs(calibration["x_minus_y"]["mean"]) < 4 * calibration["x_minus_y"]["error"]  # by construction
     assert 0 < calibration["between_minus_inside"]["error"] < 2e-3
-    assert "| x_minus_y |" in (trained / "reports/upsample/k/tables.md").read_text()
+    assert "| along x - along y |" in (trained / "reports/upsample/k/tables.md").read_text()
     assert found["T=2.26919"]["drawn"]["broken_blocks"]["mean"] == 0
     off = abs(found["T=2.26919"]["drawn"]["energy_difference"]["mean"])
     assert off < 0.1 * abs(
@@ -164,7 +164,7 @@ def test_the_published_kernel_learns_its_energy_constraint(project):
     [
         ({"calibration": "hot"}, "it needs square lattices at the critical temperature"),
         ({"calibration": "anti"}, "calibration.dataset is anti, which has the boundary antiperiodic"),
-        ({"calibration": "six"}, "whose lattices have the side 6; dressing needs a multiple of 4"),
+        ({"calibration": "six"}, "whose lattices have the side 6; Gibbs sweeps need a multiple of 4"),
         ({"calibration": "none"}, "there is no dataset"),
         ({"network": "pixels", "layers": 2}, "k.network is pixels, but lattices grow by whole blocks"),
         ({"network": "blocks"}, "take symmetric_blocks, or seed_kernel"),

@@ -17,6 +17,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field, model_validator
 
+from kadanoff.inverse.critical import critical_seeds, network_of
 from kadanoff.inverse.growth import Enlargement, Rows, enlarge, refine
 from kadanoff.inverse.measurement import Measurements, joined, measure_lattice
 from kadanoff.inverse.renormalized import RenormalizedGibbs
@@ -31,9 +32,8 @@ from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact import T_C
 from kadanoff.studies.grow.compare import Compare, compare, compare_metrics, compare_text
 from kadanoff.studies.grow.figures import draw_cascade, draw_correlations, draw_structure, zoom_page_of
-from kadanoff.studies.grow.inputs import MODEL, critical_seeds, network_of
 from kadanoff.studies.grow.tables import Grown, metrics, tables_text
-from kadanoff.validation import Name, Section, Seed
+from kadanoff.validation import Name, Section, Seed, WeightsName
 
 
 class Truth(Section):
@@ -46,8 +46,8 @@ class Truth(Section):
 class Params(Section):
     """The section `grow`; `seeds` are lattices that grow to each size, the smallest first."""
 
-    model: str = Field(pattern=MODEL)
-    published: str = Field(pattern=MODEL)
+    model: WeightsName
+    published: WeightsName
     dataset: Name
     seeds: list[Annotated[int, Field(gt=3)]] = Field(min_length=1)
     sweeps: int = Field(gt=0)
