@@ -20,6 +20,8 @@ class Section(BaseModel):
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=100)]
 """The name of an entry: it becomes a part of paths, so it has letters, digits, _ and - only."""
+WeightsName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+/[A-Za-z0-9_-]+$")]
+"""STAGE/VARIANT: the weights models/STAGE/VARIANT.safetensors."""
 Seed = Annotated[int, Field(ge=0, le=MOST_SEED)]
 
 SectionType = TypeVar("SectionType", bound=Section)

@@ -20,8 +20,8 @@ from kadanoff.commands import grow as module
 from kadanoff.commands.grow import Job, grow
 from kadanoff.data.store import Ensemble
 from kadanoff.errors import KadanoffError
-from kadanoff.inverse.dressing import Dressing
 from kadanoff.inverse.growth import LARGEST, Enlargement, enlarge, sides_to
+from kadanoff.inverse.renormalized import RenormalizedGibbs
 from kadanoff.inverse.superresolve import draw_blocks, tables
 from kadanoff.learning.checkpoints import Recipe, load_model, save_model
 from kadanoff.networks.registry import build
@@ -157,7 +157,7 @@ def test_nothing_is_overwritten(job, tmp_path):
 
 
 def test_memory_limits_the_threads(job, tmp_path, monkeypatch):
-    way = Enlargement([], 3, 8, 0, Dressing(np.zeros(1 << 20, np.float32)))
+    way = Enlargement([], 3, 8, 0, RenormalizedGibbs(np.zeros(1 << 20, np.float32)))
     held = module._held(way, 124416, 2048, 512)
     assert [threads(workers, held, module.MEMORY) for workers in (1, 2, 64)] == [1, 2, 3]
     monkeypatch.setattr(module, "MEMORY", 0)

@@ -14,8 +14,8 @@ from kadanoff.commands.measure import fluctuation, measure
 from kadanoff.data.large import create_lattice, finish_lattice
 from kadanoff.data.store import Ensemble
 from kadanoff.errors import KadanoffError
-from kadanoff.inverse.survey import fit_distances
-from kadanoff.inverse.survey import survey as in_memory
+from kadanoff.inverse.measurement import fit_distances
+from kadanoff.inverse.measurement import measure_lattice as in_memory
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact import T_C, critical_energy, kaufman
 from kadanoff.spins.observables import energy

@@ -66,10 +66,8 @@ def test_page_holds_the_pictures_and_asks_for_nothing():
     images = drawn(page)
     assert len(images) == page.count("<img") == 4
     for image, picture, block in zip(images, pictures, (27, 9, 3, 1), strict=True):
-        bright = np.clip(picture * block**0.125, -1, 1) / 2 + 0.5
-        assert np.abs(up(image) - bright).max() < (1e-9 if block == 1 else 0.04)
+        np.testing.assert_array_equal(up(image), picture > 0)
         assert f'data-side="{32 * block}"' in page
-    assert len(images[-1].getcolors()) == 2
     assert not re.search(r"https?:|//[a-z]|@import|url\(", page)
     assert "<title>Seeds &amp; &lt;b&gt;lattices&lt;/b&gt;</title>" in page
     assert 'data-caption="&#34;d&#34;"' in page
@@ -77,10 +75,9 @@ def test_page_holds_the_pictures_and_asks_for_nothing():
         zoom_page(pictures, 3, "title", ["one"])
 
 
-def test_six_pictures_are_less_than_a_megabyte():
-    noise = np.random.default_rng(1).uniform(-0.7, 0.7, (512, 512))  # compresses less than critical lattices
-    spins = random_spins(512)
-    assert len(zoom_page([noise] * 5 + [spins], 3, "title")) < 1_000_000
+def test_three_pictures_are_less_than_150_kb():
+    noise = random_spins(512)  # compresses less than critical lattices
+    assert len(zoom_page([noise] * 3, 3, "title")) < 150_000
 
 
 @pytest.fixture
@@ -102,7 +99,7 @@ def test_page_of_a_pyramid_is_that_of_its_lattice(pyramid):
     assert "level 1 of pyramid.zarr" in page
     expected = drawn(zoom_page(nested_pictures(means_of(spins), 1536), 3, ""))
     for found, image in zip(drawn(page), expected, strict=True):
-        assert np.abs(up(found) - up(image)).max() < 0.1  # a shade: means of the pyramid are rounded
+        np.testing.assert_array_equal(up(found), up(image))
     np.testing.assert_array_equal(up(drawn(page)[-1]), spins[512:1024, 512:1024] > 0)
 
 

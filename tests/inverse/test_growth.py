@@ -6,8 +6,8 @@ import torch
 
 from kadanoff.errors import KadanoffError
 from kadanoff.inverse import bands
-from kadanoff.inverse.dressing import Dressing, dress
 from kadanoff.inverse.growth import Band, Enlargement, around, draw_rows, enlarge, refine, refined, sides_to
+from kadanoff.inverse.renormalized import RenormalizedGibbs
 from kadanoff.inverse.superresolve import draw_blocks, tables
 from kadanoff.montecarlo.rng import stream_key
 from kadanoff.networks.superres import Blocks
@@ -17,7 +17,7 @@ from kadanoff.spins.blocking import RULES
 @pytest.fixture(scope="module")
 def scheme():
     torch.manual_seed(1)
-    return tables(Blocks("majority", 3, 2, 8, dressing=True))
+    return tables(Blocks("majority", 3, 2, 8, gibbs=True))
 
 
 @pytest.fixture
@@ -75,22 +75,22 @@ def test_a_band_may_cross_the_edge(scheme, coarse):
 
 
 @pytest.fixture(scope="module")
-def dressing():
-    return Dressing(np.random.default_rng(3).normal(0, 1, 1 << 20).astype(np.float32), 3)
+def gibbs():
+    return RenormalizedGibbs(np.random.default_rng(3).normal(0, 1, 1 << 20).astype(np.float32), 3)
 
 
 @pytest.mark.parametrize("rows", [30, 96, 384])
-def test_a_dressed_lattice_is_enlarged_alike_whatever_the_bands(scheme, coarse, dressing, rows):
-    way = Enlargement(scheme, 3, 2, 4, dressing)
+def test_a_swept_lattice_is_enlarged_alike_whatever_the_bands(scheme, coarse, gibbs, rows):
+    way = Enlargement(scheme, 3, 2, 4, gibbs)
     whole = enlarge(way, coarse, 1)
     np.testing.assert_array_equal(enlarge(way, coarse, 1, rows), whole)
-    dressed = dress(coarse[None], dressing, (stream_key(4, "dress", 1), 0))[0]
-    np.testing.assert_array_equal(enlarge(Enlargement(scheme, 3, 2, 4), dressed, 1), whole)
-    assert (dressed != coarse).mean() > 0.1
+    swept = gibbs.sweep(coarse[None], (stream_key(4, "dress", 1), 0))[0]
+    np.testing.assert_array_equal(enlarge(Enlargement(scheme, 3, 2, 4), swept, 1), whole)
+    assert (swept != coarse).mean() > 0.1
 
 
-def test_drawing_and_then_refining_is_one_enlargement(scheme, coarse, dressing):
-    raw, way = (Enlargement(scheme, 3, sweeps, 4, dressing) for sweeps in (0, 5))
+def test_drawing_and_then_refining_is_one_enlargement(scheme, coarse, gibbs):
+    raw, way = (Enlargement(scheme, 3, sweeps, 4, gibbs) for sweeps in (0, 5))
     np.testing.assert_array_equal(refine(way, enlarge(raw, coarse, 1), 1), enlarge(way, coarse, 1))
 
 

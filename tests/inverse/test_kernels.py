@@ -5,7 +5,7 @@ import pytest
 from tori import block_probabilities
 
 from kadanoff.inverse import kernels
-from kadanoff.inverse.superresolve import count, draw_blocks, random_blocks, sweep_blocks, toss
+from kadanoff.inverse.superresolve import count, draw_blocks, independent_spins, random_blocks, sweep_blocks
 from kadanoff.inverse.tables import Table, as_thresholds, known
 from kadanoff.spins.blocking import majority
 from kadanoff.spins.surroundings import Part, coarse_spins, parts, states
@@ -113,18 +113,21 @@ def test_sweeps_may_be_cut_too():
 
 def test_tossed_spins_have_their_probabilities():
     chances = np.tile(np.array([0.0, 1.0, 0.25, 0.5, 0.9]), (40000, 1))
-    found = toss(chances, (KEY, 0))
+    found = independent_spins(chances, (KEY, 0))
     assert (found[:, 0] == -1).all()
     assert (found[:, 1] == 1).all()
     up = (found > 0).mean(0)[2:]
     assert np.abs((up - chances[0, 2:]) / np.sqrt(chances[0, 2:] * (1 - chances[0, 2:]) / 40000)).max() < 4
-    assert (np.concatenate([toss(chances[:11], (KEY, 0)), toss(chances[11:30], (KEY, 11))]) == found[:30]).all()
+    assert (
+        np.concatenate([independent_spins(chances[:11], (KEY, 0)), independent_spins(chances[11:30], (KEY, 11))])
+        == found[:30]
+    ).all()
 
 
 def test_a_probability_of_1_is_met_by_the_largest_random_number(monkeypatch):
     seen = []
-    monkeypatch.setattr(kernels, "toss", lambda thresholds, *_: seen.append(thresholds))
-    toss(np.ones((1, 4)), (KEY, 0))
+    monkeypatch.setattr(kernels, "independent_spins", lambda thresholds, *_: seen.append(thresholds))
+    independent_spins(np.ones((1, 4)), (KEY, 0))
     assert (seen[0] > 2**32 - 1).all()
 
 

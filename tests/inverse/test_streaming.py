@@ -1,4 +1,4 @@
-"""One lattice in bands of rows: what the survey of a lattice in memory gives, and errors that are those of lattices."""
+"""Measurement in bands of rows: that of a lattice in memory, and errors that are those of lattices."""
 
 import threading
 
@@ -9,8 +9,8 @@ import kadanoff
 from kadanoff.errors import KadanoffError
 from kadanoff.estimate import Estimate
 from kadanoff.inverse import streaming
+from kadanoff.inverse.measurement import measure_lattice
 from kadanoff.inverse.streaming import STRIPES, Streamed, stream
-from kadanoff.inverse.survey import survey
 from kadanoff.spins.exact import T_C
 
 SIDE, LATTICES = 128, 256  # of the errors: the scatter of as many lattices is known to 4.4%
@@ -38,7 +38,7 @@ def shifted(spins, y, x):
 @pytest.mark.parametrize(("side", "rows"), [(128, 128), (128, 50), (129, 2), (192, 31), (200, 64), (200, 199)])
 def test_sums_are_exact_whatever_the_bands(side, rows):
     spins = lattice(side)
-    found, expected = measured(spins, rows), survey(spins)
+    found, expected = measured(spins, rows), measure_lattice(spins)
     assert found.nearest.mean == pytest.approx((shifted(spins, 0, 1) + shifted(spins, 1, 0)) / (2 * side**2), abs=1e-14)
     assert found.diagonal.mean == pytest.approx(
         (shifted(spins, 1, 1) + shifted(spins, 1, -1)) / (2 * side**2), abs=1e-14
@@ -56,7 +56,7 @@ def test_with_all_rows_and_columns_correlations_are_exact():
     spins = lattice(192)
     found = measured(spins, 50)
     assert found.lines == 192
-    np.testing.assert_allclose(found.correlation.mean((0, 1)), survey(spins).correlation[0, :49], atol=1e-6)
+    np.testing.assert_allclose(found.correlation.mean((0, 1)), measure_lattice(spins).correlation[0, :49], atol=1e-6)
     along_x = [shifted(spins, 0, r) / spins.size for r in range(49)]
     np.testing.assert_allclose(found.correlation[0].mean(0), along_x, atol=1e-6)
 
@@ -110,13 +110,12 @@ def power_law(exponent, noise=0.0, size=1.0):
 
 
 def test_the_exponent_of_a_power_law_is_that_power():
-    distances = [1, 2, 4, 8, 16, 32]
-    assert power_law(0.3).decay(distances).mean == pytest.approx(0.3)
-    found = power_law(0.3, noise=0.1).decay(distances)
+    assert power_law(0.3).decay().mean == pytest.approx(0.3)
+    found = power_law(0.3, noise=0.1).decay()
     assert found.mean == pytest.approx(0.3)
     assert found.error < 1e-9  # the noise of a stripe is the same at all distances
     assert power_law(0.3, noise=0.1).at(8).error > 0.01
-    negative = power_law(0.3, size=-1.0).decay(distances)
+    negative = power_law(0.3, size=-1.0).decay()
     assert np.isnan([negative.mean, negative.error]).all()
 
 
@@ -137,7 +136,7 @@ def test_errors_are_the_scatter_of_lattices(critical):
     near += [ratio([item.at(r) for item in found]) for r in (1, 2, SIDE // 32)]
     np.testing.assert_allclose(near, 1, atol=NEAR)
     far = [ratio([item.at(r) for item in found]) for r in (SIDE // 16, SIDE // 8)]
-    far.append(ratio([item.decay([1, 2, 4, 8, 16]) for item in found]))
+    far.append(ratio([item.decay() for item in found]))
     np.testing.assert_allclose(far, 1, atol=FAR)
 
 

@@ -179,7 +179,7 @@ def test_the_rule_makes_the_inputs():
 
 
 def test_counts_that_are_turned_keep_their_sum_and_forget_the_position():
-    network = Blocks("majority", 3, 2, 4, dressing=True)
+    network = Blocks("majority", 3, 2, 4, gibbs=True)
     for part, conditional in zip(network.scheme, network.parts, strict=True):
         shape = 2**part.inputs, 2**9
         rng = np.random.default_rng(1)

@@ -17,8 +17,8 @@ from kadanoff.errors import KadanoffError, whole
 from kadanoff.errors import seed_of as seed_of_bits
 from kadanoff.inverse import bands
 from kadanoff.inverse.critical import place_of
-from kadanoff.inverse.dressing import Dressing
 from kadanoff.inverse.growth import Band, Enlargement, Read, Rows, around, refined, sides_to
+from kadanoff.inverse.renormalized import RenormalizedGibbs
 from kadanoff.inverse.superresolve import tables
 from kadanoff.learning.checkpoints import load_model, read_recipe
 from kadanoff.networks.superres import Blocks, Superresolution
@@ -64,9 +64,9 @@ def grow(job: Job, target: Path, workers: int | None = None, rows: int = TALLEST
     require_new(target)
     seed_of_bits(job.seed)
     whole(job.sweeps, "sweeps", 0, MOST_SWEEPS)
-    way = enlargement_of(job)
+    enlargement = enlargement_of(job)
     seed = seed_of(job)
-    sides = sides_to(len(seed), job.size, way.block, "size")
+    sides = sides_to(len(seed), job.size, enlargement.block, "size")
     hashes = {
         "model_blake2b": hashlib.blake2b(job.model.read_bytes()).hexdigest(),
         "seed_lattice_blake2b": hashlib.blake2b(seed.tobytes()).hexdigest(),
@@ -77,7 +77,7 @@ def grow(job: Job, target: Path, workers: int | None = None, rows: int = TALLEST
         written = sum(path.stat().st_size for path in work.rglob("*") if path.is_file())
         takes = f"a lattice of side {sides[-1]} and those that it grows from take"
         require_room(target.parent, needed, takes, written=written)
-        last = _levels(job, way, seed, sides, work, workers, rows)
+        last = _levels(job, enlargement, seed, sides, work, workers, rows)
         finish_lattice(last, _measured(job, hashes, last, workers))
         place_new(last, target)
 
@@ -94,7 +94,7 @@ def enlargement_of(job: Job) -> Enlargement:
             f"{job.model} is a network {read_recipe(job.model).network!r}; lattices are grown by `blocks`, whole "
             "blocks of the square lattice. Take models/upsample/kernel.safetensors."
         )
-    return Enlargement(tables(network), model.block, job.sweeps, job.seed, Dressing.of(network))
+    return Enlargement(tables(network), model.block, job.sweeps, job.seed, RenormalizedGibbs.of(network))
 
 
 def seed_of(job: Job) -> Rows:
@@ -105,7 +105,7 @@ def seed_of(job: Job) -> Rows:
 
 
 def _levels(
-    job: Job, way: Enlargement, seed: Rows, sides: list[int], work: Path, workers: int | None, rows: int
+    job: Job, enlargement: Enlargement, seed: Rows, sides: list[int], work: Path, workers: int | None, rows: int
 ) -> Path:
     """Grow all levels, each from the store of the one before; the store of the last."""
     read = around(seed)
@@ -117,13 +117,13 @@ def _levels(
                 create_lattice(path, side)
             for left in path.rglob("*.partial"):  # of a shard that was being written when the process was killed
                 left.unlink()
-            _level(way, read, level + LEVELS * job.sample, path, workers, rows, advance)
+            _level(enlargement, read, level + LEVELS * job.sample, path, workers, rows, advance)
             read = reader(zarr.open_array(path / "spins", mode="r"))
     return path
 
 
 def _level(
-    way: Enlargement, read: Read, level: int, path: Path, workers: int | None, rows: int, advance: Advance
+    enlargement: Enlargement, read: Read, level: int, path: Path, workers: int | None, rows: int, advance: Advance
 ) -> None:
     """Fill the store of one level, some shards of rows at a time; those that are there already stay."""
     array = zarr.open_array(path / "spins", mode="r+")
@@ -135,22 +135,22 @@ def _level(
         count = min(first + step, side) - first
         # a shard comes to the disk in one rename
         if not all((path / f"spins/c/0/0/{start // shard}/0").exists() for start in starts):
-            words = refined(way, read, level, side // way.block, Band(first, count))
+            words = refined(enlargement, read, level, side // enlargement.block, Band(first, count))
             for start in starts:
                 spins = np.empty((min(shard, side - start), side), np.int8)
                 bands.scatter(words, start - first, first & 1, spins)
                 array[0, 0, start : start + len(spins)] = spins
         advance(side * count)
 
-    with ThreadPoolExecutor(threads(workers, _held(way, side, step, shard), MEMORY)) as pool:
+    with ThreadPoolExecutor(threads(workers, _memory(enlargement, side, step, shard), MEMORY)) as pool:
         for _ in pool.map(fill, range(0, side, step)):
             pass
 
 
-def _held(way: Enlargement, side: int, step: int, shard: int) -> int:
-    """Bytes of a thread: a band as words, its coarse rows as read and dressed, a shard and its way to the disk."""
-    coarse = step // way.block + 2 * (way.dressing.halo if way.dressing else 0)
-    return step * side // 8 + 3 * coarse * side // way.block + 2 * shard * side
+def _memory(enlargement: Enlargement, side: int, step: int, shard: int) -> int:
+    """Bytes of a thread: a band as words, its coarse rows as read and swept, a shard and its copy for the disk."""
+    coarse = step // enlargement.block + 2 * (enlargement.gibbs.halo if enlargement.gibbs else 0)
+    return step * side // 8 + 3 * coarse * side // enlargement.block + 2 * shard * side
 
 
 def _shard(array: zarr.Array) -> int:

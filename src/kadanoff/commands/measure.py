@@ -14,8 +14,8 @@ from kadanoff.data.store import Ensemble, open_dataset
 from kadanoff.errors import KadanoffError
 from kadanoff.estimate import Estimate
 from kadanoff.inverse.critical import place_of
+from kadanoff.inverse.measurement import exact_decay, fit_distances
 from kadanoff.inverse.streaming import Rows, Streamed, stream
-from kadanoff.inverse.survey import exact_decay, fit_distances
 from kadanoff.project.figures import figure
 from kadanoff.project.tables import Cell, table
 from kadanoff.runtime.files import alone, disk_errors
@@ -81,7 +81,7 @@ def summary(found: Streamed) -> str:
         "c10 - exact": excess,
         "c11": found.diagonal,
         "m L^(1/8)": found.magnetization * found.side**0.125,
-        "exponent of G": found.decay(fit_distances(found.side)),
+        "exponent of G": found.decay(),
         "of the exact torus": round(exact_decay(found.side), 4),
     }
     return table("One lattice", list(numbers), [list(numbers.values())])

@@ -15,7 +15,6 @@ from PIL import Image
 from kadanoff.data.pyramid import FACTOR, SMALLEST
 
 PIXELS = SMALLEST
-SHADES = 16  # of which one sees no steps; with more the page is larger
 DOWN, UP = (12, 35, 64), (255, 232, 190)  # dark and light, so that they differ without colours too
 
 Means = NDArray[np.floating]
@@ -92,9 +91,9 @@ def zoom_page(pictures: Sequence[Means], factor: int, title: str, captions: Sequ
     blocks = [factor**power for power in reversed(range(len(pictures)))]
     shown = [
         {
-            "address": _address(picture, block),
+            "address": _address(picture),
             "side": block * len(picture),
-            "says": f"a pixel is the mean of {_square(block)} spins" if block > 1 else "a pixel is a spin",
+            "says": f"a pixel is the majority of {_square(block)} spins" if block > 1 else "a pixel is a spin",
             "caption": caption,
         }
         for picture, block, caption in zip(pictures, blocks, captions or [""] * len(pictures), strict=True)
@@ -108,16 +107,12 @@ def _square(side: int) -> str:
     return f"{side:,} × {side:,}"
 
 
-def _address(means: Means, block: int) -> str:
-    """A picture as a PNG in an address."""
-    shades = 2 if block == 1 else SHADES
-    # at T_c the means of b x b spins shrink as b^(-1/8); scaled so, and cut off, all scales have the same contrast
-    scaled = np.clip(np.asarray(means) * block**0.125, -1, 1)
-    image = Image.fromarray(np.rint((scaled + 1) / 2 * (shades - 1)).astype(np.uint8))
-    ramp = np.linspace(DOWN, UP, shades).round().astype(np.uint8)
-    image.putpalette(ramp.tobytes())
+def _address(means: Means) -> str:
+    """The signs of the means as a PNG of one bit a pixel in an address: at T_c all scales look alike so."""
+    image = Image.fromarray((np.asarray(means) > 0).astype(np.uint8))
+    image.putpalette([*DOWN, *UP])
     file = io.BytesIO()
-    image.save(file, "PNG", bits=(shades - 1).bit_length(), optimize=True)
+    image.save(file, "PNG", bits=1, optimize=True)
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 

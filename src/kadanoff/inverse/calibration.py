@@ -7,7 +7,7 @@ then a little too ordered. The remedy is a single number, the sharpness, fixed b
     Critical 8 x 8 Monte Carlo lattices, doubled, have on average the exact energy of the critical 16 x 16 torus.
 
 No lattice above 16 x 16 enters, and no exponent. Networks that enlarge by three have another
-criterion: `kadanoff.inverse.dressed_calibration`.
+criterion: `kadanoff.inverse.growth_calibration`.
 """
 
 from dataclasses import dataclass

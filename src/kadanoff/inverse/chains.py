@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from kadanoff.inverse import kernels
 from kadanoff.inverse.quality import asymmetries
-from kadanoff.inverse.superresolve import Spins, draw_parts, probabilities, toss
+from kadanoff.inverse.superresolve import Spins, draw_parts, independent_spins, probabilities
 from kadanoff.inverse.tables import Table
 from kadanoff.montecarlo import metropolis
 from kadanoff.montecarlo.rng import stream_key
@@ -105,4 +105,6 @@ def _double_blocks(
 
 def doubling_by_pixels(network: Pixels, seed: int) -> Doubling:
     """Doublings by a `Pixels` network, sampled: Efthymiou et al. (2019), section IV A."""
-    return lambda spins, level, first: toss(probabilities(network, spins), (stream_key(seed, "double", level), first))
+    return lambda spins, level, first: independent_spins(
+        probabilities(network, spins), (stream_key(seed, "double", level), first)
+    )

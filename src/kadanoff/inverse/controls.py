@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kadanoff.inverse.kernels import LANES, LARGEST, LOW
-from kadanoff.inverse.superresolve import Spins, Stream, draw_parts, random_blocks, sweep_blocks, toss
+from kadanoff.inverse.superresolve import Spins, Stream, draw_parts, independent_spins, random_blocks, sweep_blocks
 from kadanoff.inverse.tables import Table, as_thresholds, known
 from kadanoff.montecarlo.rng import philox
 from kadanoff.spins.compiled import compiled
@@ -40,7 +40,10 @@ def draws(
     chain, pixels, blocks, rest = ((key, first) for key in keys)
     start = random_blocks(spins, np.stack([coarse == -1, coarse == 1]), block, chain)
     last, probabilities = equilibrate(spins, start, conditional, chain, sweeps)
-    yield "independent pixels, exact optimum", toss(pixel_probabilities(probabilities, block, dimension), pixels)
+    yield (
+        "independent pixels, exact optimum",
+        independent_spins(pixel_probabilities(probabilities, block, dimension), pixels),
+    )
     independent = independent_blocks(probabilities, block, dimension, blocks)
     yield "independent blocks, exact optimum", independent
     yield "exact conditional: one colour, then the other", two_colours(spins, independent, conditional, rest)

@@ -1,15 +1,20 @@
-"""Critical lattices in a dataset: periodic square ferromagnets without a field, at T_c."""
+"""Critical lattices, and networks that enlarge them: periodic square ferromagnets without a field, at T_c."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from kadanoff.data.store import Ensemble
+from kadanoff.data.store import Ensemble, open_dataset
 from kadanoff.errors import KadanoffError, is_whole, shown
+from kadanoff.learning.checkpoints import load_model
+from kadanoff.networks.superres import Blocks, SeedKernel, Superresolution
 from kadanoff.spins.exact import T_C
 
 FERROMAGNET = {"boundary": "periodic", "coupling": 1, "field": 0}
+Kind = TypeVar("Kind", Blocks, SeedKernel)
+DEFAULTS: dict[type, str] = {Blocks: "upsample/kernel", SeedKernel: "upsample/seed_kernel"}
 NEAR = 1e-6  # temperatures may be rounded
 
 
@@ -54,3 +59,43 @@ def place_of(source: Path, ensemble: Ensemble, sample: int) -> tuple[int, int]:
     if not (is_whole(sample) and 0 <= sample < samples):
         raise KadanoffError(f"sample is {shown(sample)}, but {source} has samples 0 to {samples - 1}.")
     return index, sample
+
+
+def network_of(path: Path, where: str, name: str, kind: type[Kind]) -> tuple[Kind, int]:
+    """The network at T_c in a weights file, and its factor; `where` is the parameter that names it.
+
+    Raises
+    ------
+    KadanoffError
+        If the file is missing, or the network is of another kind, or for chains.
+    """
+    if not path.exists():
+        stage, _, variant = name.partition("/")
+        raise KadanoffError(f"there is no {path}; train it with `dvc repro {stage}@{variant}`, or `dvc pull` it.")
+    model = load_model(path)
+    if isinstance(model, Superresolution) and model.dimension == 2:
+        network = model.at(float(T_C))
+        if isinstance(network, kind):
+            return network, model.block
+    raise KadanoffError(
+        f"{where} is {name}, no network of the kind {kind.__name__} for square lattices; take {DEFAULTS[kind]}."
+    )
+
+
+def critical_seeds(path: Path, section: str, dataset: str, key: str, count: int) -> tuple[list[NDArray[np.int8]], int]:
+    """The first lattices of a dataset, and the sweeps that each of them took.
+
+    Raises
+    ------
+    KadanoffError
+        If they are no periodic square ferromagnets without a field at T_c, or fewer than `count`, which is the
+        section's parameter `key`.
+    """
+    ensemble = open_dataset(path)
+    index, samples = critical_index(f"{section}.dataset is {dataset}, which", ensemble), ensemble.spins.shape[1]
+    if samples < count:
+        raise KadanoffError(
+            f"{section}.{key} is {count}, but {dataset} has {samples} configurations; ask for fewer, or raise "
+            f"datasets.{dataset}.samples."
+        )
+    return list(ensemble.read(index, slice(count))), int(np.max(ensemble.provenance.get("sweeps", 0)))

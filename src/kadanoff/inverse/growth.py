@@ -1,6 +1,7 @@
 """One enlargement of one large torus, in bands of rows.
 
-The coarse lattice is dressed (`kadanoff.inverse.dressing`), blocks are drawn, then Metropolis sweeps refine them.
+Gibbs sweeps bring the coarse lattice into local equilibrium with the renormalized Hamiltonian
+(`kadanoff.inverse.renormalized`), blocks are drawn, then Metropolis sweeps refine them.
 
 The result depends on the seed and the level, never on the bands.
 """
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from kadanoff.errors import KadanoffError, whole
 from kadanoff.inverse import bands
-from kadanoff.inverse.dressing import STEP, Dressing, dress
+from kadanoff.inverse.renormalized import STEP, RenormalizedGibbs
 from kadanoff.inverse.superresolve import REACH, draw_blocks
 from kadanoff.inverse.tables import Table
 from kadanoff.montecarlo.rng import stream_key
@@ -35,13 +36,13 @@ class Enlargement:
     block: int
     sweeps: int
     seed: int
-    dressing: Dressing | None = None
+    gibbs: RenormalizedGibbs | None = None
 
     def __post_init__(self) -> None:
         for table in self.scheme:
             _ = table.thresholds  # computed once, before threads share it
-        if self.dressing is not None:
-            _ = self.dressing.chances
+        if self.gibbs is not None:
+            _ = self.gibbs.thresholds
 
 
 class Band(NamedTuple):
@@ -51,65 +52,64 @@ class Band(NamedTuple):
     rows: int
 
 
-def dressed(way: Enlargement, read: Read, level: int, size: int) -> Read:
-    """The rows of a coarse lattice of side `size` as blocks are drawn from them."""
-    dressing = way.dressing
-    if dressing is None:
+def gibbs_swept(enlargement: Enlargement, read: Read, level: int, size: int) -> Read:
+    """The rows of a coarse lattice of side `size` after the Gibbs sweeps: blocks are drawn from them."""
+    gibbs = enlargement.gibbs
+    if gibbs is None:
         return read
-    stream, halo = (stream_key(way.seed, "dress", level), 0), dressing.halo
+    stream = stream_key(enlargement.seed, "dress", level), 0
 
     def rows(first: int, end: int) -> Rows:
-        top = first - first % STEP - halo
-        bottom = end + -end % STEP + halo
-        found = dress(read(top, bottom)[None], dressing, stream, (top % size, size))[0]
-        return found[first - top : end - top]
+        top = first - first % STEP - gibbs.halo
+        bottom = end + -end % STEP + gibbs.halo
+        return gibbs.sweep(read(top, bottom)[None], stream, (top % size, size))[0, first - top : end - top]
 
     return rows
 
 
-def draw_rows(way: Enlargement, read: Read, level: int, size: int, band: Band) -> Rows:
-    """The rows of a band as drawn from a dressed lattice of side `size`."""
+def draw_rows(enlargement: Enlargement, read: Read, level: int, size: int, band: Band) -> Rows:
+    """The rows of a band as drawn from a coarse lattice of side `size` after its Gibbs sweeps."""
     end = band.first + band.rows
-    top = _even(band.first // way.block) - REACH
-    coarse = read(top, -(-end // way.block) + REACH)
-    stream = stream_key(way.seed, "enlarge", level), 0
-    fine = draw_blocks(coarse[None], way.scheme, way.block, stream, band=(top % size, size))[0]
-    return fine[band.first - way.block * top : end - way.block * top]
+    top = _even(band.first // enlargement.block) - REACH
+    coarse = read(top, -(-end // enlargement.block) + REACH)
+    stream = stream_key(enlargement.seed, "enlarge", level), 0
+    fine = draw_blocks(coarse[None], enlargement.scheme, enlargement.block, stream, band=(top % size, size))[0]
+    return fine[band.first - enlargement.block * top : end - enlargement.block * top]
 
 
-def refined(way: Enlargement, read: Read, level: int, size: int, band: Band) -> bands.Words:
+def refined(enlargement: Enlargement, read: Read, level: int, size: int, band: Band) -> bands.Words:
     """The rows of a band after the sweeps, as words of `kadanoff.inverse.bands`, without a halo.
 
-    `read` gives the coarse lattice as it is: it is dressed here.
+    `read` gives the coarse lattice before its Gibbs sweeps.
     """
-    side, halo = way.block * size, bands.halo(way.sweeps)
+    side, halo = enlargement.block * size, bands.halo(enlargement.sweeps)
     start, end = band.first - halo, band.first + band.rows + halo
-    top = _even(start // way.block)
-    coarse = dressed(way, read, level, size)(top - REACH, -(-end // way.block) + REACH)
+    top = _even(start // enlargement.block)
+    coarse = gibbs_swept(enlargement, read, level, size)(top - REACH, -(-end // enlargement.block) + REACH)
     words = bands.words_of(end - start, side)
-    for first in range(start, end, way.block * SLAB):
-        last = min(first + way.block * SLAB, end)
+    for first in range(start, end, enlargement.block * SLAB):
+        last = min(first + enlargement.block * SLAB, end)
         drawn = draw_rows(
-            way, lambda a, b: coarse[a - top + REACH : b - top + REACH], level, size, Band(first, last - first)
+            enlargement, lambda a, b: coarse[a - top + REACH : b - top + REACH], level, size, Band(first, last - first)
         )
         bands.gather(drawn, words, first - start, start & 1)
-    return _swept(way, words, level, side, start)[:, halo : halo + band.rows]
+    return _swept(enlargement, words, level, side, start)[:, halo : halo + band.rows]
 
 
-def refine(way: Enlargement, drawn: Rows, level: int) -> Rows:
+def refine(enlargement: Enlargement, drawn: Rows, level: int) -> Rows:
     """A whole torus that was drawn elsewhere, after the sweeps."""
-    side, halo = len(drawn), bands.halo(way.sweeps)
+    side, halo = len(drawn), bands.halo(enlargement.sweeps)
     words = bands.words_of(side + 2 * halo, side)
     bands.gather(drawn[np.arange(-halo, side + halo) % side], words, 0, halo & 1)
     fine = np.empty((side, side), np.int8)
-    bands.scatter(_swept(way, words, level, side, -halo)[:, halo : halo + side], 0, 0, fine)
+    bands.scatter(_swept(enlargement, words, level, side, -halo)[:, halo : halo + side], 0, 0, fine)
     return fine
 
 
-def _swept(way: Enlargement, words: bands.Words, level: int, side: int, first: int) -> bands.Words:
+def _swept(enlargement: Enlargement, words: bands.Words, level: int, side: int, first: int) -> bands.Words:
     """Words after the sweeps, in place; the first row is row `first` of the torus."""
-    key = stream_key(way.seed, "refine", level)
-    bands.advance(words, side, first % side, side, key, bands.thresholds(float(T_C)), way.sweeps)
+    key = stream_key(enlargement.seed, "refine", level)
+    bands.advance(words, side, first % side, side, key, bands.thresholds(float(T_C)), enlargement.sweeps)
     return words
 
 
@@ -117,14 +117,14 @@ def _even(number: int) -> int:
     return number - number % 2
 
 
-def enlarge(way: Enlargement, coarse: Rows, level: int, rows: int | None = None) -> Rows:
+def enlarge(enlargement: Enlargement, coarse: Rows, level: int, rows: int | None = None) -> Rows:
     """A whole torus in memory: int8 (y, x) -> (block y, block x), `rows` fine rows at a time."""
     size = len(coarse)
-    side = way.block * size
+    side = enlargement.block * size
     fine = np.empty((side, side), np.int8)
     for first in range(0, side, rows or side):
         part = fine[first : first + (rows or side)]
-        words = refined(way, around(coarse), level, size, Band(first, len(part)))
+        words = refined(enlargement, around(coarse), level, size, Band(first, len(part)))
         bands.scatter(words, 0, first & 1, part)
     return fine
 
@@ -152,7 +152,7 @@ def sides_to(seed: int, size: int, block: int, where: str) -> list[int]:
         raise KadanoffError(
             f"{where} is {size}; a seed of {seed} x {seed} grows by {block} at a time, so take one of {larger}, ..."
         )
-    if found[-2] > LARGEST:  # dressing has counters up to twice this side, sweeps up to 2^32
+    if found[-2] > LARGEST:  # Gibbs sweeps have counters up to twice this side, Metropolis sweeps up to 2^32
         raise KadanoffError(
             f"{where} is {size}; it is drawn from a lattice of side {found[-2]}, and beyond {LARGEST} random numbers "
             f"would repeat, so take {block * LARGEST} at the most."

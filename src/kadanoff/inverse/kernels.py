@@ -99,7 +99,7 @@ def draw(coarse, fine, sublattice, places, shape, thresholds, states, stream):
 
 
 @compiled
-def toss(thresholds, spins, key, first_chain):
+def independent_spins(thresholds, spins, key, first_chain):
     """Independent spins: spins[chain, site] is +1 where its random number is below thresholds[chain, site]."""
     for chain in range(spins.shape[0]):
         low, high = np.uint64(0), np.uint64(0)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from kadanoff.estimate import Estimate
 from kadanoff.inverse.likelihood import negative_log_likelihood
 from kadanoff.inverse.quality import asymmetries
-from kadanoff.inverse.superresolve import Spins, draw_blocks, probabilities, superresolve, tables, toss
+from kadanoff.inverse.superresolve import Spins, draw_blocks, independent_spins, probabilities, superresolve, tables
 from kadanoff.inverse.tables import Table
 from kadanoff.inverse.training import coarsened
 from kadanoff.montecarlo.rng import stream_key
@@ -85,4 +85,4 @@ def superresolve_between(model: Superresolution, spins: Spins, temperature: floa
         pairs = zip(tables(cold), tables(hot), strict=True)
         scheme = [Table(a.part, (1 - share) * a.probabilities + share * b.probabilities) for a, b in pairs]
         return draw_blocks(spins, scheme, model.block, stream)
-    return toss((1 - share) * probabilities(cold, spins) + share * probabilities(hot, spins), stream)
+    return independent_spins((1 - share) * probabilities(cold, spins) + share * probabilities(hot, spins), stream)

@@ -1,4 +1,4 @@
-"""What `kadanoff.inverse.survey` measures, of one lattice larger than memory, in one pass over its rows.
+"""Measurements of one lattice larger than memory, in one pass over its rows: those of `kadanoff.inverse.measurement`.
 
 Local order, block sums and S(k) are exact sums over all sites. G(r) comes from whole rows and whole columns, LINES of
 either at most, evenly spread. Errors say how far single lattices are from the mean over many (`_error`).
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from kadanoff.errors import KadanoffError
 from kadanoff.estimate import Estimate
-from kadanoff.inverse.survey import slope_weights
+from kadanoff.inverse.measurement import decay, fit_distances
 from kadanoff.runtime.executor import threads
 from kadanoff.runtime.progress import progress
 from kadanoff.spins.compiled import compiled
@@ -35,7 +35,7 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Streamed:
-    """One square torus of side `side` at T_c, measured as `kadanoff.inverse.survey.Survey` has it.
+    """One square torus of side `side` at T_c, measured as `kadanoff.inverse.measurement.Measurements` has it.
 
     `correlation` is G(r), r = 0 to side // 4, along `lines` rows and as many columns, by stripes of the lattice:
     (2, STRIPES, side // 4 + 1). `structure` is S(k) along x and along y: (2, side // 2 + 1).
@@ -50,11 +50,9 @@ class Streamed:
     structure: Values
     lines: int
 
-    def decay(self, distances: Sequence[int]) -> Estimate:
-        """The exponent x of G(r) ~ r^-x: minus the least-squares slope of ln G over ln r at these distances."""
-        weights = slope_weights(distances)
-        with np.errstate(invalid="ignore", divide="ignore"):  # not a number if some G is below zero
-            return self._of(lambda mean: -float(weights @ np.log(mean)), distances)
+    def decay(self) -> Estimate:
+        """The exponent x of G(r) ~ r^-x, by the fit of `kadanoff.inverse.measurement.decay`."""
+        return self._of(lambda mean: decay(self.side, mean), fit_distances(self.side))
 
     def at(self, distance: int) -> Estimate:
         """G(r), averaged over both axes."""
@@ -81,7 +79,7 @@ def stream(read: Callable[[int, int], Rows], side: int, rows: int, workers: int 
     found = _Pass(side)
     starts = range(0, side, rows)
     count = threads(workers, rows * side, MEMORY)
-    with ThreadPoolExecutor(count) as pool, progress(f"survey {side}", side**2) as advance:
+    with ThreadPoolExecutor(count) as pool, progress(f"measure {side}", side**2) as advance:
         edges = pool.map(lambda first: found.band(first, read(first, min(first + rows, side))), starts)
         top = next(edges)
         for end, (above, below) in zip([*starts[1:], side], pairwise(chain([top], edges, [top])), strict=True):

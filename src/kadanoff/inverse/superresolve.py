@@ -77,7 +77,7 @@ def superresolve(
     stream = stream_key(seed, "superresolve", temperature, *spins.shape[1:]), first
     if isinstance(network, Blocks):
         return draw_blocks(spins, tables(network), model.block, stream)
-    return toss(probabilities(network, spins), stream)
+    return independent_spins(probabilities(network, spins), stream)
 
 
 def probabilities(network: nn.Module, spins: Spins) -> NDArray[np.float32]:
@@ -100,12 +100,12 @@ def _in_batches(network: Callable[[Tensor], Tensor], spins: Spins) -> NDArray[np
     return torch.cat(found).numpy()
 
 
-def toss(chances: NDArray, stream: Stream) -> Spins:
+def independent_spins(chances: NDArray, stream: Stream) -> Spins:
     """Independent spins (n, ...) that are +1 with the given probabilities."""
     # in units of 2^-32, and not FULL, so that a probability of 1 is always met
     flat = np.floor(chances.reshape(len(chances), -1).astype(np.float64) * (FULL + 1)).astype(np.uint64)
     spins = np.empty(flat.shape, np.int8)
-    kernels.toss(flat, spins, *stream)
+    kernels.independent_spins(flat, spins, *stream)
     return spins.reshape(chances.shape)
 
 

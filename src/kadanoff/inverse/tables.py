@@ -44,7 +44,8 @@ def known(rule: str, block: int, dimension: int, temperature: float) -> Table:
     """Exact conditional probability of a block given the blocks around it, for nearest-neighbour couplings J = 1.
 
     P(state | surroundings) ~ exp(sum of s_i s_j / T over the bonds inside of the block and to the spins that touch
-    it), over the states that the rule allows: paper eqs. (1) and (2), conditioned on the neighbours.
+    it), over the states that the rule allows: Efthymiou et al. 2019, eqs. (1) and (2),
+    conditioned on the neighbours.
     """
     height, width = block_shape(block, dimension)
     last = parts(block, dimension)[-1]

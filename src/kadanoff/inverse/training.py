@@ -1,5 +1,9 @@
 """How the networks that undo a block rule are trained: from pairs of a coarse lattice and the fine one it came from."""
 
+import functools
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -31,8 +35,8 @@ def coarsened(fine: Spins, rule: str, block: int) -> Spins:
 
 def split(fine: Spins) -> tuple[Spins, Spins]:
     """Training and validation configurations; at least one of each."""
-    held = max(1, int(len(fine) * VALIDATION))
-    return fine[:-held], fine[-held:]
+    count = max(1, int(len(fine) * VALIDATION))
+    return fine[:-count], fine[-count:]
 
 
 def train_network(
@@ -87,7 +91,7 @@ def _channel(spins: Spins) -> Tensor:
 
 
 def pixel_loss(logits: Tensor, spins: Tensor, energy_weight: float) -> Tensor:
-    """Cross-entropy per site (Efthymiou et al. 2019) + `energy_weight` x the squared error of the energy per site."""
+    """Cross-entropy per site (Efthymiou et al. 2019, eq. 4), and `energy_weight` times the energy's squared error."""
     loss = binary_cross_entropy_with_logits(logits, (spins + 1) / 2)
     if not energy_weight:
         return loss
@@ -110,14 +114,14 @@ def _averages(fine: Spins, block: int) -> Pair:
 
 
 def mean_loss(probabilities: Tensor, spins: Tensor, energy_weight: float) -> Tensor:
-    """Squared error of the mean spins, and `energy_weight` times that of the c10 of independent tosses from 0.7066."""
+    """Squared error of the mean spins, and `energy_weight` times that of the c10 of independent spins from 0.7066."""
     means = 2 * probabilities - 1
     nearest = -torus_energy(means) / 2
     return ((means - spins) ** 2).mean() + energy_weight * ((nearest - NEAREST) ** 2).mean()
 
 
 def torus_energy(spins: Tensor) -> Tensor:
-    """Energy a site of (real) spins (B, 1, ...) on the periodic lattice: (B,)."""
+    """Energy per site of (real) spins (B, 1, ...) on the periodic lattice: (B,)."""
     axes = tuple(range(2, spins.ndim))
     bonds = sum(spins * spins.roll(1, axis) for axis in axes)
     return -torch.as_tensor(bonds).mean(dim=(1, *axes))
@@ -145,8 +149,7 @@ def _train_part(
 def _counted(fine: Spins, number: int, rule: str, block: int, network: Blocks) -> Pair:
     """Surroundings that occur (n, inputs), and how often each state did (n, states), scaled to 1 a surrounding."""
     part = network.scheme[number]
-    found = sum(count(coarsened(moved, rule, block), moved, part) for moved in translated(fine, block))
-    counts: NDArray[Any] = np.asarray(found)
+    counts: NDArray[Any] = over_origins(lambda moved, coarse: count(coarse, moved, part), fine, rule, block)
     if network.odd:  # the flip of all spins reverses the order of both rows and states: all that is known, seen from +1
         counts = (counts + counts[::-1, ::-1]) * (np.arange(len(counts)) & 1)[:, None]
     if (orbit := cast(Conditional, network.parts[number]).orbit) is not None:  # all that is known, seen from one side
@@ -167,11 +170,18 @@ def turned(counts: NDArray[np.int64], orbit: Orbit) -> NDArray[np.float64]:
     return total / own[:, None]
 
 
-def translated(fine: Spins, block: int) -> list[Spins]:
-    """The same configurations with every origin of the blocks: the torus looks the same from each of its sites."""
+def over_origins(
+    counts_of: Callable[[Spins, Spins], NDArray[np.int64]], fine: Spins, rule: str, block: int
+) -> NDArray[np.int64]:
+    """Sum of `counts_of(fine, coarse)` over all origins of the blocks, each of which a torus looks the same from."""
     axes = tuple(range(1, fine.ndim))
-    shifts = np.ndindex(*(block,) * len(axes))
-    return [np.roll(fine, shift, axes) for shift in shifts]
+
+    def counted(shift: tuple[int, ...]) -> NDArray[np.int64]:
+        moved = np.roll(fine, shift, axes)
+        return counts_of(moved, coarsened(moved, rule, block))
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return functools.reduce(np.add, pool.map(counted, np.ndindex(*(block,) * len(axes))))
 
 
 def likelihood_loss(log_probability: Tensor, weights: Tensor) -> Tensor:

@@ -129,10 +129,10 @@ def blocks(rule: Text, block: Block, dimension: Dimension, temperatures: Tempera
 def symmetric_blocks(
     rule: Text, block: Block, dimension: Dimension, temperatures: Temperatures, width: Width
 ) -> nn.Module:
-    """The same, to enlarge lattices that are dressed first."""
+    """The same, with a table for Gibbs sweeps of the coarse lattice (`kadanoff.inverse.renormalized`)."""
     if dimension != 2:
-        raise KadanoffError("symmetric_blocks dresses square lattices, not chains; take blocks.")
-    networks = [superres.Blocks(rule, block, dimension, width, dressing=True) for _ in temperatures]
+        raise KadanoffError("symmetric_blocks enlarges square lattices, not chains; take blocks.")
+    networks = [superres.Blocks(rule, block, dimension, width, gibbs=True) for _ in temperatures]
     return superres.Superresolution(rule, block, dimension, temperatures, networks)
 
 

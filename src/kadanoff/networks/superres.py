@@ -55,7 +55,7 @@ class SeedKernel(nn.Module):
     """CNN-RG-Fast: one convolution of 9 x 9 and a pixel shuffle give mean spins, clamped to [-1, 1].
 
     (B, 1, y, x) -> (B, 1, block y, block x), periodic. The kernel has the symmetries of the square, and no bias, so
-    that flipped spins give flipped ones. The mean of a spin is taken as that of a toss: P(+1) = (1 + mean) / 2.
+    that flipped spins give flipped ones. The mean of a spin is taken as 2 P - 1: P(+1) = (1 + mean) / 2.
     """
 
     SIDE = 9
@@ -159,13 +159,13 @@ class Conditional(nn.Module):
 class Blocks(nn.Module):
     """One `Conditional` for each part of a draw (`kadanoff.spins.surroundings.parts`).
 
-    On the square they have those of its symmetries that the rule has, by construction. With `dressing` the
-    network also holds what dresses a lattice before it is enlarged (`kadanoff.inverse.dressing`).
+    On the square they have those of its symmetries that the rule has, by construction. With `gibbs` the network also
+    holds the conditional of a coarse spin, for sweeps of the coarse lattice (`kadanoff.inverse.renormalized`).
     """
 
     log_odds: Tensor | None
 
-    def __init__(self, rule: str, block: int, dimension: int, width: int, dressing: bool = False) -> None:
+    def __init__(self, rule: str, block: int, dimension: int, width: int, gibbs: bool = False) -> None:
         super().__init__()
         coarse = coarse_spins(rule, block, dimension)
         self.scheme = parts(block, dimension)
@@ -180,7 +180,7 @@ class Blocks(nn.Module):
             )
             for part in self.scheme
         )
-        self.register_buffer("log_odds", torch.zeros(1 << len(AROUND)) if dressing else None)
+        self.register_buffer("log_odds", torch.zeros(1 << len(AROUND)) if gibbs else None)
 
     def forward(self, spins: Tensor) -> Tensor:
         """P(state) of every block as if it were drawn first: (B, 1, y, x) -> (B, states, y, x); chains alike."""

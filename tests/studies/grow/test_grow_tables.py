@@ -1,4 +1,4 @@
-"""The verdicts of the stage `grow`: each target met, missed, and left open, on surveys with known answers."""
+"""The verdicts of the stage `grow`: each target met, missed, and left open, on measurements with known answers."""
 
 from dataclasses import replace
 
@@ -6,27 +6,22 @@ import numpy as np
 import pytest
 
 from kadanoff.estimate import Estimate
-from kadanoff.inverse.survey import Survey, exact_decay
+from kadanoff.inverse.measurement import Measurements, differences, estimates, exact_decay
+from kadanoff.inverse.pairs import (
+    block_sums_variation,
+    compared_with_source,
+    excess,
+    largest_by_chance,
+    ratio_deviations,
+)
 from kadanoff.spins.exact import critical_diagonal, critical_energy, critical_row, critical_square
 from kadanoff.studies.grow.compare import Chain, compare_metrics, compare_text
-from kadanoff.studies.grow.tables import (
-    Grown,
-    apart,
-    excess,
-    missed,
-    paired,
-    ratios,
-    row,
-    spread,
-    tables_text,
-    worst,
-    worst_by_chance,
-)
+from kadanoff.studies.grow.tables import Grown, missed, tables_text
 
 SMALL, LARGE, COUNT = 512, 1536, 32
 
 
-def exact_survey(side, seed):
+def exact_lattices(side, seed):
     """Lattices with exact energy, <m^2> and G(r), but for noise: of c10 and c11, and of G by r^0.01 up and down."""
     r = np.arange(1, side // 2 + 1)
     exact = np.array([critical_row(int(distance), side) for distance in r])
@@ -36,20 +31,20 @@ def exact_survey(side, seed):
     nearest, diagonal = noise + np.array([[-critical_energy(side) / 2], [critical_diagonal(side)]])
     shares, magnetization = np.full((COUNT, 10), 0.1), np.resize([1, -1], COUNT) * np.sqrt(critical_square(side))
     broken = np.resize([3e-4, -3e-4], COUNT)  # on average by none
-    return Survey(side, nearest, diagonal, magnetization, shares, correlation, correlation, broken, broken)
+    return Measurements(side, nearest, diagonal, magnetization, shares, correlation, correlation, broken, broken)
 
 
 @pytest.fixture(scope="module")
-def surveys():
-    return exact_survey(SMALL, 1), exact_survey(LARGE, 2)
+def lattices():
+    return exact_lattices(SMALL, 1), exact_lattices(LARGE, 2)
 
 
 def numbers(small, large):
-    return row(large) | paired(small, large, small)
+    return estimates(large) | compared_with_source(small, large, small)
 
 
-def test_exact_lattices_meet_all_targets(surveys):
-    small, large = surveys
+def test_exact_lattices_meet_all_targets(lattices):
+    small, large = lattices
     found = numbers(small, large)
     assert missed(found) == "–"
     assert found["exponent"].mean == pytest.approx(exact_decay(LARGE), abs=2e-3)
@@ -79,45 +74,47 @@ def test_exact_lattices_meet_all_targets(surveys):
         ({"x_minus_y": Estimate(3e-4, 1.1e-4)}, "–"),
     ],
 )
-def test_a_target_that_is_missed_is_named(surveys, changes, verdict):
-    assert missed(numbers(*surveys) | changes) == verdict
+def test_a_target_that_is_missed_is_named(lattices, changes, verdict):
+    assert missed(numbers(*lattices) | changes) == verdict
 
 
-def test_a_network_that_makes_long_waves_too_strong_is_seen_in_pairs_only(surveys):
+def test_a_network_that_makes_long_waves_too_strong_is_seen_in_pairs_only(lattices):
     """As the published kernel without a sweep: G is too high by one factor, so its power and U4 are right."""
-    small, large = surveys
+    small, large = lattices
     strong = replace(large, magnetization=1.1 * large.magnetization, correlation=1.21 * large.correlation)
     assert missed(numbers(small, strong)) == "ratio, square"
-    assert row(strong)["exponent"].mean == pytest.approx(row(large)["exponent"].mean, abs=1e-9)
-    assert row(strong)["binder"].mean == pytest.approx(row(large)["binder"].mean, abs=1e-9)
+    assert estimates(strong)["exponent"].mean == pytest.approx(estimates(large)["exponent"].mean, abs=1e-9)
+    assert estimates(strong)["binder"].mean == pytest.approx(estimates(large)["binder"].mean, abs=1e-9)
     assert numbers(small, strong)["paired_square_off"].mean == pytest.approx(0.21, abs=1e-3)
 
 
 def test_the_worst_distance_is_as_far_off_by_chance_as_it_says():
     """Noise of a percent, half of it the same at all distances: the mean worst of 200 sets, to 4 standard errors."""
     rng = np.random.default_rng(4)
-    base, exact = exact_survey(LARGE, 2), np.concatenate([[1.0], np.arange(1, LARGE // 2 + 1) ** -0.25])
+    base, exact = exact_lattices(LARGE, 2), np.concatenate([[1.0], np.arange(1, LARGE // 2 + 1) ** -0.25])
     small = replace(base, side=SMALL, correlation=np.tile(exact[: SMALL // 2 + 1], (COUNT, 1)))
-    found, said = [], []
+    found, expected = [], []
     for _ in range(200):
         noise = rng.standard_normal((COUNT, 1)) + rng.standard_normal((COUNT, LARGE // 2 + 1))
         large = replace(base, correlation=exact * (1 + 0.01 * noise))
-        found.append(abs(worst(small, large)[1].mean))
-        said.append(worst_by_chance(small, large))
-    assert abs(np.mean(said) - np.mean(found)) < 4 * np.std(found) / np.sqrt(200)
+        found.append(max(abs(item.mean) for item in ratio_deviations(small, large)[1]))
+        expected.append(largest_by_chance(small, large))
+    assert abs(np.mean(expected) - np.mean(found)) < 4 * np.std(found) / np.sqrt(200)
     named_beforehand = 0.01 * np.sqrt(2 / COUNT) * np.sqrt(2 / np.pi)
-    assert np.mean(said) > 1.5 * named_beforehand
+    assert np.mean(expected) > 1.5 * named_beforehand
 
 
-def test_lattices_from_the_same_seeds_differ_by_less_than_their_errors(surveys):
+def test_lattices_from_the_same_seeds_differ_by_less_than_their_errors(lattices):
     """The second way is 2e-5 lower in c10, with noise of its own of 1e-5."""
-    small, one = surveys
+    small, one = lattices
     nearest = one.nearest - 2e-5 + 1e-5 * np.random.default_rng(7).standard_normal(COUNT)
     other = replace(one, nearest=nearest, correlation=one.correlation**1.1, between=one.between - 1e-4)
-    less = apart(one, other)
+    less = differences(one, other)
     assert less["c10_excess"].mean == pytest.approx(2e-5, abs=1e-5)
-    assert less["c10_excess"].error < 0.3 * row(one)["c10_excess"].error
-    assert less["exponent"].mean == pytest.approx(row(one)["exponent"].mean - row(other)["exponent"].mean, abs=1e-9)
+    assert less["c10_excess"].error < 0.3 * estimates(one)["c10_excess"].error
+    assert less["exponent"].mean == pytest.approx(
+        estimates(one)["exponent"].mean - estimates(other)["exponent"].mean, abs=1e-9
+    )
     assert less["binder"].mean == less["binder"].error == 0
     assert less["between_minus_inside"].mean == pytest.approx(1e-4, abs=1e-12)
     assert less["x_minus_y"].mean == less["x_minus_y"].error == 0
@@ -130,36 +127,48 @@ def test_lattices_from_the_same_seeds_differ_by_less_than_their_errors(surveys):
     assert text.count("| kernel | 8 | ") == 1
 
 
-def test_a_lattice_whose_long_waves_are_too_weak_is_seen(surveys):
-    small, large = surveys
+def test_a_lattice_whose_long_waves_are_too_weak_is_seen(lattices):
+    small, large = lattices
     weak = replace(large, correlation=0.967 * large.correlation)
     found = numbers(small, weak)
     assert found["paired_ratio_off"].mean == pytest.approx(-0.033, abs=4e-3)
     assert missed(found) == "ratio"
-    distances, off = ratios(small, weak)
+    distances, off = ratio_deviations(small, weak)
     assert distances[0] == 16
     assert distances[-1] == SMALL // 8
     assert max(abs(item.mean) for item in off) == abs(found["paired_ratio_off"].mean)
 
 
-def test_the_excess_forgets_what_the_seeds_had(surveys):
-    small, large = surveys
+def test_pairs_have_small_errors_and_the_right_ratio():
+    """Noise of a tenth that both lattices share, and of the larger one alone."""
+    noise = 1 + 0.1 * np.random.default_rng(1).standard_normal((2, COUNT, 1))
+    r = np.maximum(np.arange(LARGE // 2 + 1), 1.0) ** -0.25
+    small = replace(exact_lattices(SMALL, 1), correlation=noise[0] * r[: SMALL // 2 + 1])
+    for own, largest in ((noise[0], 1e-9), (noise[1], 0.1)):
+        large = replace(exact_lattices(LARGE, 2), correlation=own * r)
+        ratio = ratio_deviations(small, large)[1][0]
+        assert abs(ratio.mean) < 3 * ratio.error + 1e-9
+        assert largest / 100 < max(ratio.error, 1e-10) < largest
+
+
+def test_the_excess_forgets_what_the_seeds_had(lattices):
+    small, large = lattices
     inherited = replace(large, nearest=large.nearest + 30 * (small.nearest + critical_energy(SMALL) / 2))
-    assert excess(inherited, small).error < 0.2 * excess(inherited).error
-    shifted = replace(inherited, nearest=inherited.nearest + 0.002)
-    assert excess(shifted, small).mean - excess(inherited, small).mean == pytest.approx(0.002, rel=1e-9)
+    off = inherited.nearest + critical_energy(LARGE) / 2
+    assert excess(off, small).error < 0.2 * estimates(inherited)["c10_excess"].error
+    assert excess(off + 0.002, small).mean - excess(off, small).mean == pytest.approx(0.002, rel=1e-9)
 
 
-def test_the_spread_of_block_sums_ignores_the_sign_of_all_spins(surveys):
-    large = surveys[1]
+def test_the_spread_of_block_sums_ignores_the_sign_of_all_spins(lattices):
+    large = lattices[1]
     tilted = replace(large, sums=large.sums + 0.01 * np.eye(10)[0] - 0.01 * np.eye(10)[9])
-    assert spread(tilted, large) == pytest.approx(0, abs=1e-12)
+    assert block_sums_variation(tilted, large) == pytest.approx(0, abs=1e-12)
     moved = replace(large, sums=large.sums + 0.01 * np.eye(10)[0] - 0.01 * np.eye(10)[4])
-    assert spread(moved, large) == pytest.approx(0.01, rel=1e-9)
+    assert block_sums_variation(moved, large) == pytest.approx(0.01, rel=1e-9)
 
 
-def test_the_tables_hold_g_and_the_blocks_against_monte_carlo(surveys):
-    small, large = surveys
+def test_the_tables_hold_g_and_the_blocks_against_monte_carlo(lattices):
+    small, large = lattices
     high = replace(large, correlation=1.5 * large.correlation)
     text = tables_text(Grown(small, [high], [large], [large]), 8)
     (line,) = [line for line in text.split("\n") if line.startswith("| 256 |")]

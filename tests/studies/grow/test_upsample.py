@@ -12,8 +12,8 @@ import yaml
 import kadanoff
 from kadanoff.errors import KadanoffError
 from kadanoff.inverse.calibration import excess
-from kadanoff.inverse.dressed_calibration import _excess
-from kadanoff.inverse.dressing import Dressing
+from kadanoff.inverse.growth_calibration import growth_excess
+from kadanoff.inverse.renormalized import RenormalizedGibbs
 from kadanoff.inverse.superresolve import tables
 from kadanoff.inverse.training import NEAREST, coarsened, torus_energy
 from kadanoff.learning.checkpoints import load_model
@@ -97,18 +97,18 @@ def test_the_network_is_symmetric_and_calibrated(trained, datasets):
     for name in ("energy", "square"):
         after = calibration[f"{name}_after"]
         assert abs(after["mean"]) < 0.2 * after["error"]
-    excess_of = partial(_excess, seeds=seeds, temperature=float(T_C), seed=0, block=3)
-    off = excess_of(network, Dressing.of(network).log_odds)(1.0, 1.0)  # both numbers are in the weights
+    excess_of = partial(growth_excess, seeds=seeds, temperature=float(T_C), seed=0, block=3)
+    off = excess_of(network, RenormalizedGibbs.of(network).log_odds)(1.0, 1.0)  # both numbers are in the weights
     for value, name in zip(off.mean(1), ("energy", "square"), strict=True):  # but for rounding, by which draws flip
         assert abs(value - calibration[f"{name}_after"]["mean"]) < 0.1 * calibration[f"{name}_after"]["error"]
     plain = excess(tables(network), seeds, float(T_C), 0, 3)
-    assert abs(plain.sigmas(0.0)) > 5  # it is calibrated for dressed lattices
+    assert abs(plain.sigmas(0.0)) > 5  # it is calibrated for lattices after Gibbs sweeps
     assert 0 < calibration["sharpness"]["error"] < 0.02
     assert 0 < calibration["factor"]["error"] < 0.02
     assert abs(calibration["drift"]["mean"]) < 4 * calibration["drift"]["error"]
     assert abs(calibration["x_minus_y"]["mean"]) < 4 * calibration["x_minus_y"]["error"]  # by construction
     assert 0 < calibration["between_minus_inside"]["error"] < 2e-3
-    assert "| x_minus_y |" in (trained / "reports/upsample/k/tables.md").read_text()
+    assert "| along x - along y |" in (trained / "reports/upsample/k/tables.md").read_text()
     assert found["T=2.26919"]["drawn"]["broken_blocks"]["mean"] == 0
     off = abs(found["T=2.26919"]["drawn"]["energy_difference"]["mean"])
     assert off < 0.1 * abs(
@@ -124,7 +124,7 @@ def test_other_seeds_and_draws_have_the_exact_values_too(trained):
     network = load_model(trained / "models/upsample/k.safetensors").at(float(T_C))
     known = json.loads((trained / "reports/upsample/k/metrics.json").read_text())["calibration"]
     others = kadanoff.simulate(16, [float(T_C)], 2000, seed=4).spins[0]
-    excess_of = _excess(network, Dressing.of(network).log_odds, others, float(T_C), 7, 3)
+    excess_of = growth_excess(network, RenormalizedGibbs.of(network).log_odds, others, float(T_C), 7, 3)
 
     def exact(factor, sharpness):
         off = excess_of(factor, sharpness)
@@ -164,7 +164,7 @@ def test_the_published_kernel_learns_its_energy_constraint(project):
     [
         ({"calibration": "hot"}, "it needs square lattices at the critical temperature"),
         ({"calibration": "anti"}, "calibration.dataset is anti, which has the boundary antiperiodic"),
-        ({"calibration": "six"}, "whose lattices have the side 6; dressing needs a multiple of 4"),
+        ({"calibration": "six"}, "whose lattices have the side 6; Gibbs sweeps need a multiple of 4"),
         ({"calibration": "none"}, "there is no dataset"),
         ({"network": "pixels", "layers": 2}, "k.network is pixels, but lattices grow by whole blocks"),
         ({"network": "blocks"}, "take symmetric_blocks, or seed_kernel"),

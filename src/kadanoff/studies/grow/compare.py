@@ -1,4 +1,4 @@
-"""The published kernel, ours, and ours on coarse lattices that are not dressed: what each makes of the same seeds."""
+"""The published kernel, ours, and ours without Gibbs sweeps of the coarse lattice, on the same seeds."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -8,25 +8,30 @@ from functools import partial
 from threading import Lock
 from typing import Annotated, Any
 
+import pandas as pd
 from pydantic import Field
 
 from kadanoff.inverse.growth import Enlargement, Rows, enlarge, refine
-from kadanoff.inverse.superresolve import probabilities, toss
-from kadanoff.inverse.survey import Survey, survey, together
+from kadanoff.inverse.measurement import Measurements, differences, estimates, joined, measure_lattice
+from kadanoff.inverse.pairs import compared_with_source
+from kadanoff.inverse.superresolve import independent_spins, probabilities
 from kadanoff.montecarlo.rng import stream_key
 from kadanoff.networks.superres import SeedKernel
-from kadanoff.project.tables import Cell, table
 from kadanoff.runtime.progress import progress
-from kadanoff.studies.grow.tables import PAIRED, SYMMETRIES, apart, missed, paired, percent, row
+from kadanoff.studies.grow.tables import ALONE, PAIRED, PLACE, SYMMETRIES, missed, nested, text_of
 from kadanoff.validation import Section
 
 Draw = Callable[[Rows, int], Rows]
 """(a coarse lattice, number of its random bits) -> the lattice that is drawn from it, before any sweep."""
-APART = {"c10_excess": "c10", "c11": "c11", "exponent": "exponent of G", "square": "&lt;m²&gt; L^(1/4)"} | SYMMETRIES
+METHODS = {
+    "seed_kernel": "seed_kernel (published)",
+    "kernel_not_dressed": "kernel, no Gibbs sweeps",
+    "kernel": "kernel",
+}
 LOCK = Lock()  # PyTorch's number of threads, on which its rounding depends, is one for the process
-NOTE = """What other ways make of the same seeds, by the number of Metropolis sweeps after each enlargement; the targets
-are the same for every row. Rows share seeds and random numbers, so that they differ by less than their errors: below
-each table is what they differ by from the last row, in pairs.
+NOTE = """What other methods make of the same seeds, by the number of Metropolis sweeps after each enlargement; the
+targets are the same for every row. Rows share seeds and random numbers, so that they differ by less than their errors:
+below each table is what they differ by from the last row, in pairs.
 """
 
 
@@ -39,91 +44,89 @@ class Compare(Section):
 
 @dataclass(frozen=True)
 class Chain:
-    """What one way, with a number of sweeps, made of the seeds: surveys of the seeds and of every larger size."""
+    """What one method, with a number of sweeps, makes of the seeds: measurements of them and of every larger size."""
 
-    name: str
+    method: str
     sweeps: int
-    sizes: list[Survey]
+    sizes: list[Measurements]
 
 
-def draws(way: Enlargement, published: SeedKernel) -> dict[str, Draw]:
-    """The ways by their names."""
+def draws(enlargement: Enlargement, published: SeedKernel) -> dict[str, Draw]:
+    """The methods by their names."""
 
-    def work(coarse: Rows, number: int) -> Rows:
+    def by_published(coarse: Rows, number: int) -> Rows:
         with LOCK:
             chances = probabilities(published, coarse[None])
-        return toss(chances, (stream_key(way.seed, "enlarge", number), 0))[0]
+        return independent_spins(chances, (stream_key(enlargement.seed, "enlarge", number), 0))[0]
 
-    raw = replace(way, sweeps=0)
-    return {
-        "seed_kernel (published)": work,
-        "kernel, not dressed": partial(enlarge, replace(raw, dressing=None)),
-        "kernel": partial(enlarge, raw),
-    }
+    raw = replace(enlargement, sweeps=0)
+    return dict(
+        zip(METHODS, (by_published, partial(enlarge, replace(raw, gibbs=None)), partial(enlarge, raw)), strict=True)
+    )
 
 
 def compare(
-    way: Enlargement, published: SeedKernel, seeds: Sequence[Rows], start: Survey, given: Compare
+    enlargement: Enlargement, published: SeedKernel, seeds: Sequence[Rows], start: Measurements, params: Compare
 ) -> list[Chain]:
-    """All ways and numbers of sweeps; `start` is the survey of the seeds."""
+    """All methods and numbers of sweeps; `start` are the measurements of the seeds."""
 
-    def grown(draw: Draw, number: int) -> list[list[Survey]]:
-        first = 1 + (given.levels + 1) * number
+    def grown(draw: Draw, number: int) -> list[list[Measurements]]:
+        first = 1 + (params.levels + 1) * number
         drawn = draw(seeds[number], first)  # once for all numbers of sweeps
-        found = []
-        for sweeps in given.sweeps:
-            own = replace(way, sweeps=sweeps)
+        chains = []
+        for sweeps in params.sweeps:
+            own = replace(enlargement, sweeps=sweeps)
             spins = refine(own, drawn, first)
-            sizes = [survey(spins)]
-            for level in range(first + 1, first + given.levels):
+            sizes = [measure_lattice(spins)]
+            for level in range(first + 1, first + params.levels):
                 spins = refine(own, draw(spins, level), level)
-                sizes.append(survey(spins))
-            found.append(sizes)
+                sizes.append(measure_lattice(spins))
+            chains.append(sizes)
         advance(1)
-        return found
+        return chains
 
-    chains, ways = [], draws(way, published)
-    with ThreadPoolExecutor(os.cpu_count()) as pool, progress("compare", len(ways) * len(seeds)) as advance:
-        for name, draw in ways.items():
+    chains, methods = [], draws(enlargement, published)
+    with ThreadPoolExecutor(os.cpu_count()) as pool, progress("compare", len(methods) * len(seeds)) as advance:
+        for name, draw in methods.items():
             runs = list(pool.map(partial(grown, draw), range(len(seeds))))
-            for place, sweeps in enumerate(given.sweeps):
-                sizes = [together([run[place][level] for run in runs]) for level in range(given.levels)]
+            for place, sweeps in enumerate(params.sweeps):
+                sizes = [joined([run[place][level] for run in runs]) for level in range(params.levels)]
                 chains.append(Chain(name, sweeps, [start, *sizes]))
     return chains
 
 
+def compared_tables(chains: Sequence[Chain]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """One row per size, method and number of sweeps: estimates; and those less the last chain's, in pairs."""
+    rows, less, last = [], [], chains[-1]
+    for level in range(1, len(last.sizes)):
+        for chain in chains:
+            own = chain.sizes[level]
+            place = dict(zip(PLACE, (own.side, chain.method, chain.sweeps), strict=True))
+            rows.append(place | estimates(own) | compared_with_source(chain.sizes[level - 1], own, chain.sizes[0]))
+            less.append(place | differences(own, last.sizes[level]))
+    return pd.DataFrame(rows), pd.DataFrame(less)
+
+
 def compare_metrics(chains: Sequence[Chain]) -> dict[str, Any]:
-    """Metrics of the record: by way, sweeps and size."""
-    numbers: dict[str, Any] = {}
-    for chain in chains:
-        name = chain.name.split(" (")[0].replace(", ", "_").replace(" ", "_")
-        for level in range(1, len(chain.sizes)):
-            at = numbers.setdefault(f"L={chain.sizes[level].side}", {}).setdefault(name, {})
-            less = apart(chain.sizes[level], chains[-1].sizes[level])
-            at[f"sweeps={chain.sweeps}"] = _row(chain, level) | {"less_last": less}
+    """Metrics of the record: by size, method and sweeps."""
+    rows, less = (frame.assign(sweeps=[f"sweeps={n}" for n in frame["sweeps"]]) for frame in compared_tables(chains))
+    numbers = nested(rows, PLACE)
+    for (_, row), differences_of in zip(rows.iterrows(), less.drop(columns=PLACE).to_dict("records"), strict=True):
+        numbers[f"L={row['side']}"][row["method"]][row["sweeps"]]["less_last"] = differences_of
     return numbers
 
 
-def _row(chain: Chain, level: int) -> dict[str, Any]:
-    return row(chain.sizes[level]) | paired(chain.sizes[level - 1], chain.sizes[level], chain.sizes[0])
-
-
 def compare_text(chains: Sequence[Chain]) -> str:
-    """Tables in Markdown, one a size."""
-    columns = ["", "sweeps", "c10 - exact", "c11 - exact", *SYMMETRIES.values(), "exponent of G", *PAIRED, "missed"]
+    """Tables in Markdown, two a size."""
     parts, last = [NOTE], chains[-1]
-    for level in range(1, len(chains[0].sizes)):
-        rows: list[Sequence[Cell]] = []
-        for chain in chains:
-            found = _row(chain, level)
-            keys = [found[key] for key in ("c10_excess", "c11_excess", *SYMMETRIES, "exponent")]
-            ratios = [percent(found[key]) for key in ("paired_square_off", "paired_ratio_off")]
-            by_chance = 100 * found["paired_ratio_off_by_chance"]
-            rows.append([chain.name, chain.sweeps, *keys, *ratios, by_chance, missed(found)])
-        side = last.sizes[level].side
-        parts.append(table(f"L = {side}, {len(last.sizes[0])} seeds each", columns, rows))
-        less = [(chain, apart(chain.sizes[level], last.sizes[level])) for chain in chains[:-1]]
-        rows = [[chain.name, chain.sweeps, *(found[key] for key in APART)] for chain, found in less]
-        title = f"L = {side}: less {last.name} with {last.sweeps} sweeps, in pairs"
-        parts.append(table(title, ["", "sweeps", *APART.values()], rows))
+    place = {"method": "", "sweeps": "sweeps"}
+    alone = {"c10_excess": "c10", **{key: ALONE[key] for key in ("c11", "exponent", "square")}, **SYMMETRIES}
+    rows, less = (frame.replace({"method": METHODS}) for frame in compared_tables(chains))
+    rows = rows.assign(missed=[missed(row) for row in rows.to_dict("records")])
+    columns = {**place, "c10_excess": "c10 - exact", "c11_excess": "c11 - exact", **SYMMETRIES}
+    columns |= {"exponent": "exponent of G", **PAIRED, "missed": "missed"}
+    for side, own in rows.groupby("side"):
+        parts.append(text_of(f"L = {side}, {len(last.sizes[0])} seeds each", own, columns))
+        title = f"L = {side}: less {METHODS.get(last.method, last.method)} with {last.sweeps} sweeps, in pairs"
+        parts.append(text_of(title, less[less["side"] == side].iloc[:-1], {**place, **alone}))
     return "\n".join(parts)

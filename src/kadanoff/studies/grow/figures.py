@@ -4,53 +4,55 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from kadanoff.data.pyramid import FACTOR
 from kadanoff.data.zoom import means_of, nested_pictures, zoom_page
+from kadanoff.estimate import Estimate
 from kadanoff.inverse.growth import Rows
-from kadanoff.inverse.survey import Survey
-from kadanoff.project.figures import figure, show_spins
+from kadanoff.inverse.measurement import Measurements
+from kadanoff.project.figures import figure, points, show_spins
 from kadanoff.project.records import Recorder
 from kadanoff.spins.exact import AMPLITUDE, STRUCTURE, critical_row
+from kadanoff.spins.statistics import independent_mean
 from kadanoff.studies.grow.tables import Grown
 
-LOOKS = {"Monte Carlo": ("k", "o"), "raw": ("C1", "s"), "refined": ("C0", "o")}
+LOOKS: dict[str, dict[str, Any]] = {
+    "Monte Carlo": {"color": "k", "fmt": "o"},
+    "raw": {"color": "C1", "fmt": "s"},
+    "refined": {"color": "C0", "fmt": "o"},
+}
 SHIFTS = {"Monte Carlo": 1.03, "raw": 1.0, "refined": 0.97}  # so that error bars do not hide each other
-SCALES = 5
-
-
-def _distances(side: int) -> NDArray[np.int64]:
-    return np.unique(np.geomspace(1, side // 4, 40).round().astype(int))
-
-
-def _mean(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    return values.mean(0), values.std(0, ddof=1) / np.sqrt(len(values))
+PIXELS, PICTURES = 256, 5  # side of a picture of the cascade, and their number
+DOTS = 120  # per inch
 
 
 def draw_correlations(record: Recorder, found: Grown) -> None:
-    """Figure `correlations`: G(r) at every size, and what is left after that of the exact torus."""
+    """Figure `correlations`: G(r) at every size, and its deviation from that of the exact torus."""
     columns = len(found.truth)
     with figure(2, columns, figsize=(5.4 * columns, 6.4), squeeze=False, sharex="col") as (drawn, axes):
         for column, truth in enumerate(found.truth):
             above, below = axes[:, column]
-            r = _distances(truth.side)
-            exact = np.array([critical_row(place, truth.side) for place in r.tolist()])
+            r = np.unique(np.geomspace(1, truth.side // 4, 40).round().astype(int))
+            exact = np.array([critical_row(distance, truth.side) for distance in r.tolist()])
             above.plot(r, exact * r**0.25, color="0.5", lw=1, label="exact torus")
             below.axhline(0, color="0.5", lw=1)
-            for kind, surveys in found.kinds().items():
-                mean, error = _mean(surveys[column].correlation[:, r])
-                colour, marker = LOOKS[kind]
-                look: dict[str, Any] = {"color": colour, "marker": marker, "ms": 3, "lw": 0, "elinewidth": 1}
-                shifted = r * SHIFTS[kind]
-                above.errorbar(shifted, mean * r**0.25, error * r**0.25, label=kind, **look)
-                below.errorbar(shifted, 100 * (mean / exact - 1), 100 * error / exact, **look)
+            for kind, levels in found.kinds().items():
+                means = [independent_mean(levels[column].correlation[:, distance]) for distance in r]
+                scaled = [mean * distance**0.25 for mean, distance in zip(means, r.tolist(), strict=True)]
+                off = [mean / value - 1 for mean, value in zip(means, exact.tolist(), strict=True)]
+                points(above, r * SHIFTS[kind], scaled, label=kind, ms=3, **LOOKS[kind])
+                points(below, r * SHIFTS[kind], off, 100, ms=3, **LOOKS[kind])
             above.axhline(AMPLITUDE, color="0.6", lw=1, ls="--", label=r"0.70338, $1 \ll r \ll L$")
             above.set(xscale="log", title=f"L = {truth.side}", ylabel=r"$G(r)\, r^{1/4}$")
-            below.set(xlabel="distance r", ylabel="less exact (%)")
+            below.set(xlabel="distance r", ylabel="deviation from exact (%)")
         handles, labels = axes[0, 0].get_legend_handles_labels()
         drawn.legend(handles, labels, loc="outside upper center", ncols=len(labels))
-        record.figure("correlations", drawn)
+        caption = (
+            "Spin correlation G(r) of grown lattices and of Monte Carlo at each size, and its deviation from exact"
+        )
+        record.figure("correlations", drawn, caption)
 
 
 def draw_structure(record: Recorder, found: Grown) -> None:
@@ -58,56 +60,64 @@ def draw_structure(record: Recorder, found: Grown) -> None:
     with figure(1, len(found.truth), figsize=(5.4 * len(found.truth), 3.8), squeeze=False) as (drawn, axes):
         for column, (axis, truth) in enumerate(zip(axes[0], found.truth, strict=True)):
             edges = np.unique(np.geomspace(1, truth.side // 2 + 1, 25).round().astype(int))
-            for kind, surveys in found.kinds().items():
-                k, mean, error = _binned(surveys[column], edges)
-                colour, marker = LOOKS[kind]
-                look: dict[str, Any] = {"color": colour, "marker": marker, "ms": 3, "lw": 0, "elinewidth": 1}
-                axis.errorbar(k * SHIFTS[kind], mean, error, label=kind, **look)
+            for kind, levels in found.kinds().items():
+                k, values = _binned(levels[column], edges)
+                points(axis, k * SHIFTS[kind], values, label=kind, ms=3, **LOOKS[kind])
             axis.axhline(STRUCTURE, color="0.6", lw=1, ls="--", label=rf"{STRUCTURE:.3f}, $1/L \ll k \ll 1$")
             axis.set(xscale="log", xlabel="wave number k", ylabel=r"$S(k)\, k^{7/4}$", title=f"L = {truth.side}")
             axis.set_ylim(bottom=0)
         axes[0, 0].legend(loc="lower right")
-        record.figure("structure", drawn)
+        caption = (
+            "Structure factor S(k), times its critical power of k, of grown lattices and of Monte Carlo at each size"
+        )
+        record.figure("structure", drawn, caption)
 
 
-def _binned(found: Survey, edges: NDArray[np.int64]) -> tuple[NDArray, NDArray, NDArray]:
+def _binned(found: Measurements, edges: NDArray[np.int64]) -> tuple[NDArray[np.float64], list[Estimate]]:
     k = 2 * np.pi * np.arange(found.structure.shape[1]) / found.side
     scaled = found.structure * k**1.75
     bins = [slice(first, last) for first, last in pairwise(edges)]
-    values = np.stack([scaled[:, part].mean(1) for part in bins], 1)
-    return np.array([np.exp(np.log(k[part]).mean()) for part in bins]), *_mean(values)
+    centres = np.array([np.exp(np.log(k[part]).mean()) for part in bins])
+    return centres, [independent_mean(scaled[:, part].mean(1)) for part in bins]
 
 
 def draw_cascade(record: Recorder, spins: Rows) -> None:
-    """Figure `cascade`: one lattice over five scales; each picture is the square in the one before it."""
-    pictures = nested_pictures(means_of(spins), len(spins))
-    blocks = [FACTOR**level for level in reversed(range(len(pictures)))]
-    while len(pictures) < SCALES:
-        inner = len(pictures[-1]) // FACTOR
-        first = (len(pictures[-1]) - inner) // 2
-        pictures.append(pictures[-1][first : first + inner, first : first + inner])
-        blocks.append(1)
-    with figure(1, SCALES, figsize=(3.4 * SCALES, 3.7), squeeze=False) as (drawn, axes):
-        for number, (axis, means, block) in enumerate(zip(axes[0], pictures, blocks, strict=True)):
-            side = block * len(means)
-            # means of critical spins shrink as b^(-1/8)
-            show_spins(axis, np.clip(means * block**0.125, -1, 1), f"{side} x {side} of {len(spins)} x {len(spins)}")
-            if number < SCALES - 1:
-                width = len(means) / FACTOR
-                axis.add_patch(_square((len(means) - width) / 2, width))
-        record.figure("cascade", drawn)
+    """Figure `cascade`: one lattice over five scales; a pixel is the majority of a block, or a part of a spin.
+
+    Pictures are drawn pixel by pixel: what is scaled by other factors is grey noise at T_c.
+    """
+    gap, margin = 16, 28
+    width, height = PICTURES * PIXELS + (PICTURES - 1) * gap, PIXELS + margin
+    with figure(1, PICTURES, figsize=(width / DOTS, height / DOTS), layout="none", dpi=DOTS) as (drawn, axes):
+        for number, (axis, (picture, side)) in enumerate(zip(axes, _cascade(spins), strict=True)):
+            axis.set_position([number * (PIXELS + gap) / width, 0, PIXELS / width, PIXELS / height])
+            show_spins(axis, picture, f"{side} x {side} of {len(spins)} x {len(spins)}")
+            axis.title.set_fontsize(8)
+            if number < PICTURES - 1:
+                inner = PIXELS / FACTOR
+                corner = (PIXELS - inner) / 2 - 0.5
+                axis.add_patch(Rectangle((corner, corner), inner, inner, fill=False, color="#ffd400", lw=2))
+        record.figure("cascade", drawn, "One grown lattice over five scales, each picture the square in the one before")
 
 
-def _square(place: float, side: float) -> Any:
-    from matplotlib.patches import Rectangle
+def _cascade(spins: Rows) -> list[tuple[Rows, int]]:
+    """Pictures of the middle of a lattice, each of a third of the side before, and their sides in spins."""
+    pictures = []
+    for level in range(PICTURES):
+        side = max(1, len(spins) // FACTOR**level)
+        block = max(1, side // PIXELS)
+        shown = min(side // block, PIXELS)
+        first = (len(spins) - block * shown) // 2
+        part = spins[first : first + block * shown, first : first + block * shown]
+        blocks = part.reshape(shown, block, shown, block)
+        total = blocks.sum((1, 3), dtype=np.int64)
+        majority = np.where(total == 0, blocks[:, 0, :, 0], np.sign(total)).astype(np.int8)
+        pixels = np.arange(PIXELS) * shown // PIXELS
+        pictures.append((majority[np.ix_(pixels, pixels)], block * shown))
+    return pictures
 
-    return Rectangle((place - 0.5, place - 0.5), side, side, fill=False, color="#ffd400", lw=2)
 
-
-def page(spins: Rows) -> str:
+def zoom_page_of(spins: Rows) -> str:
     """A page that zooms into one lattice."""
-    return zoom_page(
-        nested_pictures(means_of(spins), len(spins)),
-        FACTOR,
-        f"A critical lattice grown to {len(spins):,} × {len(spins):,}",
-    )
+    pictures = nested_pictures(means_of(spins), len(spins))
+    return zoom_page(pictures, FACTOR, f"A critical lattice grown to {len(spins):,} × {len(spins):,}")

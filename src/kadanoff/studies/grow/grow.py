@@ -1,24 +1,27 @@
-"""Stage `grow`: are lattices that grew by three, again and again, critical? What the paper, CNN-RG-Fast, leaves open.
+"""Stage `grow`: are lattices that grow by three, again and again, critical? What CNN-RG-Fast 2026 leaves open.
 
 Seeds of Monte Carlo are enlarged by a network of `upsample`. At each size the lattices as drawn (`raw`) and after some
-Metropolis sweeps (`refined`), from which the next size grows, are held against exact results, against Swendsen-Wang
-lattices of the same size, and against the lattices that they grew from. The published kernel, and ours without the
-dressing of coarse lattices, are compared on the same seeds, each with several numbers of sweeps.
+Metropolis sweeps (`refined`), from which the next size grows, are validated against exact results, against
+Swendsen-Wang lattices of the same size, and against the lattices that they grew from. The published kernel, and ours
+without Gibbs sweeps of the coarse lattice, are compared on the same seeds, each with several numbers of sweeps.
 """
 
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from kadanoff.inverse.dressing import Dressing
+from kadanoff.inverse.critical import critical_seeds, network_of
 from kadanoff.inverse.growth import Enlargement, Rows, enlarge, refine
+from kadanoff.inverse.measurement import Measurements, joined, measure_lattice
+from kadanoff.inverse.renormalized import RenormalizedGibbs
 from kadanoff.inverse.superresolve import tables
-from kadanoff.inverse.survey import Survey, survey, together
 from kadanoff.montecarlo import swendsen_wang
 from kadanoff.montecarlo.rng import stream_key
 from kadanoff.networks.superres import Blocks, SeedKernel
@@ -28,10 +31,9 @@ from kadanoff.runtime.progress import Advance, progress
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact import T_C
 from kadanoff.studies.grow.compare import Compare, compare, compare_metrics, compare_text
-from kadanoff.studies.grow.figures import draw_cascade, draw_correlations, draw_structure, page
-from kadanoff.studies.grow.inputs import MODEL, critical_seeds, network_of
+from kadanoff.studies.grow.figures import draw_cascade, draw_correlations, draw_structure, zoom_page_of
 from kadanoff.studies.grow.tables import Grown, metrics, tables_text
-from kadanoff.validation import Name, Section, Seed
+from kadanoff.validation import Name, Section, Seed, WeightsName
 
 
 class Truth(Section):
@@ -44,8 +46,8 @@ class Truth(Section):
 class Params(Section):
     """The section `grow`; `seeds` are lattices that grow to each size, the smallest first."""
 
-    model: str = Field(pattern=MODEL)
-    published: str = Field(pattern=MODEL)
+    model: WeightsName
+    published: WeightsName
     dataset: Name
     seeds: list[Annotated[int, Field(gt=3)]] = Field(min_length=1)
     sweeps: int = Field(gt=0)
@@ -79,60 +81,61 @@ def grow(root: Path) -> None:
     network, block = network_of(paths[0], "grow.model", params.model, Blocks)
     published, _ = network_of(paths[1], "grow.published", params.published, SeedKernel)
     seeds, _ = critical_seeds(paths[2], "grow", params.dataset, "seeds", params.seeds[0])
-    way = Enlargement(tables(network), block, params.sweeps, params.seed, Dressing.of(network))
-    sides = [len(seeds[0]) * block**level for level in range(len(params.seeds) + 1)]
+    enlargement = Enlargement(tables(network), block, params.sweeps, params.seed, RenormalizedGibbs.of(network))
     with recorded("grow", parameters=params.model_dump(), inputs=paths) as record:
-        counts = [grown + chains for grown, chains in zip(params.seeds, params.truth.chains, strict=True)]
-        sites = sum(count * side**2 for count, side in zip(counts, sides[1:], strict=True))
-        with progress("grow", sites) as advance, ThreadPoolExecutor(os.cpu_count()) as pool:
-            runs = list(pool.map(lambda number: _grown(way, seeds[number], number, params, advance), range(len(seeds))))
-            truth = [_truth(side, level, params, pool, advance) for level, side in enumerate(sides[1:])]
-        sizes = list(enumerate(params.seeds, 1))
-        found = Grown(
-            seeds=together([run.raw[0] for run in runs]),
-            raw=[together([run.raw[level] for run in runs[:count]]) for level, count in sizes],
-            refined=[together([run.refined[level] for run in runs[:count]]) for level, count in sizes],
-            truth=truth,
-        )
-        compared = compare(way, published, seeds, found.seeds, params.compare)
-        record.metrics(metrics(found) | {"compare": compare_metrics(compared)})
-        record.text("tables.md", tables_text(found, params.sweeps) + "\n" + compare_text(compared))
+        found, largest = _grow_all(enlargement, seeds, params)
+        chains = compare(enlargement, published, seeds, found.seeds, params.compare)
+        record.metrics(metrics(found) | {"compare": compare_metrics(chains)})
+        record.text("tables.md", tables_text(found, params.sweeps) + "\n" + compare_text(chains))
         draw_correlations(record, found)
         draw_structure(record, found)
-        draw_cascade(record, runs[0].largest)
-        record.text("zoom.html", page(runs[0].largest))
+        draw_cascade(record, largest)
+        record.text("zoom.html", zoom_page_of(largest))
 
 
-class Run(NamedTuple):
-    """What one seed grew into: surveys of the lattices as drawn and refined, the seed first, and the largest one."""
+def _grow_all(enlargement: Enlargement, seeds: list[Rows], params: Params) -> tuple[Grown, Rows]:
+    """Measurements at all sizes, Monte Carlo among them, and the largest lattice of the first seed."""
+    sides = [len(seeds[0]) * enlargement.block**level for level in range(1, len(params.seeds) + 1)]
+    counts = [grown + chains for grown, chains in zip(params.seeds, params.truth.chains, strict=True)]
+    sites = sum(count * side**2 for count, side in zip(counts, sides, strict=True))
+    with progress("grow", sites) as advance, ThreadPoolExecutor(os.cpu_count()) as pool:
+        one = partial(_grown, enlargement, params, advance)
+        raw, refined, (largest, *_) = zip(*pool.map(one, range(len(seeds)), seeds), strict=True)
+        truth = [_truth(side, level, params, pool, advance) for level, side in enumerate(sides)]
 
-    raw: list[Survey]
-    refined: list[Survey]
-    largest: Rows
+    def at(runs: Sequence[list[Measurements]], level: int) -> Measurements:
+        return joined([run[level] for run in runs if level < len(run)])
+
+    levels = range(1, len(params.seeds) + 1)
+    grown, swept = ([at(runs, level) for level in levels] for runs in (raw, refined))
+    return Grown(at(raw, 0), grown, swept, truth), largest
 
 
-def _grown(way: Enlargement, seed: Rows, number: int, params: Params, advance: Advance) -> Run:
-    spins, start = seed, survey(seed)
+def _grown(
+    enlargement: Enlargement, params: Params, advance: Advance, number: int, seed: Rows
+) -> tuple[list[Measurements], list[Measurements], Rows]:
+    """What one seed grows into: measurements as drawn and refined, the seed first, and the largest lattice."""
+    spins, start = seed, measure_lattice(seed)
     raw, refined = [start], [start]
     for level in range(1, sum(number < count for count in params.seeds) + 1):
         own = level + (len(params.seeds) + 1) * number  # random bits of its own for every seed
-        drawn = enlarge(replace(way, sweeps=0), spins, own)
-        raw.append(survey(drawn))
-        spins = refine(way, drawn, own)
-        refined.append(survey(spins))
+        drawn = enlarge(replace(enlargement, sweeps=0), spins, own)
+        raw.append(measure_lattice(drawn))
+        spins = refine(enlargement, drawn, own)
+        refined.append(measure_lattice(spins))
         advance(spins.size)
-    return Run(raw, refined, spins if number == 0 else seed)  # one picture is enough
+    return raw, refined, spins if number == 0 else seed  # one picture is enough
 
 
-def _truth(side: int, level: int, params: Params, pool: ThreadPoolExecutor, advance: Advance) -> Survey:
+def _truth(side: int, level: int, params: Params, pool: ThreadPoolExecutor, advance: Advance) -> Measurements:
     """Monte Carlo at T_c from random spins."""
     lattice, key = Lattice.of(side), stream_key(params.seed, "truth", side)
 
-    def chain(number: int) -> Survey:
+    def chain(number: int) -> Measurements:
         bits = np.random.Generator(np.random.Philox(int(stream_key(params.seed, "start", side, number))))
         spins = 2 * bits.integers(0, 2, (1, side, side), np.int8) - 1
         swendsen_wang.advance(spins, lattice, float(T_C), 0.0, key, number, 0, params.truth.sweeps)
         advance(spins.size)
-        return survey(spins[0])
+        return measure_lattice(spins[0])
 
-    return together(list(pool.map(chain, range(params.truth.chains[level]))))
+    return joined(list(pool.map(chain, range(params.truth.chains[level]))))

@@ -1,10 +1,11 @@
-"""Stage `grow_times`: how long does a large critical lattice take to equilibrium, grown or by Monte Carlo alone?
+"""Stage `grow_times`: how long does a large critical lattice take to equilibrate, grown or by Monte Carlo alone?
 
 Lattices that grow from seeds in equilibrium, against random spins with Metropolis and with Swendsen-Wang sweeps, and
 all spins up with Swendsen-Wang sweeps. The criterion is that of the stage `thermalize`, against exact values. What its
 standard errors are in percent stands in the table beside it, and what training took in the sentences below.
 """
 
+from functools import partial
 from pathlib import Path
 from time import thread_time
 
@@ -13,8 +14,9 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from kadanoff.estimate import Estimate
-from kadanoff.inverse.dressing import Dressing
+from kadanoff.inverse.critical import critical_seeds, network_of
 from kadanoff.inverse.growth import Enlargement, Rows, enlarge, sides_to
+from kadanoff.inverse.renormalized import RenormalizedGibbs
 from kadanoff.inverse.superresolve import Spins, tables
 from kadanoff.inverse.thermalization import (
     Equilibrium,
@@ -35,9 +37,8 @@ from kadanoff.project.records import recorded
 from kadanoff.runtime.progress import progress
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact import T_C, critical_correlation, critical_energy, critical_square
-from kadanoff.studies.grow.inputs import MODEL, critical_seeds, network_of
 from kadanoff.studies.relaxation import CRITERION, record_results, training_seconds
-from kadanoff.validation import Name, Section, Seed
+from kadanoff.validation import Name, Section, Seed, WeightsName
 
 RUNS = ("grown_metropolis", "hot_metropolis", "hot_swendsen_wang", "cold_swendsen_wang")
 GROUP_SITES = 1 << 25
@@ -52,7 +53,7 @@ needs of the order of L^2.17 sweeps from random spins. The network's time is tha
 class Params(Section):
     """The section `grow_times`; `chains` are lattices of each start, one number a size."""
 
-    model: str = Field(pattern=MODEL)
+    model: WeightsName
     dataset: Name
     sizes: list[int] = Field(min_length=1)
     chains: list[int] = Field(min_length=1)
@@ -81,8 +82,8 @@ def grow_times(root: Path) -> None:
     paths = root / "models" / f"{params.model}.safetensors", root / "data" / f"{params.dataset}.zarr"
     network, block = network_of(paths[0], "grow_times.model", params.model, Blocks)
     seeds, burn_in = critical_seeds(paths[1], "grow_times", params.dataset, "chains", max(params.chains))
-    grown = {size: sides_to(len(seeds[0]), size, block, "grow_times.sizes") for size in params.sizes}
-    way = Enlargement(tables(network), block, params.refinement, params.seed, Dressing.of(network))
+    sides = {size: sides_to(len(seeds[0]), size, block, "grow_times.sizes") for size in params.sizes}
+    enlargement = Enlargement(tables(network), block, params.refinement, params.seed, RenormalizedGibbs.of(network))
     with (
         recorded("grow_times", parameters=params.model_dump(), inputs=list(paths)) as record,
         progress("grow_times", sum(size**2 for size in params.sizes)) as advance,
@@ -90,23 +91,22 @@ def grow_times(root: Path) -> None:
         seconds = training_seconds(root, params.model), _seed_seconds(len(seeds[0]), burn_in)
         results = []
         for size, chains in zip(params.sizes, params.chains, strict=True):
-            prepare = _growth(way, seeds, len(grown[size]) - 1)
+            prepare = partial(_grown, enlargement, seeds, len(sides[size]) - 1)
             results.append(_result(params, prepare, size, chains, seconds))
             advance(size**2)
         record_results(record, results, NOTE)
 
 
-def _growth(way: Enlargement, seeds: list[Rows], levels: int) -> Prepare:
-    def prepare(first: int, count: int) -> Spins:
-        found = []
-        for number in range(first, first + count):
-            spins = seeds[number]
-            for level in range(1, levels + 1):
-                spins = enlarge(way, spins, level + (levels + 1) * number)
-            found.append(spins)
-        return np.stack(found)
+def _grown(enlargement: Enlargement, seeds: list[Rows], levels: int, first: int, count: int) -> Spins:
+    """Lattices that some of the seeds grow into: int8 (count, L, L)."""
 
-    return prepare
+    def one(number: int) -> Rows:
+        spins = seeds[number]
+        for level in range(1, levels + 1):
+            spins = enlarge(enlargement, spins, level + (levels + 1) * number)
+        return spins
+
+    return np.stack([one(number) for number in range(first, first + count)])
 
 
 def _seed_seconds(side: int, sweeps: int) -> float:

@@ -13,7 +13,7 @@ from kadanoff.data.store import Ensemble, open_dataset
 from kadanoff.errors import KadanoffError
 from kadanoff.inverse import controls
 from kadanoff.inverse.quality import Measured, joined, measure
-from kadanoff.inverse.superresolve import Spins, draw_parts, probabilities, superresolve, tables, toss
+from kadanoff.inverse.superresolve import Spins, draw_parts, independent_spins, probabilities, superresolve, tables
 from kadanoff.inverse.training import coarsened
 from kadanoff.learning.checkpoints import load_model, read_recipe
 from kadanoff.montecarlo.rng import stream_key
@@ -176,7 +176,7 @@ def _draws(
             yield f"{name}{SWEPT}", superresolve(model, coarse, temperature, seed=seed, first=first, rule=plan.rule)
         else:
             chances = probabilities(network, coarse)
-            yield f"{name}{SAMPLED}", toss(chances, stream)
+            yield f"{name}{SAMPLED}", independent_spins(chances, stream)
             yield f"{name}{ROUNDED}", np.where(chances >= 0.5, np.int8(1), np.int8(-1))
     keys = [stream_key(seed, "superres_compare", number, temperature) for number in range(controls.STREAMS)]
     yield from controls.draws(coarse, plan.rule, plan.block, temperature, keys, first, plan.params.equilibration)

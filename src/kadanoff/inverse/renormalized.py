@@ -1,11 +1,11 @@
-"""Coarse lattices as a block rule makes them: what a network that undoes the rule was trained to be given.
+"""Gibbs sweeps of a coarse lattice under the renormalized Hamiltonian, before a network enlarges it.
 
 The majority spins of a critical nearest-neighbour lattice are critical too, but their Hamiltonian H' is another, the
 renormalized one: they agree more with their neighbours, and their G(r) is some percent higher at all distances. A
-nearest-neighbour lattice that is enlarged as if it were one of them gives a lattice whose long waves are too weak by
-that factor, which Metropolis sweeps make up for but slowly, and over short distances only. So the coarse lattice is
-first brought into local equilibrium with H', by Gibbs sweeps that take each spin from P(spin | 20 spins around it),
-counted in training lattices. That leaves its long waves as they are.
+network that undoes the rule was trained on such lattices. A nearest-neighbour lattice that is enlarged as if it were
+one of them gives a lattice whose long waves are too weak by that factor, which Metropolis sweeps correct slowly, and
+over short distances only. So the coarse lattice is first brought into local equilibrium with H', by Gibbs sweeps that
+take each spin from P(spin | 20 spins around it), counted in training lattices. That leaves its long waves as they are.
 """
 
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from kadanoff.errors import KadanoffError
 from kadanoff.estimate import Estimate
 from kadanoff.inverse import kernels
-from kadanoff.inverse.superresolve import Spins
-from kadanoff.inverse.training import coarsened, translated
+from kadanoff.inverse.superresolve import Band, Spins, Stream
+from kadanoff.inverse.training import coarsened, over_origins
 from kadanoff.montecarlo.rng import philox, stream_key
 from kadanoff.networks.superres import Blocks
 from kadanoff.spins.boundary import Lattice
@@ -30,8 +30,8 @@ from kadanoff.spins.surroundings import AROUND, Part, rows, symmetries
 
 SWEEPS = 32
 """Gibbs sweeps that bring a coarse lattice into local equilibrium with H'."""
-BELIEF = 4.0
-"""Spins that a guess from fewer surroundings counts for."""
+PRIOR = 4.0
+"""Spins that the guess from fewer surroundings counts for."""
 STEP = 4
 """Every fourth row and column is updated at once: no two of these spins see each other."""
 PART = Part(tuple(np.ndindex(STEP, STEP)), (), AROUND)
@@ -42,20 +42,20 @@ LogOdds = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Dressing:
+class RenormalizedGibbs:
     """Gibbs sweeps with the conditional probability of a spin."""
 
     log_odds: LogOdds
     sweeps: int = SWEEPS
 
     @staticmethod
-    def of(network: Blocks) -> "Dressing | None":
+    def of(network: Blocks) -> "RenormalizedGibbs | None":
         """What a trained network holds: None if it has no such table, or none was learned (`upsample` does)."""
         odds = network.log_odds
-        return None if odds is None or not odds.any() else Dressing(odds.numpy())
+        return None if odds is None or not odds.any() else RenormalizedGibbs(odds.numpy())
 
     @cached_property
-    def chances(self) -> NDArray[np.uint32]:
+    def thresholds(self) -> NDArray[np.uint32]:
         """P(up) for every row of the table, in units of 2^-32."""
         up = 1 / (1 + np.exp(-self.log_odds.astype(np.float64)))
         return np.minimum(np.floor(2.0**32 * up), 2**32 - 1).astype(np.uint32)
@@ -69,17 +69,50 @@ class Dressing:
         """
         return STEP * self.sweeps
 
+    def sweep(self, spins: Spins, stream: Stream, band: Band | None = None) -> Spins:
+        """Coarse lattices int8 (n, y, x) after the sweeps, as new ones; sides are multiples of 4.
 
-def learned(fine: Spins, rule: str, block: int) -> LogOdds:
+        `stream` is (key, number of the first lattice). The spins may be a `band`, (first row, rows of the lattice),
+        whose first row is a multiple of 4: all but `halo` rows at either end are then those of the whole.
+
+        Raises
+        ------
+        KadanoffError
+            If a side is no multiple of 4.
+        """
+        if any(side % STEP for side in spins.shape[1:]):
+            raise KadanoffError(
+                f"the lattice is {spins.shape[1]} x {spins.shape[2]}; every {STEP}th row and column is updated at "
+                f"once, so take sides that are multiples of {STEP}."
+            )
+        swept = np.ascontiguousarray(spins, np.int8).copy()
+        _gibbs(swept, self.thresholds, *stream, *(band or (0, spins.shape[1])), self.sweeps)
+        return swept
+
+    def energy_drift(self, fine: Spins, rule: str, block: int, seed: int) -> Estimate:
+        """Change of the energy per spin of what the rule makes of fine lattices (n, y, x), by the sweeps.
+
+        It is 0 if H' has them as its equilibrium, and a spin depends on no others than those around it.
+        """
+        coarse = coarsened(fine, rule, block)
+        lattice = Lattice.of(coarse.shape[-1])
+        swept = self.sweep(coarse, (stream_key(seed, "drift"), 0))
+        return independent_mean(energy(swept, lattice) - energy(coarse, lattice))
+
+
+def conditional_log_odds(fine: Spins, rule: str, block: int) -> LogOdds:
     """The conditional of a coarse spin, by its counts in all that the rule makes of fine lattices (n, y, x).
 
     Surroundings that are alike up to a symmetry of the square, or the flip of all spins, are counted as one. To each
-    kind `BELIEF` spins are added that are up as often as the nearest 12 spins alone say, to these as the nearest 4 do.
+    kind `PRIOR` spins are added that are up as often as the nearest 12 spins alone say, to these as the nearest 4 do.
     """
-    counts = np.zeros((1 << len(AROUND), 2), np.int64)
-    for moved in translated(fine, block):
-        coarse = coarsened(moved, rule, block)
+
+    def counts_of(_: Spins, coarse: Spins) -> NDArray[np.int64]:
+        counts = np.zeros((1 << len(AROUND), 2), np.int64)
         kernels.count(coarse, coarse, _AROUND, _NOWHERE, (1, 1), counts)
+        return counts
+
+    counts = over_origins(counts_of, fine, rule, block)
     spins = rows(len(AROUND)) > 0
     weights = 1 << np.arange(len(AROUND))
     alike = np.sum([counts[spins[:, places] @ weights] for places, _ in symmetries(PART, 1)], axis=0)
@@ -89,41 +122,8 @@ def learned(fine: Spins, rule: str, block: int) -> LogOdds:
         near = (_AROUND**2).sum(1) <= reach
         kind = spins[:, near] @ weights[: near.sum()]
         seen = np.stack([np.bincount(kind, alike[:, state]) for state in (0, 1)], 1)[kind]
-        up = (seen[:, 1] + BELIEF * up) / (seen.sum(1) + BELIEF)
+        up = (seen[:, 1] + PRIOR * up) / (seen.sum(1) + PRIOR)
     return np.log(up / (1 - up)).astype(np.float32)
-
-
-def dress(spins: Spins, way: Dressing, stream: tuple[np.uint64, int], band: tuple[int, int] | None = None) -> Spins:
-    """Coarse lattices int8 (n, y, x) after the sweeps, as new ones; sides are multiples of 4.
-
-    `stream` is (key, number of the first lattice). The spins may be a `band`, (first row, rows of the lattice), whose
-    first row is a multiple of 4: all but `way.halo` rows at either end are then those of the whole.
-
-    Raises
-    ------
-    KadanoffError
-        If a side is no multiple of 4.
-    """
-    if any(side % STEP for side in spins.shape[1:]):
-        raise KadanoffError(
-            f"the lattice is {spins.shape[1]} x {spins.shape[2]}; every {STEP}th row and column is updated at once, so "
-            f"take sides that are multiples of {STEP}."
-        )
-    dressed = np.ascontiguousarray(spins, np.int8).copy()
-    _gibbs(dressed, way.chances, *stream, *(band or (0, spins.shape[1])), way.sweeps)
-    return dressed
-
-
-def drift(way: Dressing, fine: Spins, rule: str, block: int, seed: int) -> Estimate:
-    """Change of the energy a spin of what the rule makes of fine lattices (n, y, x), by the sweeps.
-
-    It is 0 if H' has them as its equilibrium, and a spin depends on no others than those around it.
-    """
-    coarse = coarsened(fine, rule, block)
-    lattice = Lattice.of(coarse.shape[-1])
-    return independent_mean(
-        energy(dress(coarse, way, (stream_key(seed, "drift"), 0)), lattice) - energy(coarse, lattice)
-    )
 
 
 @njit(inline="always")
@@ -156,34 +156,39 @@ def _seen(columns, x):
 
 
 @njit(inline="always")
-def _update_row(own, y, columns, chances, key, word, sweep, chain):
+def _draw(numbers, key, word, sweep, column, chain):
+    """32-bit random numbers of a row: four a word."""
+    for place in range(len(numbers) // 4):
+        low, high = philox(key, np.uint64(word + place), sweep, column, chain)
+        numbers[4 * place], numbers[4 * place + 1] = np.uint32(low), np.uint32(low >> np.uint64(32))
+        numbers[4 * place + 2], numbers[4 * place + 3] = np.uint32(high), np.uint32(high >> np.uint64(32))
+
+
+@njit(inline="always")
+def _update_row(own, y, columns, numbers, thresholds, key, word, sweep, chain):
     """Gibbs updates of a row, every fourth spin at a time; `word` counts the random numbers of the rows before."""
     width = own.shape[1]
     _columns(own, y, columns)
     for column in range(4):
         columns[0], columns[1] = columns[width], columns[width + 1]
         columns[width + 2], columns[width + 3] = columns[2], columns[3]
-        lane = 0
-        low, high = np.uint64(0), np.uint64(0)
-        for x in range(column, width, 4):
-            if lane == 0:
-                low, high = philox(key, np.uint64(word + x // 16), sweep, np.uint64(column), chain)
-            random = (low if lane < 2 else high) >> np.uint64(32 * (lane & 1)) & np.uint64(0xFFFFFFFF)
-            lane = (lane + 1) & 3
-            up = random < chances[_seen(columns, x)]
-            own[y, x] = np.int8(1) if up else np.int8(-1)
+        _draw(numbers, key, word, sweep, np.uint64(column), chain)
+        for place in range(width // 4):
+            x = 4 * place + column
+            up = np.int64(numbers[place] < thresholds[_seen(columns, x)])  # a branch would often be predicted wrong
+            own[y, x] = np.int8(2 * up - 1)
             columns[2 + x] = columns[2 + x] & ~4 | up << 2
 
 
 @compiled
-def _gibbs(spins, chances, key, first_chain, first_row, height, sweeps):
-    """Sweeps in place; `chances` of spin up are in units of 2^-32, by rows of AROUND."""
+def _gibbs(spins, thresholds, key, first_chain, first_row, height, sweeps):
+    """Sweeps in place; `thresholds` of spin up are in units of 2^-32, by rows of AROUND."""
     rows, width = spins.shape[1:]
     words = (width + 15) // 16
-    columns = np.empty(width + 4, np.int64)
+    columns, numbers = np.empty(width + 4, np.int64), np.empty(4 * words, np.uint32)
     for chain in range(spins.shape[0]):
         for sweep in range(sweeps):
             for row_class in range(4):
                 for y in range(row_class, rows, 4):
                     word, number = (first_row + y) % height * words, np.uint64(first_chain + chain)
-                    _update_row(spins[chain], y, columns, chances, key, word, np.uint64(sweep), number)
+                    _update_row(spins[chain], y, columns, numbers, thresholds, key, word, np.uint64(sweep), number)

@@ -1,16 +1,16 @@
-"""Two numbers of a network that enlarges dressed lattices, fixed by two exact results of a small torus.
+"""Two numbers of a network that enlarges lattices, fixed by two exact results of a small torus.
 
 What is counted and learned has statistical errors. Two directions matter, as the others are irrelevant: how strongly
-the dressing orders a coarse lattice, and how sharp the distributions of block states are. A factor of the log-odds and
-a sharpness of the block states are fixed by this criterion and by nothing else:
+the Gibbs sweeps order a coarse lattice, and how sharp the distributions of block states are. A factor of the sweeps'
+log-odds and a sharpness of the block states are fixed by this criterion and by nothing else:
 
-    Critical 16 x 16 Monte Carlo lattices, dressed and enlarged to 48 x 48, have the exact energy and <m^2> there.
+    Critical 16 x 16 Monte Carlo lattices, after Gibbs sweeps and enlarged to 48 x 48, have the exact energy and <m^2>.
 
 No lattice above 48 x 48 enters.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from kadanoff.errors import KadanoffError
 from kadanoff.estimate import Estimate
-from kadanoff.inverse.dressing import Dressing, LogOdds, dress
+from kadanoff.inverse.renormalized import LogOdds, RenormalizedGibbs
 from kadanoff.inverse.superresolve import Spins, draw_blocks, log_probabilities, sharpened
+from kadanoff.inverse.tables import Table
 from kadanoff.montecarlo.rng import stream_key
 from kadanoff.networks.superres import Blocks
 from kadanoff.spins.boundary import Lattice
@@ -40,7 +41,7 @@ Excess = Callable[[float, float], Values]
 
 
 @dataclass(frozen=True)
-class DressedCalibration:
+class GrowthCalibration:
     """The two numbers, and excess energy and relative excess of <m^2> without and with them."""
 
     factor: Estimate
@@ -49,9 +50,9 @@ class DressedCalibration:
     after: tuple[Estimate, Estimate]
 
 
-def calibrate_dressed(
+def calibrate_growth(
     network: Blocks, odds: LogOdds, seeds: Spins, temperature: float, seed: int, block: int
-) -> DressedCalibration:
+) -> GrowthCalibration:
     """Both numbers by Newton's method, with the statistical errors of the seeds (n, L, L).
 
     Draws at all trial values use the same random bits, so that the excess is a smooth function of them.
@@ -61,7 +62,7 @@ def calibrate_dressed(
     KadanoffError
         If there are no such numbers between 0.8 and 1.25: the network is not one for these lattices.
     """
-    excess = _excess(network, odds, seeds, temperature, seed, block)
+    excess = growth_excess(network, odds, seeds, temperature, seed, block)
     start = excess(1.0, 1.0)
     slopes = np.stack([excess(1 + STEP, 1.0), excess(1.0, 1 + STEP)], 1).mean(2) - start.mean(1)[:, None]
     try:
@@ -79,18 +80,17 @@ def calibrate_dressed(
         # few seeds flip too many draws at once to come closer than their own error
         near = PRECISION if number < MOST - 1 else 1.0
         if (np.abs(inverse @ off.mean(1)) < near * errors).all():
-            factor, sharpness = (
-                Estimate(float(value), float(error), n=len(seeds)) for value, error in zip(numbers, errors, strict=True)
-            )
-            return DressedCalibration(factor, sharpness, _means(start), _means(off))
+            pairs = zip(numbers.tolist(), errors.tolist(), strict=True)
+            factor, sharpness = (Estimate(value, error, n=len(seeds)) for value, error in pairs)
+            return GrowthCalibration(factor, sharpness, _means(start), _means(off))
     raise _refusal(seeds, off)
 
 
 def _refusal(seeds: Spins, off: Values) -> KadanoffError:
     return KadanoffError(
-        f"dressed and enlarged {seeds.shape[-1]} x {seeds.shape[-1]} lattices miss the exact energy by "
-        f"{off[0].mean():.4f} a site and <m^2> by {100 * off[1].mean():.1f}%, and no factor and sharpness from "
-        f"{RANGE[0]} to {RANGE[1]} mend that. Train the network on more configurations at this temperature."
+        f"enlarged {seeds.shape[-1]} x {seeds.shape[-1]} lattices miss the exact energy by "
+        f"{off[0].mean():.4f} per site and <m^2> by {100 * off[1].mean():.1f}%, and no factor and sharpness from "
+        f"{RANGE[0]} to {RANGE[1]} correct that. Train the network on more configurations at this temperature."
     )
 
 
@@ -98,7 +98,7 @@ def _means(off: Values) -> tuple[Estimate, Estimate]:
     return independent_mean(off[0]), independent_mean(off[1])
 
 
-def _excess(network: Blocks, odds: LogOdds, seeds: Spins, temperature: float, seed: int, block: int) -> Excess:
+def growth_excess(network: Blocks, odds: LogOdds, seeds: Spins, temperature: float, seed: int, block: int) -> Excess:
     """Excess (2, n) of energy, and of <m^2> as a share, by factor and sharpness.
 
     The seeds' own deviations from exact values are regressed out: they are known, and much of the noise.
@@ -106,28 +106,40 @@ def _excess(network: Blocks, odds: LogOdds, seeds: Spins, temperature: float, se
     small, large, logs = seeds.shape[-1], block * seeds.shape[-1], log_probabilities(network)
     keys = [stream_key(seed, name) for name in ("dress", "calibrate")]
     exact = [(kaufman(side, side, temperature).energy, critical_square(side)) for side in (small, large)]
-    known = _measured(seeds) - np.array(exact[0])[:, None]
+    known = _energy_and_square(seeds) - np.array(exact[0])[:, None]
 
     def excess(factor: float, sharpness: float) -> Values:
-        scheme, way = sharpened(network, logs, sharpness), Dressing((factor * odds).astype(np.float32))
-        for table in scheme:
-            _ = table.thresholds  # computed once, before threads share it
-        _ = way.chances
-
-        def part(first: int) -> Values:
-            dressed = dress(seeds[first : first + SLICE], way, (keys[0], first))
-            return _measured(draw_blocks(dressed, scheme, block, (keys[1], first)))
-
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            found = np.concatenate(list(pool.map(part, range(0, len(seeds), SLICE))), axis=1)
-        found = found - np.array(exact[1])[:, None]
-        both = np.cov(np.concatenate([known, found]))
-        found -= np.linalg.solve(both[:2, :2], both[:2, 2:]).T @ known
-        return found / np.array([1.0, exact[1][1]])[:, None]
+        gibbs = RenormalizedGibbs((factor * odds).astype(np.float32))
+        off = measure_enlarged(_energy_and_square, seeds, gibbs, sharpened(network, logs, sharpness), block, keys)
+        off -= np.array(exact[1])[:, None]
+        both = np.cov(np.concatenate([known, off]))
+        off -= np.linalg.solve(both[:2, :2], both[:2, 2:]).T @ known
+        return off / np.array([1.0, exact[1][1]])[:, None]
 
     return excess
 
 
-def _measured(spins: Spins) -> Values:
-    """Energy and m^2 a site of lattices (n, L, L): (2, n)."""
+def measure_enlarged(
+    measure: Callable[[Spins], Values],
+    seeds: Spins,
+    gibbs: RenormalizedGibbs,
+    scheme: Sequence[Table],
+    block: int,
+    keys: Sequence[np.uint64],
+) -> Values:
+    """`measure` (k, n) of seeds (n, L, L) after Gibbs sweeps and enlargement; `keys` are those of the two."""
+    for table in scheme:
+        _ = table.thresholds  # computed once, before threads share it
+    _ = gibbs.thresholds
+
+    def part(first: int) -> Values:
+        swept = gibbs.sweep(seeds[first : first + SLICE], (keys[0], first))
+        return measure(draw_blocks(swept, scheme, block, (keys[1], first)))
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return np.concatenate(list(pool.map(part, range(0, len(seeds), SLICE))), axis=1)
+
+
+def _energy_and_square(spins: Spins) -> Values:
+    """Energy per site and m^2 of lattices (n, L, L): (2, n)."""
     return np.stack([energy(spins, Lattice.of(spins.shape[-1])), spins.mean((1, 2), dtype=np.float64) ** 2])

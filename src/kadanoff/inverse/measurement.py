@@ -1,4 +1,4 @@
-"""What is measured on large critical lattices, one at a time: local order, blocks, G(r) and S(k) along the axes."""
+"""Measurements of large critical lattices: local order, magnetization, blocks, G(r) and S(k) along the axes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from kadanoff.estimate import Estimate
 from kadanoff.inverse.quality import asymmetries
 from kadanoff.inverse.superresolve import Spins
-from kadanoff.spins.exact import critical_row
+from kadanoff.spins.exact import critical_diagonal, critical_energy, critical_row
 from kadanoff.spins.observables import binder, block_sums
 from kadanoff.spins.statistics import independent_mean, jackknife
 
@@ -20,7 +20,7 @@ ARRAYS = ("nearest", "diagonal", "magnetization", "sums", "correlation", "struct
 
 
 @dataclass(frozen=True)
-class Survey:
+class Measurements:
     """Square tori of side `side` at T_c; arrays have one row a lattice.
 
     Attributes
@@ -52,24 +52,12 @@ class Survey:
     def __len__(self) -> int:
         return len(self.nearest)
 
-    def first(self, count: int) -> "Survey":
+    def first(self, count: int) -> "Measurements":
         """The first lattices only."""
         return replace(self, **{name: getattr(self, name)[:count] for name in ARRAYS})
 
-    def order(self) -> Estimate:
-        """<|m|> L^(1/8)."""
-        return independent_mean(np.abs(self.magnetization) * self.side**0.125)
 
-    def square(self) -> Estimate:
-        """<m^2> L^(1/4)."""
-        return independent_mean(self.magnetization**2 * self.side**0.25)
-
-    def binder(self) -> Estimate:
-        """U4 = 1 - <m^4> / (3 <m^2>^2), of the ensemble."""
-        return binder(self.magnetization)
-
-
-def survey(spins: Spins, block: int = 3) -> Survey:
+def measure_lattice(spins: Spins, block: int = 3) -> Measurements:
     """Measure one lattice, int8 (y, x)."""
     side = len(spins)
     transform = scipy.fft.rfft2(spins.astype(np.float32))
@@ -86,25 +74,14 @@ def survey(spins: Spins, block: int = 3) -> Survey:
     ups = (block_sums(spins[None, :whole, :whole], block, 2) + block**2) // 2
     sums = np.bincount(ups.ravel().astype(np.int64), minlength=block**2 + 1) / ups.size
     numbers = correlation[1], diagonal, spins.mean(dtype=np.float64), sums, correlation, structure
-    return Survey(side, *(np.asarray(value, np.float64)[None] for value in numbers), *asymmetries(spins[None], block))
+    return Measurements(
+        side, *(np.asarray(value, np.float64)[None] for value in numbers), *asymmetries(spins[None], block)
+    )
 
 
-def together(surveys: Sequence[Survey]) -> Survey:
-    """Surveys of lattices of one size as one."""
-    return Survey(surveys[0].side, *(np.concatenate([getattr(item, name) for item in surveys]) for name in ARRAYS))
-
-
-def paired_ratio(small: Survey, large: Survey, distances: Sequence[int]) -> list[Estimate]:
-    """<G_3L(3 r)> / <G_L(r)> for r in `distances`, lattices paired: row j of `large` grew from row j of `small`.
-
-    At the critical point it is 3^(-1/4) up to corrections in 1/r^2.
-    """
-    factor = large.side // small.side
-    found = []
-    for distance in distances:
-        pairs = np.stack([small.correlation[:, distance], large.correlation[:, factor * distance]], 1)
-        found.append(_of_means(lambda mean: mean[1] / mean[0], pairs))
-    return found
+def joined(parts: Sequence[Measurements]) -> Measurements:
+    """Measurements of lattices of one size as one."""
+    return Measurements(parts[0].side, *(np.concatenate([getattr(item, name) for item in parts]) for name in ARRAYS))
 
 
 def fit_distances(side: int) -> list[int]:
@@ -113,27 +90,63 @@ def fit_distances(side: int) -> list[int]:
     return [*(1 << power for power in range(last.bit_length()) if 1 << power < last), last]
 
 
-def slope_weights(distances: Sequence[int]) -> Values:
-    """What the least-squares slope over ln r multiplies the values at these distances by: (distances,)."""
-    x = np.log(np.asarray(distances, float))
-    return (x - x.mean()) / ((x - x.mean()) ** 2).sum()
-
-
 def exact_decay(side: int) -> float:
-    """What the fit of `decay` gives for the exact G(r) of a torus: not quite 1/4.
+    """What `decay` gives for the exact G(r) of a torus: not quite 1/4.
 
     G(1) and G(2) lie half a percent above A r^(-1/4), and the torus raises G at large r.
     """
-    distances = fit_distances(side)
-    return -float(slope_weights(distances) @ np.log([critical_row(distance, side) for distance in distances]))
+    return decay(side, np.array([critical_row(distance, side) for distance in fit_distances(side)]))
 
 
-def decay(found: Survey, distances: Sequence[int]) -> Estimate:
-    """The exponent x of G(r) ~ r^-x: minus the least-squares slope of ln G over ln r at these distances."""
-    weights = slope_weights(distances)
+def decay(side: int, correlation: Values) -> float:
+    """The exponent x of G(r) ~ r^-x: minus the least-squares slope of ln G over ln r at `fit_distances`."""
+    x = np.log(fit_distances(side))
     with np.errstate(invalid="ignore", divide="ignore"):  # not a number if some G is below zero
-        return _of_means(lambda mean: -float(weights @ np.log(mean)), found.correlation[:, list(distances)])
+        return -float((x - x.mean()) @ np.log(correlation) / ((x - x.mean()) ** 2).sum())
 
 
-def _of_means(function: Callable[[Values], float], rows: Values) -> Estimate:
-    return jackknife(lambda part: function(part.mean(0)), rows)
+def linear(found: Measurements) -> dict[str, Values]:
+    """Quantities that are means over lattices, by name: (n,) each, in the units of `estimates`."""
+    return {
+        "c10_excess": found.nearest + critical_energy(found.side) / 2,
+        "c11": found.diagonal,
+        "order": np.abs(found.magnetization) * found.side**0.125,
+        "square": found.magnetization**2 * found.side**0.25,
+        "between_minus_inside": found.between,
+        "x_minus_y": found.anisotropy,
+    }
+
+
+def estimates(found: Measurements) -> dict[str, Estimate]:
+    """Quantities of lattices at T_c, by name.
+
+    c10 less that of the exact torus, c11, <|m|> L^(1/8), <m^2> L^(1/4), the Binder ratio U4, the exponent of G(r), and
+    the two differences of c10 that symmetries make 0.
+    """
+    values = {name: independent_mean(samples) for name, samples in linear(found).items()}
+    near = found.correlation[:, fit_distances(found.side)]
+    exponent = jackknife(lambda rows: decay(found.side, rows.mean(0)), near)
+    return values | {
+        "c11_excess": values["c11"] - critical_diagonal(found.side),
+        "binder": binder(found.magnetization),
+        "exponent": exponent,
+    }
+
+
+def differences(one: Measurements, other: Measurements) -> dict[str, Estimate]:
+    """The `estimates` of lattices less those of others from the same seeds, with the error of the difference."""
+    values, others = linear(one), linear(other)
+    near = (item.correlation[:, fit_distances(one.side)] for item in (one, other))
+    return {name: independent_mean(values[name] - others[name]) for name in values} | {
+        "binder": _difference(_binder, one.magnetization, other.magnetization),
+        "exponent": _difference(lambda rows: decay(one.side, rows.mean(0)), *near),
+    }
+
+
+def _difference(function: Callable[[Values], float], one: Values, other: Values) -> Estimate:
+    return jackknife(lambda both: function(both[:, 0]) - function(both[:, 1]), np.stack([one, other], 1))
+
+
+def _binder(magnetization: Values) -> float:
+    squares = magnetization**2
+    return 1 - float((squares**2).mean() / (3 * squares.mean() ** 2))

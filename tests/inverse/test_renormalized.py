@@ -1,11 +1,11 @@
-"""Lattices dressed as a block rule makes them: the conditional is right, the sweeps leave its ensemble as it is."""
+"""Gibbs sweeps under the renormalized Hamiltonian: the conditional is right, the sweeps keep its ensemble."""
 
 import numpy as np
 import pytest
 
 import kadanoff
 from kadanoff.errors import KadanoffError
-from kadanoff.inverse.dressing import PART, Dressing, dress, drift, learned
+from kadanoff.inverse.renormalized import PART, RenormalizedGibbs, conditional_log_odds
 from kadanoff.inverse.training import coarsened
 from kadanoff.montecarlo.rng import stream_key
 from kadanoff.spins.boundary import Lattice
@@ -19,7 +19,7 @@ WEIGHTS = 1 << np.arange(len(AROUND))
 
 
 def seen(spins):
-    """Row of the table of every spin of one lattice, the slow way."""
+    """Row of the table of every spin of one lattice, the slow gibbs."""
     return sum((np.roll(spins, (-y, -x), (0, 1)) > 0).astype(int) << bit for bit, (y, x) in enumerate(AROUND))
 
 
@@ -43,7 +43,7 @@ def critical():
 
 def test_every_spin_sees_the_spins_around_it():
     spins = 2 * np.random.default_rng(1).integers(0, 2, (1, 32, 48), np.int8) - 1
-    found = dress(spins, Dressing(parity(), 1), STREAM)[0]
+    found = RenormalizedGibbs(parity(), 1).sweep(spins, STREAM)[0]
     # the first of the 16 sublattices sees the lattice as it was, the last as it is then
     np.testing.assert_array_equal(found[::4, ::4] > 0, np.bitwise_count(seen(spins[0]))[::4, ::4] % 2 == 1)
     np.testing.assert_array_equal(found[3::4, 3::4] > 0, np.bitwise_count(seen(found))[3::4, 3::4] % 2 == 1)
@@ -51,15 +51,15 @@ def test_every_spin_sees_the_spins_around_it():
 
 @pytest.mark.parametrize("factor", [1.0, 0.97])
 def test_gibbs_sweeps_keep_the_ensemble_of_their_conditional(critical, factor):
-    dressed = dress(critical, Dressing(coupled(factor / T_C), 20), STREAM)
+    swept = RenormalizedGibbs(coupled(factor / T_C), 20).sweep(critical, STREAM)
     lattice = Lattice.of(96)
-    off = independent_mean(energy(dressed, lattice) - energy(critical, lattice)).sigmas(0.0)
+    off = independent_mean(energy(swept, lattice) - energy(critical, lattice)).sigmas(0.0)
     assert abs(off) < 3 if factor == 1.0 else abs(off) > 6
 
 
 def test_the_counted_conditional_is_that_of_a_known_hamiltonian(critical):
     # decimation by a block of 1 leaves the lattice, so its conditional is known
-    found, exact = learned(critical, "decimation", 1), coupled(1 / T_C)
+    found, exact = conditional_log_odds(critical, "decimation", 1), coupled(1 / T_C)
     rows, counts = np.unique(np.concatenate([seen(spins).ravel() for spins in critical]), return_counts=True)
     often = rows[counts > 2000]
     chance = 1 / (1 + np.exp(-exact[often]))
@@ -69,7 +69,7 @@ def test_the_counted_conditional_is_that_of_a_known_hamiltonian(critical):
 
 
 def test_it_has_the_symmetries_of_the_square_and_the_flip(critical):
-    found = learned(critical, "majority", 3)
+    found = conditional_log_odds(critical, "majority", 3)
     rows = np.arange(1 << len(AROUND))
     bits = rows[:, None] >> np.arange(len(AROUND)) & 1
     for places, _ in symmetries(PART, 1):
@@ -78,40 +78,40 @@ def test_it_has_the_symmetries_of_the_square_and_the_flip(critical):
 
 
 def test_blocked_lattices_stay_as_they_are_and_others_become_like_them(critical):
-    way = Dressing(learned(critical, "majority", 3))
+    gibbs = RenormalizedGibbs(conditional_log_odds(critical, "majority", 3))
     blocked = energy(coarsened(critical, "majority", 3), Lattice.of(32))
-    assert abs(drift(way, critical, "majority", 3, 0).sigmas(0.0)) < 3
+    assert abs(gibbs.energy_drift(critical, "majority", 3, 0).sigmas(0.0)) < 3
     plain = kadanoff.simulate(32, [float(T_C)], 1000, seed=9).spins[0]
-    before, after = (independent_mean(energy(s, Lattice.of(32))) for s in (plain, dress(plain, way, STREAM)))
+    before, after = (independent_mean(energy(s, Lattice.of(32))) for s in (plain, gibbs.sweep(plain, STREAM)))
     assert before.sigmas(independent_mean(blocked)) > 3
     assert abs(after.sigmas(independent_mean(blocked))) < 3
 
 
 @pytest.mark.parametrize("first", [0, 40, 244])
 def test_a_band_is_that_of_the_whole(critical, first):
-    way = Dressing(learned(critical, "majority", 3), 4)
+    gibbs = RenormalizedGibbs(conditional_log_odds(critical, "majority", 3), 4)
     spins = np.tile(critical[:1], (1, 3, 1))[:, :256]
-    rows = np.arange(first - way.halo, first + 16 + way.halo) % 256
-    found = dress(spins[:, rows], way, STREAM, (int(rows[0]), 256))[:, way.halo : -way.halo]
-    whole = dress(spins, way, STREAM)
+    rows = np.arange(first - gibbs.halo, first + 16 + gibbs.halo) % 256
+    found = gibbs.sweep(spins[:, rows], STREAM, (int(rows[0]), 256))[:, gibbs.halo : -gibbs.halo]
+    whole = gibbs.sweep(spins, STREAM)
     np.testing.assert_array_equal(found, whole[:, np.arange(first, first + 16) % 256])
-    short = dress(spins[:, rows], way, STREAM, (int(rows[0]), 256))[:, : way.halo // 5]
-    assert (short != whole[:, rows[: way.halo // 5]]).any()  # rows near the end are spoilt
+    short = gibbs.sweep(spins[:, rows], STREAM, (int(rows[0]), 256))[:, : gibbs.halo // 5]
+    assert (short != whole[:, rows[: gibbs.halo // 5]]).any()  # rows near the end are spoilt
 
 
 @pytest.mark.parametrize("sweeps", [1, 2, 5])
 def test_the_halo_is_as_far_as_sweeps_can_carry(sweeps):
     """Seen at the upper end; at the lower one two rows are spared."""
-    way = Dressing(parity(), sweeps)
+    gibbs = RenormalizedGibbs(parity(), sweeps)
     spins = 2 * np.random.default_rng(2).integers(0, 2, (1, 96, 64), np.int8) - 1
-    found = dress(spins[:, 8:88], way, STREAM, (8, 96))[0]
-    (spoilt,) = np.nonzero((found != dress(spins, way, STREAM)[0, 8:88]).any(1))
-    assert spoilt.tolist() == [*range(way.halo), *range(80 - way.halo + 2, 80)]
+    found = gibbs.sweep(spins[:, 8:88], STREAM, (8, 96))[0]
+    (spoilt,) = np.nonzero((found != gibbs.sweep(spins, STREAM)[0, 8:88]).any(1))
+    assert spoilt.tolist() == [*range(gibbs.halo), *range(80 - gibbs.halo + 2, 80)]
 
 
 def test_what_was_seldom_seen_is_guessed_from_the_nearest_spins():
     """All spins up: a surrounding that never was is taken as its nearest 12 spins, or 4, or as even."""
-    found = learned(np.ones((1, 8, 8), np.int8), "decimation", 1)
+    found = conditional_log_odds(np.ones((1, 8, 8), np.int8), "decimation", 1)
     distance = np.array([y * y + x * x for y, x in AROUND])
     seen = 8 * 64  # in all positions
     guess = {0: 0.5}
@@ -125,4 +125,4 @@ def test_what_was_seldom_seen_is_guessed_from_the_nearest_spins():
 
 def test_sides_that_do_not_fit_are_refused():
     with pytest.raises(KadanoffError, match="take sides that are multiples of 4"):
-        dress(np.ones((1, 8, 10), np.int8), Dressing(coupled(0.1)), STREAM)
+        RenormalizedGibbs(coupled(0.1)).sweep(np.ones((1, 8, 10), np.int8), STREAM)

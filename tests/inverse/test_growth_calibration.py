@@ -1,6 +1,6 @@
 """Newton's method for factor and sharpness where it has nothing to find, and where full steps go to and fro.
 
-What it finds for a trained network is tested in tests/stages/test_upsample.py.
+What it finds for a trained network is tested in tests/studies/grow/test_upsample.py.
 """
 
 import numpy as np
@@ -9,9 +9,9 @@ import torch
 
 import kadanoff
 from kadanoff.errors import KadanoffError
-from kadanoff.inverse import dressed_calibration
-from kadanoff.inverse.dressed_calibration import MOST, _excess, calibrate_dressed
-from kadanoff.inverse.dressing import Dressing, dress
+from kadanoff.inverse import growth_calibration
+from kadanoff.inverse.growth_calibration import MOST, calibrate_growth, growth_excess
+from kadanoff.inverse.renormalized import RenormalizedGibbs
 from kadanoff.inverse.superresolve import draw_blocks, tables
 from kadanoff.learning.randomness import seeded
 from kadanoff.montecarlo.rng import stream_key
@@ -42,11 +42,11 @@ def off(spins):
 
 
 def test_the_excess_is_what_the_seeds_do_not_explain_in_any_slices(seeds, monkeypatch):
-    monkeypatch.setattr(dressed_calibration, "SLICE", 16)
+    monkeypatch.setattr(growth_calibration, "SLICE", 16)
     network = untrained().networks[0]
-    found = _excess(network, ODDS, seeds, float(T_C), 5, 3)(1.1, 0.9)
-    dressed = dress(seeds, Dressing((1.1 * ODDS).astype(np.float32)), (stream_key(5, "dress"), 0))
-    fine = draw_blocks(dressed, tables(network, 0.9), 3, (stream_key(5, "calibrate"), 0))
+    found = growth_excess(network, ODDS, seeds, float(T_C), 5, 3)(1.1, 0.9)
+    swept = RenormalizedGibbs((1.1 * ODDS).astype(np.float32)).sweep(seeds, (stream_key(5, "dress"), 0))
+    fine = draw_blocks(swept, tables(network, 0.9), 3, (stream_key(5, "calibrate"), 0))
     known = np.concatenate([np.ones((1, len(seeds))), off(seeds)])
     slopes = np.linalg.lstsq(known.T, off(fine).T)[0][1:]
     expected = off(fine) - slopes.T @ off(seeds)
@@ -61,8 +61,8 @@ def test_what_cannot_be_calibrated_is_refused(seeds, weight, odds):
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(weight)
-    with pytest.raises(KadanoffError, match=r"16 x 16 lattices miss the exact energy .* mend that. Train the network"):
-        calibrate_dressed(model.networks[0], odds, seeds, float(T_C), 0, 3)
+    with pytest.raises(KadanoffError, match=r"16 x 16 lattices miss the exact energy .* correct that. Train the"):
+        calibrate_growth(model.networks[0], odds, seeds, float(T_C), 0, 3)
 
 
 def test_steps_are_halved_where_full_ones_go_to_and_fro(monkeypatch):
@@ -74,15 +74,15 @@ def test_steps_are_halved_where_full_ones_go_to_and_fro(monkeypatch):
         return np.array([[off + (1 if number > 1 else 2) * (number - 1)] for off, number in pairs]) + noise
 
     def found():
-        return calibrate_dressed(None, None, np.ones((4, 16, 16)), float(T_C), 0, 3)
+        return calibrate_growth(None, None, np.ones((4, 16, 16)), float(T_C), 0, 3)
 
-    monkeypatch.setattr(dressed_calibration, "_excess", lambda *_: excess)
+    monkeypatch.setattr(growth_calibration, "growth_excess", lambda *_: excess)
     assert (found().factor.mean, found().sharpness.mean) == pytest.approx((0.98, 0.97))
     error = 0.01 * np.sqrt(4 / 3 / 4)  # of four seeds, at the slope of 1 that was measured
     assert (found().factor.error, found().sharpness.error) == pytest.approx((error, error))
     for name, (factor, sharpness) in (("before", (1.0, 1.0)), ("after", (0.98, 0.97))):
         means = [estimate.mean for estimate in getattr(found(), name)]
         assert means == pytest.approx(excess(factor, sharpness).mean(1), abs=1e-9)
-    monkeypatch.setattr(dressed_calibration, "FULL", MOST)
+    monkeypatch.setattr(growth_calibration, "FULL", MOST)
     with pytest.raises(KadanoffError, match="no factor and sharpness"):
         found()
