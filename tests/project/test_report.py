@@ -135,7 +135,7 @@ def test_stages_stand_in_their_studies_in_the_order_of_the_pipeline(project):
     assert links[:6] == [
         "#study:coarsening", "#stage:coarsen", "#stage:compare", "#study:zeta", "#stage:zeta", "#coarsen/cnn"
     ]  # fmt: skip
-    anchors = [attributes["id"] for attributes in page.all("h4")]
+    anchors = [attributes["id"] for attributes in page.all("div") if "id" in attributes]
     assert anchors == ["coarsen/cnn", "coarsen/mlp", "published/paper-scale/coarsen/cnn", "compare", "zeta/new"]
     assert page.text.count("dvc repro coarsen@cnn, with the parameters below in params.yaml") == 1
     assert "cnn [paper-scale]" in page.text
