@@ -77,17 +77,6 @@ def speed() -> str:
     return table(["ns per site and sweep", *programs], lines)
 
 
-def sharing() -> str:
-    """What DVC takes to share the datasets."""
-    found = bench()["sharing"]
-    rows = []
-    for row in found["rows"]:
-        bits = 8 * row["bytes"] / found["spins"]
-        rows.append([f"{row['program']} {row['action']}", f"{row['seconds']:.1f}", f"{row['bytes'] / 1e6:.1f}"])
-        rows[-1].append(f"{bits:.2f}")
-    return table([f"{found['spins'] / 1e6:.0f} million spins", "seconds", "MB on the wire", "bits per spin"], rows)
-
-
 def growing() -> str:
     """Whole commands `kadanoff grow`."""
     rows = []
@@ -100,7 +89,6 @@ def growing() -> str:
 TABLES = {
     "energies": energies,
     "speed": speed,
-    "sharing": sharing,
     "growing": growing,
     "coarsen_threshold": partial(recorded, "coarsen_compare", "Rule `threshold`, block 2: error"),
     "coarsen_average": partial(recorded, "coarsen_compare", "Rule `average`, block 2: error"),
