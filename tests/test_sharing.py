@@ -113,7 +113,6 @@ def test_one_dataset_in_an_unrelated_project(shared, tmp_path):
     for command in ("get", "import"):
         other.run("dvc", command, source, DATASET, "-o", f"{command}.zarr")
         assert content(other.folder / f"{command}.zarr") == content(shared.origin.folder / DATASET)
-    assert shared.origin.output_md5("simulate@coarsen16", DATASET) in (other.folder / "import.zarr.dvc").read_text()
 
 
 def damage(path):
@@ -129,14 +128,12 @@ def test_a_damaged_object_is_refused(shared, tmp_path):
     second = clone(shared.origin, tmp_path / "second")
     assert "failed" in second.run("dvc", "pull", code=1)
     assert content(second.folder / "data") != content(shared.origin.folder / "data")
-    careless = clone(shared.origin, tmp_path / "careless")
-    # `dvc get` and `dvc import` compare nothing, whatever `verify` says: the checksums of Zarr find it, and the md5
+    trusting = clone(shared.origin, tmp_path / "trusting")
+    # `dvc get` and `dvc import` compare nothing, whatever `verify` says: the checksums of Zarr find it
     for command in ("get", "import"):
-        careless.run("dvc", command, careless.folder.as_uri(), DATASET, "-o", f"{command}.zarr")
+        trusting.run("dvc", command, trusting.folder.as_uri(), DATASET, "-o", f"{command}.zarr")
         with pytest.raises(ValueError, match="checksum"):
-            open_dataset(careless.folder / f"{command}.zarr").spins[:].sum()
-    locked = shared.origin.output_md5("simulate@coarsen16", DATASET)
-    assert locked not in (careless.folder / "import.zarr.dvc").read_text()
+            open_dataset(trusting.folder / f"{command}.zarr").spins[:].sum()
     (shared.objects / md5[:2] / md5[2:]).unlink()
     shared.origin.run("dvc", "push")
     second.run("dvc", "pull")

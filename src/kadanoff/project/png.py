@@ -28,11 +28,11 @@ def save_png(figure: Figure, path: Path, caption: str) -> None:
 
 
 def caption_of(path: Path) -> str:
-    """The caption that a PNG carries; none if it has none or is no PNG."""
+    """The caption that a PNG carries; empty if it has none or is no PNG."""
     from PIL import Image
 
     try:
         with Image.open(path, formats=["PNG"]) as image:
             return str(getattr(image, "text", {}).get("Description", ""))
-    except (OSError, SyntaxError, ValueError):
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return ""
