@@ -12,7 +12,6 @@ MLflow shows the same while it happens, where it is installed. It never fails a 
 import csv
 import json
 import os
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,9 +26,6 @@ from kadanoff.project.records.runinfo import HISTORY, ModelInfo, RunInfo, enviro
 from kadanoff.project.view import View
 from kadanoff.runtime.files import alone, project_root, replace_folder
 from kadanoff.validation import validated
-
-OWN_FILES = ("run.json", "metrics.json", "history.csv")
-FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 @contextmanager
@@ -106,25 +102,23 @@ class Recorder:
 
     def figure(self, name: str, figure: Figure, caption: str = "") -> None:
         """Write a Matplotlib figure as NAME.png, with its caption inside; the same figure gives the same bytes."""
-        save_png(figure, self._file(f"{name}.png"), caption)
+        save_png(figure, self._folder / f"{name}.png", caption)
 
     def text(self, name: str, text: str) -> None:
         """Write a text file, such as table.md."""
-        self._file(name).write_text(text, encoding="utf-8")
+        (self._folder / name).write_text(text, encoding="utf-8")
 
     def model(self, weights: Path | str, **described: Any) -> None:
-        """Name the weights file that the run has written: it becomes an MLflow model.
+        """Name the weights file that the run has saved: it becomes an MLflow model.
 
         `described` are the other fields of `ModelInfo`: its held-out `metric`, the `task`, the shapes, ...
 
         Raises
         ------
         KadanoffError
-            If the weights are not there yet, the metric is not among those given, or a field breaks its rule.
+            If the metric is not among those given, or a field breaks its rule.
         """
         path = self._root / weights
-        if not path.is_file():
-            raise KadanoffError(f"there are no weights {weights}; save the network before naming it in the record.")
         found = {"weights": _inside(self._root, weights), "md5": file_md5(path)} | described
         model = validated(ModelInfo, found, "model")
         if model.metric not in flatten(self._metrics):
@@ -151,12 +145,6 @@ class Recorder:
         if self._folder.exists():
             self._view.call("artifacts", sorted(self._folder.iterdir()))
         self._view.call("end", "FAILED")
-
-    def _file(self, name: str) -> Path:
-        if not FILE_NAME.fullmatch(name) or name in OWN_FILES:
-            rule = f"use letters, digits, '_', '-' and '.', and none of {', '.join(OWN_FILES)}"
-            raise KadanoffError(f"{name!r} cannot be a file of a record: {rule}.")
-        return self._folder / name
 
     def _write_history(self, path: Path) -> None:
         columns = dict.fromkeys(name for row in self._history.values() for name in row)
