@@ -8,7 +8,7 @@ from mlflow import MlflowClient
 from mlflow.entities import ViewType
 from project import Project, copy_project, shrink
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy")]  # by MLflow
 
 STAGE = "coarsen@exact"
 WEIGHTS = "models/coarsen/exact.safetensors"
