@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup repro test test-all ui report lint bench clean full-scale
+.PHONY: help setup repro test test-all ui report readme lint bench clean full-scale
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ ui: setup  ## browse all runs in MLflow on http://127.0.0.1:5000, or with `make 
 
 report: setup  ## write reports/index.html: all results on one page
 	kadanoff report
+
+readme: setup  ## fill the tables of README.md and docs/ from the records
+	$(BIN)/python docs/readme.py
 
 lint: setup  ## ruff and mypy
 	ruff check .

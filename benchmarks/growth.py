@@ -1,4 +1,4 @@
-"""The `growth` section of `kadanoff bench`: what a grown spin costs, beside the published PyTorch method.
+"""The `growth` section of `make bench`: what a grown spin costs, beside the published PyTorch method.
 
 `steps` are the draw and the sweeps of one enlargement in memory, ours and the published one. `commands` are whole
 commands `kadanoff grow`, out of core, each in a process of its own, with the shares of their parts. All of it is

@@ -133,7 +133,7 @@ def default_encoding(call):
     """Whether a call reads or writes text in whatever encoding the machine prefers."""
     name = getattr(call.func, "attr", getattr(call.func, "id", ""))
     given = {keyword.arg: keyword.value for keyword in call.keywords}
-    if "encoding" in given or ast.unparse(call.func) == "tarfile.open":
+    if "encoding" in given or ast.unparse(call.func) in ("tarfile.open", "Image.open"):
         return False
     if name in ("open", "fdopen"):
         modes = [argument.value for argument in call.args if isinstance(argument, ast.Constant)]

@@ -92,7 +92,5 @@ class Predictor:
 def _load_pyfunc(path: str) -> Predictor:
     """Entry point of MLflow: `path` is the safetensors file of a logged model."""
     if not Path(path).exists():  # the record was imported before its weights were there
-        raise KadanoffError(
-            "this model's weights are not in MLflow yet; run `kadanoff pull`, then `kadanoff runs sync`."
-        )
+        raise KadanoffError("this model's weights are not in MLflow yet; run `dvc pull`, then `kadanoff runs sync`.")
     return Predictor(checkpoints.load_model(path))

@@ -1,4 +1,4 @@
-"""`kadanoff bench` on growing lattices: rows that add up, and a published baseline that is a right algorithm."""
+"""`make bench` on growing lattices: rows that add up, and a published baseline that is a right algorithm."""
 
 import json
 import shutil
@@ -17,9 +17,6 @@ from kadanoff.errors import KadanoffError
 from kadanoff.inverse.growth import around
 from kadanoff.learning.checkpoints import Recipe, save_model
 from kadanoff.networks.registry import build
-from kadanoff.project.report.contents import Contents
-from kadanoff.project.report.page import render
-from kadanoff.project.report.speed import read_bench
 from kadanoff.spins.exact import T_C, kaufman
 
 SIGMAS = 4.0
@@ -114,16 +111,6 @@ def test_parts_are_of_bands_that_a_command_takes(root, tmp_path, monkeypatch):
     for number, (first, end) in enumerate(rows, 1):
         assert 0 <= first < 144 * number
         assert 144 * (number + 1) < end <= 1152
-
-
-def test_the_report_shows_it(growth, root):
-    content = {"machine": "here", "versions": {}, "rows": [], "growth": growth}
-    (root / "reports").mkdir()
-    (root / "reports" / "bench.json").write_text(json.dumps(content))
-    page = render(Contents({}, [], []), read_bench(root))
-    for row in growth["commands"]:
-        assert f"generator {row['shares']['generator']:.1%}" in page
-    assert page.count('<th scope="row">published</th>') == sum(row["program"] == "published" for row in growth["steps"])
 
 
 def test_sizes_are_those_that_the_seeds_grow_to(root, tmp_path, monkeypatch):

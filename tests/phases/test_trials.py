@@ -409,7 +409,7 @@ def test_a_file_without_predictions_is_a_sentence(kind, tmp_path):
     with pytest.raises(KadanoffError) as caught:
         read_predictions(path)
     assert str(caught.value).startswith(f"{path} holds no predictions (")
-    assert str(caught.value).endswith("Make them with `dvc repro classify`, or fetch them with `kadanoff pull`.")
+    assert str(caught.value).endswith("Make them with `dvc repro classify`, or fetch them with `dvc pull`.")
 
 
 def test_a_result_holds_what_its_trial_said(bench):

@@ -1,6 +1,3 @@
-from pathlib import Path
-from time import process_time
-
 import pytest
 import yaml
 from dvc.utils.serialize import parse_yaml
@@ -21,33 +18,19 @@ GOOD = {"size": 4, "temperatures": [2.0], "samples": 3}
         ({"samples": 0}, ["datasets.x.samples is 0", "greater than 0"]),
         ({"samples": "3"}, ["datasets.x.samples is '3'", "valid integer"]),
         ({"temperatures": [-1.0]}, ["temperatures has -1.0", "positive"]),
-        ({"temperatures": [2.0, 2.0]}, ["temperatures has 2.0 twice"]),
-        ({"temperatures": [[1.0], [2.0, 3.0]]}, ["temperatures.0 is [1.0]", "valid number"]),
         ({"dimension": True}, ["datasets.x.dimension: ", "True is no whole number"]),
-        ({"dimension": 1.0}, ["datasets.x.dimension: ", "1.0 is no whole number"]),
-        ({"coupling": True}, ["datasets.x.coupling is True"]),
-        ({"samples": 10**13}, ["datasets.x.samples is 10000000000000", "4294967296"]),
         ({"size": 10**6}, ["size is 1000000", "more than 4294967296 spins"]),
-        ({"size": 10**5000}, ["size is a number of 16610 bits", "more than 4294967296 spins"]),
         ({"sweeps": 1 << 31}, ["datasets.x.sweeps is 2147483648", "1073741824"]),
-        ({"seed": -1}, ["datasets.x.seed is -1", "greater than or equal to 0"]),
         ({"seed": 2**64}, ["datasets.x.seed is 18446744073709551616", "less than or equal"]),
-        ({"field": 1e300}, ["datasets.x.field is 1e+300", "less than or equal to 1000"]),
         ({"field": float("nan")}, ["datasets.x.field is nan"]),
-        ({"temperatures": []}, ["datasets.x.temperatures is []"]),
-        ({"size": 1}, ["size is 1 x 1", "at least 2"]),
         ({"size": [4, 4, 4]}, ["size is [4, 4, 4]", "[height, width]"]),
-        ({"size": 4.5}, ["datasets.x.size is 4.5"]),
         ({"boundary": "twisted"}, ["datasets.x.boundary is 'twisted'", "'periodic'"]),
         ({"coupling": 0.5}, ["coupling is 0.5", "1 (ferromagnet) or -1"]),
         ({"dimension": 1, "boundary": "skewed"}, ["'skewed'", "dimension: 2"]),
         ({"start": "cold", "boundary": "skewed"}, ["start is 'cold' with boundary 'skewed'", "start: hot"]),
-        ({"start": "cold", "coupling": -1}, ["start is 'cold'", "start: hot"]),
-        ({"field": 0.1, "sampler": "swendsen_wang"}, ["field is 0.1", "sampler: metropolis"]),
         ({"field": 0.1, "sampler": "hybrid"}, ["field is 0.1; hybrid needs field: 0", "sampler: metropolis"]),
         ({"start": "ground"}, ["start is 'ground' with boundary 'periodic' and coupling 1", "start: hot"]),
         ({"start": "ground", "boundary": "free"}, ["start is 'ground' with boundary 'free'", "start: hot"]),
-        ({"start": "ground", "boundary": "skewed", "coupling": -1}, ["and coupling -1", "ferromagnet", "start: hot"]),
         ({"start": "ground", "boundary": "antiperiodic", "dimension": 1}, ["start is 'ground'", "square"]),
     ],
 )
@@ -74,7 +57,6 @@ def test_a_grid_has_the_decimals_that_are_written():
     [
         ({"last": 1.9}, [1.0, 1.25, 1.5, 1.75]),
         ({"last": 1.0}, [1.0]),
-        ({"first": 1, "last": 3, "step": 1}, [1.0, 2.0, 3.0]),
         ({"first": 0.3, "last": 0.9, "step": 0.3}, [0.3, 0.6, 0.9]),
     ],
 )
@@ -85,15 +67,11 @@ def test_a_grid_ends_at_the_last_step_that_does_not_pass_its_end(change, values)
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"step": -0.1}, ["datasets.x.temperatures.step is -0.1", "greater than 0"]),
         ({"step": 0}, ["datasets.x.temperatures.step is 0", "greater than 0"]),
-        ({"step": "0.1"}, ["datasets.x.temperatures.step is '0.1'", "valid number"]),
         ({"step": float("inf")}, ["datasets.x.temperatures.step is inf", "finite"]),
-        ({"last": float("inf")}, ["datasets.x.temperatures.last is inf", "finite"]),
         ({"first": float("nan")}, ["datasets.x.temperatures.first is nan", "finite"]),
         ({"step": 1e-9}, ["datasets.x.temperatures: step is 1e-09", "more than 100000 values"]),
         ({"last": 0.9}, ["datasets.x.temperatures: first is 1.0, but last is 0.9", "not be less"]),
-        ({"first": 0.0}, ["temperatures has 0.0", "at least 0.01"]),
         ({"stepp": 0.1}, ["temperatures.stepp is not a known key; did you mean 'step'?", "keys: first, last, step."]),
     ],
 )
@@ -130,21 +108,10 @@ class Outer(Section):
         ({"some": [{"dept": 1}]}, "x.some.0.dept"),
     ],
 )
-def test_an_unknown_key_of_a_nested_section_is_held_against_its_own(values, place):
+def test_an_unknown_key_of_a_nested_section_is_compared_with_its_own(values, place):
     with pytest.raises(KadanoffError) as caught:
         validated(Outer, values, "x")
     assert str(caught.value) == f"{place} is not a known key; did you mean 'depth'? Known keys: depth."
-
-
-@pytest.mark.parametrize("boundary", ["skewed", "antiperiodic"])
-def test_ground_states_are_for_ferromagnets_with_a_wall(boundary):
-    assert validated(Dataset, GOOD | {"start": "ground", "boundary": boundary}, "x").start == "ground"
-
-
-def test_a_good_entry_is_read(tmp_path):
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump({"datasets": {"x": GOOD | {"coupling": -1}}}))
-    dataset = entry(tmp_path, Dataset, "datasets", "x")
-    assert (dataset.size, dataset.lattice.coupling, dataset.boundary) == (4, -1, "periodic")
 
 
 def test_an_unknown_entry_lists_the_choices(tmp_path):
@@ -153,7 +120,7 @@ def test_an_unknown_entry_lists_the_choices(tmp_path):
         entry(tmp_path, Dataset, "datasets", "third")
 
 
-def test_faults_are_said_shortly():
+def test_faults_are_listed_shortly():
     change = {"temperatures": ["warm" * 1000] * 50, "sampler": "s" * 5000, "k" * 5000: 1}
     with pytest.raises(KadanoffError) as caught:
         validated(Dataset, GOOD | change, "x")
@@ -172,11 +139,8 @@ def write(folder, text):
     [
         ("1e-05", 0.00001),  # as DVC writes it; text in YAML 1.1
         ("1e5", 100000.0),
-        ("010", 10),
         ("0o10", 8),
         ("no", "no"),
-        ("on", "on"),
-        ("12:30", "12:30"),
         ("Größe", "Größe"),
         ("{<<: *other, b: 3}", {"a": 1, "b": 3}),
     ],
@@ -187,7 +151,7 @@ def test_the_dialect_is_that_of_dvc(tmp_path, text, value):
     assert parse_yaml((tmp_path / "params.yaml").read_text(encoding="utf-8"), "params.yaml")["read"] == value
 
 
-@pytest.mark.parametrize("name", ["no", "on", "yes", "off", "y", "null_", "Ising"])
+@pytest.mark.parametrize("name", ["no", "on", "y"])
 def test_names_that_yaml_1_1_reads_as_something_else_are_found(tmp_path, name):
     write(tmp_path, f"datasets:\n  {name}:\n    size: 4\n    temperatures: [2.0]\n    samples: 3\n")
     assert entry(tmp_path, Dataset, "datasets", name).samples == 3
@@ -201,24 +165,16 @@ BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 1
     [
         ("a: [", "not valid YAML"),
         ("3", "must be a mapping"),
-        ("", "must be a mapping"),
         ("datasets: {16: {size: 4}}", r"datasets has the key 16, which YAML reads as int; keys are text"),
-        ("a: {true: 1}", r"a has the key True, which YAML reads as bool"),
         ("a: {b: 1, c: 2, b: 3}", r"not valid YAML: found duplicate key .* \(line 1\)"),
-        ("a: 1\na: 2", r"not valid YAML: found duplicate key .* \(line 2\)"),
         ("a: &a [1, *a]", "has an alias of what holds it"),
         (BOMB, "has more than 1000000 values"),
-        (BOMB + "a: *a29\na: *a29", "found duplicate key"),
         ("a: " + "[" * 5000, "nested too deeply"),
-        ("a: " + "{a: " * 900 + "1" + "}" * 900, "nested too deeply"),
         ("a: 2020-99-99", "month must be in"),
-        ("a: !!timestamp x", "not valid YAML"),
-        ("a: !!python/object:os.system x", "could not determine a constructor"),
         (f"a: {'1' * 5000}", "Exceeds the limit"),
-        ("a: \x07", "special characters"),
         ("a: Größe".encode("latin-1"), "is not UTF-8, from byte 5 on"),
     ],
-    ids=range(18),
+    ids=range(10),
 )
 def test_a_broken_file_is_named(tmp_path, text, words):
     write(tmp_path, text)
@@ -227,18 +183,9 @@ def test_a_broken_file_is_named(tmp_path, text, words):
     assert len(str(caught.value)) < len(str(tmp_path)) + 400
 
 
-def test_a_folder_in_the_place_of_the_file_is_named(tmp_path):
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(KadanoffError, match=r"there is no .*params\.yaml"):
+        entry(tmp_path, Dataset, "datasets")
     (tmp_path / "params.yaml").mkdir()
     with pytest.raises(KadanoffError, match=r"cannot read .*params\.yaml: Is a directory"):
         entry(tmp_path, Dataset, "datasets")
-
-
-def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(KadanoffError, match=r"there is no .*params\.yaml"):
-        entry(tmp_path, Dataset, "datasets")
-
-
-def test_the_file_of_the_project_is_read_in_a_moment():
-    began = process_time()
-    read_params(Path(__file__).parents[2])
-    assert process_time() - began < 0.5

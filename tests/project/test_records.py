@@ -115,7 +115,7 @@ def test_a_killed_run_leaves_the_old_record_and_the_next_one_works(project):
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen([sys.executable, "-c", script], cwd=project, **pipes) as process:
         assert process.stdout.readline() == b"ready\n"
-        with pytest.raises(KadanoffError, match="coarsen/cnn is being recorded by another process"):
+        with pytest.raises(KadanoffError, match=r"another process is recording .*record-coarsen-cnn"):
             record()
         process.kill()
     assert process.returncode == -signal.SIGKILL
@@ -137,9 +137,6 @@ def test_an_unwritable_place_is_a_sentence(project):
         (lambda run: run.metrics({"a": [1, 2]}), "metric a is"),
         (lambda run: run.metrics({"a": object()}), "metric a is a object"),
         (lambda run: run.metrics({"a": 1}) or run.metrics({"a": 2}), "metric a is given twice"),
-        (lambda run: run.text("../outside.md", ""), r"'\.\./outside\.md' cannot be a file of a record"),
-        (lambda run: run.text("run.json", ""), "'run.json' cannot be a file of a record"),
-        (lambda run: run.model("models/none.safetensors"), "no weights models/none.safetensors"),
     ],
 )
 def test_a_wrong_entry_is_named(project, wrong, message):
@@ -151,9 +148,9 @@ def test_a_wrong_entry_is_named(project, wrong, message):
 @pytest.mark.parametrize(
     ("stage", "variant", "parameters", "message"),
     [
-        ("../coarsen", "cnn", {}, "the run's stage is '../coarsen'"),
-        ("coarsen", "a/b", {}, "the run's variant is 'a/b'"),
-        ("coarsen", "cnn\n", {}, "the run's variant is"),
+        ("../coarsen", "cnn", {}, "run.stage is '../coarsen'"),
+        ("coarsen", "a/b", {}, "run.variant is 'a/b'"),
+        ("coarsen", "cnn\n", {}, "run.variant is"),
         ("coarsen", "cnn", {"network": object()}, "parameters.network is a object"),
     ],
 )
@@ -162,34 +159,23 @@ def test_a_wrong_run_is_named(project, stage, variant, parameters, message):
         pytest.fail("the block must not run")
 
 
-def test_a_damaged_lock_is_named(project):
-    (project / "dvc.lock").write_text("stages: [")
-    with pytest.raises(KadanoffError, match=r"dvc\.lock is not valid YAML"):
-        read_lock(project)
-    (project / "dvc.lock").write_text("stages: {a: {outs: [{path: data, md5: ../../secret}]}}")
-    with pytest.raises(KadanoffError, match=r"data has the hash '\.\./\.\./secret', which is no md5"):
-        read_lock(project)
-    (project / "dvc.lock").write_text("- a list")
-    with pytest.raises(KadanoffError, match=r"dvc\.lock has no mapping `stages`"):
+@pytest.mark.parametrize("text", ["stages: [", "- a list", "stages: {a: 1}", "schema: '2.0'"])
+def test_a_damaged_lock_is_named(project, text):
+    (project / "dvc.lock").write_text(text)
+    with pytest.raises(KadanoffError, match=r"dvc\.lock is not as DVC writes it"):
         read_lock(project)
 
 
 def test_the_hash_of_a_folder_is_that_of_dvc(tmp_path):
-    from dvc_data.hashfile.hash_info import HashInfo
-    from dvc_data.hashfile.tree import Tree
-
-    tree = Tree()
     for name in ("b.md", "a é.png", "sub/c.csv"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("x")
-        tree.add(tuple(name.split("/")), None, HashInfo("md5", "9dd4e461268c8034f5c8564e155c67a6"))
-    tree.digest()
-    assert folder_md5(tmp_path, (path for path in tmp_path.rglob("*") if path.is_file())) == tree.hash_info.value
+    files = (path for path in tmp_path.rglob("*") if path.is_file())
+    assert folder_md5(tmp_path, files) == "875737a3f1ace82f8ba4d8dc79362415.dir"
 
 
-def test_recording_imports_neither_mlflow_nor_torch():
-    script = (
-        "import sys, kadanoff.project.records; print([m for m in ('mlflow', 'torch', 'numba') if m in sys.modules])"
-    )
+def test_recording_imports_no_heavy_library():
+    heavy = ("mlflow", "torch", "numba", "matplotlib", "PIL", "dvc", "ruamel")
+    script = f"import sys, kadanoff.project.records; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

@@ -221,5 +221,5 @@ def read_predictions(path: Path) -> dict[Task, Said]:
     except (OSError, SafetensorError, IndexError, KeyError, TypeError, ValueError) as error:
         raise KadanoffError(
             f"{path} holds no predictions ({error}). Make them with `dvc repro classify`, or fetch them with "
-            "`kadanoff pull`."
+            "`dvc pull`."
         ) from error

@@ -4,8 +4,6 @@ import io
 from pathlib import Path
 from typing import Any, Protocol
 
-from PIL import Image, PngImagePlugin
-
 COLOURS = 256  # of the palette: a third of the bytes, and no difference that an eye sees
 
 
@@ -18,6 +16,8 @@ class Figure(Protocol):
 
 def save_png(figure: Figure, path: Path, caption: str) -> None:
     """Write a figure as a PNG with a palette; the same figure gives the same bytes."""
+    from PIL import Image, PngImagePlugin  # most stages draw nothing until they end
+
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png")
     text = PngImagePlugin.PngInfo()
@@ -28,9 +28,11 @@ def save_png(figure: Figure, path: Path, caption: str) -> None:
 
 
 def caption_of(path: Path) -> str:
-    """The caption that a PNG carries; none if it has none or is no PNG."""
+    """The caption that a PNG carries; empty if it has none or is no PNG."""
+    from PIL import Image
+
     try:
         with Image.open(path, formats=["PNG"]) as image:
             return str(getattr(image, "text", {}).get("Description", ""))
-    except (OSError, SyntaxError, ValueError):
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return ""

@@ -17,7 +17,7 @@ def cell(value: Cell) -> str:
 
 
 def _estimate(value: Estimate) -> str:
-    if not 0 < abs(value.mean) < 1e-3:
+    if not 1e-300 < abs(value.mean) < 1e-3:  # smaller ones have no scale
         return str(value)
     exponent = int(f"{value.mean:e}".split("e")[1])
     scaled = Estimate(value.mean / 10.0**exponent, value.error / 10.0**exponent, value.tau, value.n)

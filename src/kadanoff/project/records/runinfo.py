@@ -6,32 +6,24 @@ import platform
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AwareDatetime, BaseModel, Field, JsonValue
 
 from kadanoff.errors import KadanoffError, without_secret
 from kadanoff.estimate import Estimate
+from kadanoff.validation import Section
 
 HISTORY = "history/"
 """Before the names of a history's columns in MLflow: its charts then stand together, above those of single numbers."""
 PACKAGES = (
-    "kadanoff",
-    "numpy",
-    "numba",
-    "torch",
-    "zarr",
-    "xarray",
-    "dvc",
-    "mlflow",
-    "transformers",
-    "timm",
-    "scikit-learn",
-)
+    "kadanoff", "numpy", "numba", "torch", "zarr", "xarray", "dvc", "mlflow", "transformers", "timm", "scikit-learn"
+)  # fmt: skip
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.=-]{0,99}$")]
 Text = Annotated[str, Field(max_length=1000)]
@@ -44,10 +36,8 @@ class Input(BaseModel):
     md5: str | None = Field(pattern=r"^[0-9a-f]{32}(\.dir)?$")
 
 
-class ModelInfo(BaseModel):
+class ModelInfo(Section, extra="ignore", strict=False):
     """A trained network that a run left behind, and the held-out number by which it competes with others."""
-
-    model_config = ConfigDict(frozen=True)
 
     weights: str = Field(pattern=r"^models(/[A-Za-z0-9][A-Za-z0-9_.=-]*)+\.safetensors$", max_length=1000)
     md5: str = Field(pattern=r"^[0-9a-f]{32}$")
@@ -64,15 +54,13 @@ class ModelInfo(BaseModel):
     """Shape of what it makes of them."""
 
 
-class RunInfo(BaseModel):
+class RunInfo(Section, extra="ignore", strict=False, allow_inf_nan=False):
     """The content of run.json. Keys of other versions are ignored."""
-
-    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
     stage: Name
     variant: Name | None
     parameters: dict[str, JsonValue]
-    inputs: list[Input] = []
+    inputs: list[Input] = Field(default_factory=list)
     model: ModelInfo | None = None
     environment: dict[str, JsonValue]
     started: AwareDatetime = Field(ge=datetime(2000, 1, 1, tzinfo=UTC), le=datetime(2200, 1, 1, tzinfo=UTC))
@@ -91,29 +79,20 @@ def environment() -> dict[str, JsonValue]:
     """Versions and machine that a result may depend on."""
     packages: dict[str, JsonValue] = {}
     for package in PACKAGES:
-        try:
+        with suppress(PackageNotFoundError):
             packages[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    found: dict[str, JsonValue] = {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "cpus": os.cpu_count(),
-        "packages": packages,
-    }
+    machine = {"python": platform.python_version(), "platform": platform.platform(), "cpus": os.cpu_count()}
     torch = sys.modules.get("torch")  # never imported for its version's sake
-    if torch is not None and torch.cuda.is_available():
-        found["gpu"] = torch.cuda.get_device_name()
-    return found
+    gpu = {"gpu": torch.cuda.get_device_name()} if torch is not None and torch.cuda.is_available() else {}
+    return machine | {"packages": packages} | gpu
 
 
 def git_commit(root: Path) -> str | None:
     """Commit that is checked out in `root`; None outside a Git repository."""
     command = ["git", "-C", str(root), "rev-parse", "--verify", "--quiet", "HEAD"]
-    try:
-        return subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None
+    with suppress(OSError):
+        return subprocess.run(command, capture_output=True, encoding="utf-8").stdout.strip() or None
+    return None
 
 
 def plain(value: Any, where: str) -> JsonValue:
@@ -136,10 +115,8 @@ def plain(value: Any, where: str) -> JsonValue:
         return [plain(item, f"{where}[{index}]") for index, item in enumerate(value)]
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    if isinstance(value, Path):
-        return value.as_posix()
-    if isinstance(value, str):
-        return without_secret(value)
+    if isinstance(value, str | Path):
+        return without_secret(value) if isinstance(value, str) else value.as_posix()
     if value is None or isinstance(value, bool | int | float):
         return value
     raise KadanoffError(f"{where} is a {type(value).__name__}; a record holds numbers, text, lists and mappings.")
@@ -148,7 +125,7 @@ def plain(value: Any, where: str) -> JsonValue:
 def flatten(tree: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     """Leaves of nested mappings by their path: {"test": {"n": 1}} becomes {"test/n": 1}.
 
-    An estimate takes its mother's name: {"mse": {"mean": 1, "error": 0.1}} becomes {"mse": 1, "mse_error": 0.1}.
+    An estimate takes the name of its mapping: {"mse": {"mean": 1, "error": 0.1}} becomes {"mse": 1, "mse_error": 0.1}.
     """
     flat: dict[str, Any] = {}
     for key, value in tree.items():
@@ -156,5 +133,5 @@ def flatten(tree: Mapping[str, Any], above: str = "") -> dict[str, Any]:
         if isinstance(value, Mapping) and value.keys() == {"mean", "error"}:
             flat |= {path: value["mean"], f"{path}_error": value["error"]}
         else:
-            flat.update(flatten(value, path) if isinstance(value, Mapping) else {path: value})
+            flat |= flatten(value, path) if isinstance(value, Mapping) else {path: value}
     return flat

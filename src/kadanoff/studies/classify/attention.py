@@ -81,7 +81,7 @@ def look(network: Reader, images: Images, system: System, given: Params) -> Look
 def _network(weights: Path, name: str) -> Reader:
     if not weights.is_file():
         raise KadanoffError(
-            f"there is no {weights}. Make it with `dvc repro classify@{name}`, or fetch it with `kadanoff pull`."
+            f"there is no {weights}. Make it with `dvc repro classify@{name}`, or fetch it with `dvc pull`."
         )
     network: Any = load_model(weights)
     return cast(Reader, network.to("cuda" if torch.cuda.is_available() else "cpu"))

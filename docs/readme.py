@@ -1,0 +1,121 @@
+"""Fill the tables of README.md and docs/*.md from the records: `make readme`; with --check, only say what is stale.
+
+The place of a table begins with a line `<!-- table NAME -->`, NAME being one of TABLES below, and ends with
+`<!-- end -->`. What stands between is written by this script alone.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PLACE = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def pages() -> list[Path]:
+    """The files with tables."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def filled(text: str) -> str:
+    """`text` with every marked table as the records have it now; KeyError if a place has an unknown name."""
+    return PLACE.sub(lambda place: f"{place[1]}{TABLES[place[2]]()}{place[3]}", text)
+
+
+def recorded(record: str, title: str, columns: int | None = None) -> str:
+    """A table of reports/RECORD/tables.md: the last one whose title matches, or its first columns of numbers."""
+    text = (ROOT / "reports" / record / "tables.md").read_text(encoding="utf-8")
+    found = [part for part in re.split(r"^#+ ", text, flags=re.MULTILINE) if re.match(title, part.partition("\n")[0])]
+    if not found:
+        raise SystemExit(f"reports/{record}/tables.md has no table {title!r}; correct its name in docs/readme.py.")
+    rows = [line for line in found[-1].splitlines() if line.startswith("|")]
+    cells = [re.split(r"(?<!\\)\|", row)[1:-1] for row in rows]
+    return "".join(f"|{'|'.join(row[: None if columns is None else columns + 1])}|\n" for row in cells)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; the first column is text, the others are numbers."""
+    lines = [columns, ["---"] + ["--:"] * (len(columns) - 1), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def energies() -> str:
+    """How far all datasets are from exact energies, and chains from different starts from each other."""
+    records = [json.loads(path.read_text()) for path in sorted(ROOT.glob("reports/simulate/*/metrics.json"))]
+
+    def row(title: str, key: str, ends: Callable[[list[float]], str]) -> list[str]:
+        values = [(record[key], record.get("compared_with_exact", 0)) for record in records if record.get(key)]
+        numbers = [value for value, _ in values]
+        return [title, str(len(values)), str(sum(points for _, points in values)), ends(numbers) if values else "–"]
+
+    deviation, square = "largest_deviation_from_exact_energy", "mean_square_deviation_from_exact_energy"
+    starts, unit = "largest_difference_of_starts", "_in_standard_errors"
+    rows = [
+        row("largest deviation, few temperatures", deviation + unit, lambda found: f"{max(found):.1f}"),
+        row("mean square deviation, fine grids", square + unit, lambda found: f"{min(found):.2f} to {max(found):.2f}"),
+    ]
+    rows.append(row("largest difference of &lt;m²&gt; from two starts", starts + unit, lambda f: f"{max(f):.1f}"))
+    rows[-1][2] = "–"
+    return table(["in standard errors", "datasets", "temperatures", "found"], rows)
+
+
+def bench() -> dict:
+    """The measurements of `make bench`."""
+    return json.loads((ROOT / "reports" / "bench.json").read_text())
+
+
+def speed() -> str:
+    """Samplers beside other programs, L = 1024, one core."""
+    rows = [row for row in bench()["rows"] if (row["size"], row["cores"]) == (1024, 1)]
+    found = {(row["sampler"], row["program"]): f"{row['ns_per_site']:.2g}" for row in rows}
+    programs = list(dict.fromkeys(program for _, program in found))
+    samplers = list(dict.fromkeys(sampler for sampler, _ in found))
+    lines = [[name.replace("_", " "), *(found.get((name, program), "–") for program in programs)] for name in samplers]
+    return table(["ns per site and sweep", *programs], lines)
+
+
+def growing() -> str:
+    """Whole commands `kadanoff grow`."""
+    rows = []
+    for row in bench()["growth"]["commands"]:
+        rows.append([str(row["size"]), f"{row['seconds']:.1f}", f"{row['ns_per_spin']:.0f}"])
+        rows[-1] += [f"{row['peak_bytes'] / 1e9:.2f}", f"{8 * row['bytes_per_spin']:.2f}"]
+    return table(["L", "seconds", "ns x cores per spin", "memory, GB", "bits per spin on disk"], rows)
+
+
+TABLES = {
+    "energies": energies,
+    "speed": speed,
+    "growing": growing,
+    "coarsen_threshold": partial(recorded, "coarsen_compare", "Rule `threshold`, block 2: error"),
+    "coarsen_average": partial(recorded, "coarsen_compare", "Rule `average`, block 2: error"),
+    "superres": partial(recorded, "superres_compare", r"T = 2\.2692", 5),
+    "exponents": partial(recorded, "exponents", "Exponents", 5),
+    "exponents_full_scale": partial(recorded, "published/full-scale/exponents", "Exponents", 5),
+    "thermalize": partial(recorded, "thermalize", "L = ", 5),
+    "grow": partial(recorded, "grow", r"L = \d+$", 8),
+    "grow_sweeps": partial(recorded, "grow", r"L = \d+, \d+ seeds"),
+    "grow_full_scale": partial(recorded, "published/full-scale/grow", "L = 13824, "),
+    "grow_times": partial(recorded, "grow_times", "L = ", 5),
+    "classify": partial(recorded, "classify_compare", "Macro-F1, equilibrium"),
+    "classify_images": partial(recorded, "classify_compare", "Macro-F1 by labelled images"),
+    "classify_published": partial(recorded, "published/classification/classify_compare", "Macro-F1, equilibrium"),
+    "classify_quenched": partial(recorded, "published/classification/classify_compare", "Macro-F1, metropolis500"),
+}
+
+
+def main() -> None:
+    """Write the pages that are stale, or with --check end with an error that names them."""
+    stale = [page for page in pages() if filled(page.read_text(encoding="utf-8")) != page.read_text(encoding="utf-8")]
+    if stale and "--check" in sys.argv:
+        raise SystemExit(f"{', '.join(page.name for page in stale)}: not as the records are; run `make readme`.")
+    for page in stale:
+        page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8")
+        print(f"wrote {page.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()
