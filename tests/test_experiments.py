@@ -4,15 +4,11 @@ import hashlib
 import time
 
 import pytest
-import yaml
 from mlflow.entities import ViewType
 from project import Project, copy_project, shrink
 
-from kadanoff.project.published import git
 from kadanoff.project.tracking import sync
-from kadanoff.project.tracking.store import open_store
-from kadanoff.project.tracking.versions import runs_of
-from kadanoff.project.tracking.where import where
+from kadanoff.project.tracking.store import experiment_id, open_store
 
 pytestmark = pytest.mark.slow
 
@@ -40,6 +36,7 @@ def project(tmp_path_factory):
         project.run("git", "branch", "-M", "main")
         project.run("dvc", "repro", STAGE)
         project.commit("results")
+        project.run("kadanoff", "runs", "sync")
         project.run("dvc", "exp", "run", "--temp", "-n", "aside", "-S", f"{RATE}=0.03", STAGE)
         project.run("dvc", "exp", "run", "--queue", "-n", "queued", "-S", f"{RATE}=0.04", STAGE)
         project.run("dvc", "queue", "start")
@@ -67,22 +64,12 @@ def wait_for_queue(project: Project) -> None:
 
 def runs(project: Project) -> dict[str, str]:
     """Ids of all runs of the stage by name."""
-    store = open_store(project.folder)
-    found = store.client.search_runs([store.experiment("coarsen")], run_view_type=ViewType.ALL)
+    client = open_store(project.folder)
+    experiment = experiment_id(client, project.folder, "coarsen")
+    found = client.search_runs([experiment], run_view_type=ViewType.ALL)
     assert len({run.info.run_name for run in found}) == len(found), "a second run of the same name"
     assert {run.info.status for run in found} == {"FINISHED"}
     return {run.info.run_name: run.info.run_id for run in found}
-
-
-def run_of(project: Project, rev: str) -> str | None:
-    [found] = [pinned.run for pinned in runs_of(project.folder, rev) if pinned.title == "coarsen/exact"]
-    return found and found.info.run_id
-
-
-def locked_weights(project: Project, rev: str) -> str:
-    commit = git.resolve(project.folder, rev)
-    lock = yaml.safe_load(project.run("git", "show", f"{commit}:dvc.lock"))["stages"]
-    return next(out["md5"] for out in lock[STAGE]["outs"] if out["path"] == WEIGHTS)
 
 
 def weights(project: Project, path: str = WEIGHTS) -> str:
@@ -100,18 +87,11 @@ NAMES = ("exact", "exact (plain)", "exact (aside)", "exact (queued)")
 
 def test_every_experiment_is_a_run_of_the_same_store_with_its_name(project):
     assert sorted(runs(project)) == sorted(NAMES)
-    store = open_store(project.folder)
+    client = open_store(project.folder)
     for name, run_id in runs(project).items():
-        experiment = store.client.get_run(run_id).data.tags.get("dvc_experiment")
+        experiment = client.get_run(run_id).data.tags.get("dvc_experiment")
         assert experiment == (None if name == "exact" else name[7:-1])
     assert not list((project.folder / ".dvc/tmp/exps").rglob("mlflow.db"))
-
-
-def test_an_experiment_and_its_run_name_each_other_before_any_sync(project):
-    for rev, name in (("HEAD", "exact"), ("plain", "exact (plain)"), ("aside", "exact (aside)")):
-        assert run_of(project, rev) == runs(project)[name]
-    found = where(project.folder, runs(project)["exact (queued)"])
-    assert [holding.version.names for holding in found.own] == ["experiment queued"]
 
 
 def test_a_result_from_the_run_cache_makes_no_second_run(project):
@@ -123,13 +103,11 @@ def test_a_result_from_the_run_cache_makes_no_second_run(project):
         assert not sync(project.folder).imported
     project.run("git", "checkout", "-q", "params.yaml")
     assert f"Stage '{STAGE}' is cached - skipping run" in project.run("dvc", "repro", STAGE)
-    assert weights(project) == locked_weights(project, "HEAD")
     assert not sync(project.folder).imported
     output = project.run("dvc", "exp", "run", "-n", "again", "-S", f"{RATE}=0.03", STAGE)
     assert "is cached - skipping run" in output
     assert not sync(project.folder).imported
     assert runs(project) == before
-    assert run_of(project, "again") == before["exact (aside)"]
 
 
 def test_an_applied_experiment_and_a_branch_of_one_make_no_second_run(project):
@@ -141,53 +119,43 @@ def test_an_applied_experiment_and_a_branch_of_one_make_no_second_run(project):
     project.run("git", "checkout", "-q", "promising")
     assert not sync(project.folder).imported
     assert runs(project) == before
-    assert run_of(project, "promising") == before["exact (plain)"]
-    names = where(project.folder, before["exact (plain)"]).own[0].version.names
-    assert sorted(names.split(", ")) == ["experiment plain", "promising"]
 
 
-def test_the_commands_restore_exactly_that_result(project):
-    run_id = runs(project)["exact (aside)"]
-    expected, here = locked_weights(project, "aside"), locked_weights(project, "main")
-    assert expected != here
-    set_rate(project, 0.5)  # changed since, and not committed
-    restore, copy = (line.partition(":")[2].strip() for line in where(project.folder, run_id).restore)
-    project.run("bash", "-c", copy)
-    assert weights(project, copy.split()[-1]) == expected
-    assert weights(project) == here
-    project.run("bash", "-c", restore)
-    assert weights(project) == expected
-    assert "up to date" in project.run("dvc", "status", STAGE)
-    project.run("git", "checkout", "-q", "main")
-    project.run("git", "stash", "pop")
-    project.run("dvc", "checkout", STAGE)
-    assert weights(project) == here
-    assert project.params()["coarsen"]["variants"]["exact"]["learning_rate"] == 0.5
+def test_the_commands_in_its_description_restore_exactly_that_result(project):
+    here = weights(project)
+    project.run("git", "checkout", "-qB", "kept", "main")
+    project.run("dvc", "exp", "apply", "plain")
+    project.commit("a better rate")
+    expected = weights(project)
+    sync(project.folder)
+    text = open_store(project.folder).get_run(runs(project)["exact (plain)"]).data.tags["mlflow.note.content"]
+    find = next(line for line in text.splitlines() if "git log" in line).split("`")[1]
+    [commit] = project.run("bash", "-c", find.replace("log", "log --format=%h")).split()
+    [restore] = [line for line in text.splitlines() if f"dvc get . {WEIGHTS}" in line]
+    project.run("git", "checkout", "-qf", "main")
+    project.run("dvc", "checkout", "-q", "--force", STAGE)
+    project.run("bash", "-c", f"{restore.replace('COMMIT', commit)} -o restored.safetensors")
+    assert weights(project, "restored.safetensors") == expected != here == weights(project)
 
 
 def test_a_published_result_is_restored_without_the_commit_that_made_it(project):
-    run_id, expected = runs(project)["exact (queued)"], locked_weights(project, "queued")
+    here = weights(project)
     project.run("dvc", "exp", "apply", "queued")
+    expected = weights(project)
     project.run("kadanoff", "runs", "publish", "gpu")
     project.run("git", "checkout", "-q", "dvc.lock", "params.yaml", "reports/coarsen")
     project.run("dvc", "checkout", "-q")
     project.commit("published")
-    project.run("dvc", "exp", "remove", "queued")
-    listing = [line.split() for line in project.run("kadanoff", "runs", "of", "HEAD").splitlines()]
-    assert ["coarsen/exact", "[gpu]", run_id] in [row[:3] for row in listing]
-    output = project.run("kadanoff", "runs", "where", run_id[:10])
-    [restore] = [line.partition(":")[2] for line in output.splitlines() if line.startswith("restore:")]
-    assert "kadanoff pull data/coarsen16.zarr models/coarsen/exact.safetensors" in restore
-    project.run("bash", "-c", restore)
-    assert weights(project) == expected
-    assert project.run("git", "status", "--porcelain") == ""
+    lock = "reports/published/gpu/dvc.lock"
+    project.run("bash", "-c", f"cp {lock} dvc.lock && dvc checkout {WEIGHTS}; git checkout dvc.lock")
+    assert weights(project) == expected != here
 
 
 def test_a_second_execution_is_a_second_run(project):
     before = set(runs(project).values())
     project.run("dvc", "repro", "--force", "--single-item", STAGE)
-    assert not sync(project.folder).imported
-    store = open_store(project.folder)
-    after = {run.info.run_id for run in store.client.search_runs([store.experiment("coarsen")])}
-    assert len(after - before) == 1
-    assert before < after
+    assert sync(project.folder).imported == ["coarsen/exact"]
+    client = open_store(project.folder)
+    found = client.search_runs([experiment_id(client, project.folder, "coarsen")])
+    assert before < {run.info.run_id for run in found}
+    assert len(found) == len(before) + 1

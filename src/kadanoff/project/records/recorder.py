@@ -80,7 +80,7 @@ class Recorder:
         """One row of history.csv; a row given again replaces the first, as when training resumes."""
         row = {name: float(value) for name, value in values.items()}
         self._history[int(epoch)] = row
-        self._view.call("metrics", {HISTORY + name: value for name, value in row.items()}, int(epoch))
+        self._view.row({HISTORY + name: value for name, value in row.items()}, int(epoch))
 
     def metrics(self, values: Mapping[str, Any]) -> None:
         """Add final numbers to metrics.json: nested mappings of numbers and estimates. NaN becomes null.
@@ -130,7 +130,6 @@ class Recorder:
         if model.metric not in flatten(self._metrics):
             raise KadanoffError(f"the model's metric is {model.metric!r}; give it to run.metrics() first.")
         self._info = self._info.model_copy(update={"model": model})
-        self._view.call("model", model, self._root / weights)
 
     def _file(self, name: str) -> Path:
         if not FILE_NAME.fullmatch(name) or name in OWN_FILES:
