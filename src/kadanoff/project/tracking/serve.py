@@ -1,7 +1,6 @@
 """MLflow's user interface, on this machine only."""
 
 import os
-import socket
 import sys
 from pathlib import Path
 
@@ -18,14 +17,13 @@ def serve(root: Path, port: int = 5000) -> None:
     Raises
     ------
     KadanoffError
-        If the port is taken, or MLFLOW_TRACKING_URI names a server, which has its own page.
+        If MLFLOW_TRACKING_URI names a server, which has its own page.
     """
     uri = store_uri(root)
     if uri.startswith(("http:", "https:")):
         raise KadanoffError(
             f"MLFLOW_TRACKING_URI is {without_secret(uri)}: open it in a browser, or unset it to see the local store."
         )
-    _require_free(port)
     report = sync(root)
     print(report, *report.problems, sep="\n")
     print(f"MLflow is at http://{HOST}:{port} in a few seconds; Ctrl-C ends it.")
@@ -45,14 +43,3 @@ def serve(root: Path, port: int = 5000) -> None:
     quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PYTHONWARNINGS": "ignore"}  # else a dozen more processes
     sys.stdout.flush()
     os.execve(sys.executable, command, os.environ | quiet)
-
-
-def _require_free(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does, past closed connections
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            raise KadanoffError(
-                f"port {port} on {HOST} is not free ({error}); give another one with `--port`."
-            ) from error
