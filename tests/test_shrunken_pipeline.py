@@ -12,7 +12,7 @@ LIST_RUNS = """
 import json
 from pathlib import Path
 from kadanoff.project.tracking.store import open_store
-client = open_store(Path.cwd()).client
+client = open_store(Path.cwd())
 runs = []
 for experiment in client.search_experiments():
     for run in client.search_runs([experiment.experiment_id]):

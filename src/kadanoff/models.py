@@ -16,8 +16,6 @@ from kadanoff.learning.predict import predict
 from kadanoff.networks.superres import Superresolution
 from kadanoff.spins.exact import T_C
 
-SCHEME = "models:/"
-
 
 def load_model(model: Path | str) -> nn.Module:
     """Trained network in evaluation mode, on the CPU; it takes float32 [n, 1, y, x], of chains [n, 1, x].
@@ -27,7 +25,7 @@ def load_model(model: Path | str) -> nn.Module:
     Parameters
     ----------
     model
-        A file such as `models/coarsen/cnn.safetensors`, or a registered model of the project's MLflow store:
+        A file such as `models/coarsen/exact.safetensors`, or a registered model of the project's MLflow store:
         `models:/coarsen@champion`, `models:/coarsen/1`.
 
     Raises
@@ -41,20 +39,14 @@ def load_model(model: Path | str) -> nn.Module:
 
 @contextmanager
 def weights_file(model: Path | str) -> Iterator[Path]:
-    """The safetensors file of a model that is given by path or by name, inside the block.
+    """The safetensors file of a model that is given by path or by name, inside the block; errors as `load_model`."""
+    if str(model).startswith("models:/"):
+        from kadanoff.project.tracking.registry import registered_weights
 
-    Raises
-    ------
-    KadanoffError
-        If there is no such registered model, or its weights are not at hand.
-    """
-    if not str(model).startswith(SCHEME):
+        with registered_weights(str(model)) as path:
+            yield path
+    else:
         yield Path(model)
-        return
-    from kadanoff.project.tracking.registry import registered_weights
-
-    with registered_weights(str(model)) as path:
-        yield path
 
 
 class Predictor:
@@ -81,12 +73,12 @@ class Predictor:
             )
         if not np.isin(spins, (-1, 1)).all():
             raise KadanoffError("the spins have values other than +1 and -1; give those of a dataset, or 2 * bits - 1.")
-        if isinstance(self._network, Superresolution):
-            nearest = min(self._network.temperatures, key=lambda temperature: abs(temperature - T_C))
-            chains = self._network.dimension == 1 and spins.shape[1] == 1
-            found = superresolve(self._network, spins[:, 0] if chains else spins, nearest, seed=0).astype(np.float32)
-            return found[:, None] if chains else found
-        return predict(self._network, spins)
+        if not isinstance(self._network, Superresolution):
+            return predict(self._network, spins)
+        nearest = min(self._network.temperatures, key=lambda temperature: abs(temperature - T_C))
+        chains = self._network.dimension == 1 and spins.shape[1] == 1
+        fine = superresolve(self._network, spins[:, 0] if chains else spins, nearest, seed=0).astype(np.float32)
+        return fine[:, None] if chains else fine
 
 
 def _load_pyfunc(path: str) -> Predictor:

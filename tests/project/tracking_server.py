@@ -36,12 +36,7 @@ def tracking_server(folder):
     """Address of an `mlflow server` that keeps all in `folder`."""
     address = f"http://127.0.0.1:{(port := free_port())}"
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    command += [
-        "--backend-store-uri",
-        f"sqlite:///{folder}/server.db",
-        "--artifacts-destination",
-        str(folder / "files"),
-    ]
+    command += ["--backend-store-uri", f"sqlite:///{folder}/server.db", "--artifacts-destination", f"{folder}/files"]
     quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(command, env=os.environ | quiet, stdout=log, stderr=log)
@@ -62,8 +57,10 @@ POINTS = 700  # two numbers each: more than one batch of 1000
 
 def log_much(root, environment, stage, variant, start):
     """One run with many points, parameters and a file; for a process of its own that waits for the others."""
+    from kadanoff.project import view
     from kadanoff.project.records import recorded
 
+    view.LIVE_AFTER_SECONDS = -1.0
     os.chdir(root)
     os.environ.pop("MLFLOW_TRACKING_URI", None)  # of the test that started the server of forks
     os.environ.update(environment)
@@ -72,17 +69,6 @@ def log_much(root, environment, stage, variant, start):
         for epoch in range(POINTS):
             run.epoch(epoch, loss=epoch / 8, rate=float(variant))
         run.text("table.md", variant)
-
-
-def sync_at_once(root, environment, start):
-    """A sync that begins with those of the others; for a process of its own."""
-    from kadanoff.project.tracking import sync
-
-    os.chdir(root)
-    os.environ.update(environment)
-    start.wait()
-    report = sync(root)
-    assert not report.problems, report.problems
 
 
 class Line:

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from kadanoff.errors import KadanoffError
+from kadanoff.errors import KadanoffError, shown
 from kadanoff.project.records.dvclock import folder_md5
 from kadanoff.project.records.runinfo import RunInfo, flatten
 from kadanoff.runtime.files import NAME
@@ -58,9 +58,8 @@ def find_records(root: Path) -> Iterator[Path]:
     """
     for base in (root / "reports", *find_publications(root)):
         for stage in _folders(base):
-            if stage == root / "reports" / PUBLISHED:
-                continue
-            yield from (folder for folder in (stage, *_folders(stage)) if (folder / "run.json").is_file())
+            if stage != root / "reports" / PUBLISHED:
+                yield from (folder for folder in (stage, *_folders(stage)) if (folder / "run.json").is_file())
 
 
 def find_publications(root: Path) -> list[Path]:
@@ -68,18 +67,20 @@ def find_publications(root: Path) -> list[Path]:
     return [folder for base in _folders(root / "reports") if base.name == PUBLISHED for folder in _folders(base)]
 
 
-def publication_name(name: str) -> str:
-    """`name`, if it can name a publication.
+def _folders(folder: Path) -> list[Path]:
+    """Those in a folder, without what is about to become or to replace one (`runtime/files.py`)."""
+    if folder.is_symlink() or not folder.is_dir():
+        return []
+    found = (child for child in folder.iterdir() if child.is_dir() and not child.is_symlink())
+    return sorted(child for child in found if not child.name.startswith("."))
 
-    Raises
-    ------
-    KadanoffError
-        If it is too long, or has other characters than letters, digits, '_', '-' and '.'.
-    """
+
+def publication_name(name: str) -> str:
+    """`name`, if it can name a publication, else KadanoffError."""
     if not NAME.fullmatch(name) or len(name) > LONGEST_NAME:
         raise KadanoffError(
-            f"{name[:80]!r} cannot name published results: use at most {LONGEST_NAME} letters, digits, '_', '-' "
-            "and '.', the first a letter or digit."
+            f"{shown(name)} cannot name published results: use at most {LONGEST_NAME} letters, digits, '_', '-' and "
+            "'.', the first a letter or digit."
         )
     return name
 
@@ -93,37 +94,32 @@ def read_record(root: Path, folder: Path) -> Published:
         Naming the file that is too large, malformed, or about another run than its folder says.
     """
     files = record_files(folder)
-    md5 = folder_md5(folder, files.values())
     if "run.json" not in files:
         raise KadanoffError(f"{folder / 'run.json'} is a symbolic link; a record holds its own files.")
     info = _read_info(files["run.json"])
     path = folder.relative_to(root).as_posix()
     parts = path.split("/")
     publication = publication_name(parts[2]) if parts[1] == PUBLISHED else None
-    base = "reports" if publication is None else f"reports/{PUBLISHED}/{publication}"
-    if path != f"{base}/{info.title}":
-        raise KadanoffError(
-            f"{folder / 'run.json'} is of the run {info.title}; its folder must be {base}/{info.title}."
-        )
+    expected = "/".join(["reports", *([PUBLISHED, publication] if publication else []), info.title])
+    if path != expected:
+        raise KadanoffError(f"{folder / 'run.json'} is of the run {info.title}; its folder must be {expected}.")
     return Published(
         path=path,
         info=info,
         metrics=_read_metrics(files["metrics.json"]) if "metrics.json" in files else {},
         history=_read_history(files["history.csv"]) if "history.csv" in files else [],
-        artifacts=[file for name, file in sorted(files.items()) if _is_artifact(name)],
-        md5=md5,
+        artifacts=[
+            file
+            for name, file in sorted(files.items())
+            if "/" not in name and name != "run.json" and name.endswith(ARTIFACTS)
+        ],
+        md5=folder_md5(folder, files.values()),
         publication=publication,
     )
 
 
 def record_files(folder: Path) -> dict[str, Path]:
-    """Regular files of a record by relative path; symbolic links are not followed.
-
-    Raises
-    ------
-    KadanoffError
-        If one of them is too large, or they are too many.
-    """
+    """Regular files of a record by relative path; KadanoffError if one is too large, or they are too many."""
     found: dict[str, Path] = {}
     for base, _, names in os.walk(folder):  # enters no symbolic link
         for file in (Path(base, name) for name in names):
@@ -136,18 +132,6 @@ def record_files(folder: Path) -> dict[str, Path]:
             if len(found) > MOST_FILES:
                 raise KadanoffError(f"{folder} has more than {MOST_FILES} files; that is no record.")
     return found
-
-
-def _is_artifact(name: str) -> bool:
-    return "/" not in name and name != "run.json" and name.endswith(ARTIFACTS)
-
-
-def _folders(folder: Path) -> list[Path]:
-    """Those in a folder, without what is about to become or to replace one (`lab/files.py`)."""
-    if folder.is_symlink() or not folder.is_dir():
-        return []
-    found = (child for child in folder.iterdir() if child.is_dir() and not child.is_symlink())
-    return sorted(child for child in found if not child.name.startswith("."))
 
 
 def _read_json(path: Path, integer: type = int) -> dict[str, Any]:
@@ -170,32 +154,21 @@ def _read_info(path: Path) -> RunInfo:
 
 
 def _read_metrics(path: Path) -> dict[str, float]:
-    metrics: dict[str, float] = {}
-    for name, value in flatten(_read_json(path, float)).items():
-        if value is None:
-            continue
+    metrics = {name: value for name, value in flatten(_read_json(path, float)).items() if value is not None}
+    for name, value in metrics.items():
         if not isinstance(value, float) or not math.isfinite(value):
             raise KadanoffError(f"{path}: {name} is {str(value)[:80]!r}; a metric is a finite number or null.")
-        metrics[name] = value
     return metrics
 
 
 def _read_history(path: Path) -> list[tuple[int, dict[str, float]]]:
     try:
         rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")), strict=True))
-        return [
-            (
-                _epoch(row["epoch"]),
-                {name: float(value) for name, value in row.items() if name != "epoch" and value},
-            )
-            for row in rows
+        history = [
+            (int(row.pop("epoch")), {name: float(value) for name, value in row.items() if value}) for row in rows
         ]
+        if any(not 0 <= epoch < 2**53 for epoch, _ in history):
+            raise ValueError("an epoch is no small whole number")
     except (ValueError, KeyError, TypeError, csv.Error) as error:
         raise KadanoffError(f"{path} is not a table of numbers with a column `epoch` ({error}).") from error
-
-
-def _epoch(text: str) -> int:
-    epoch = int(text)
-    if not 0 <= epoch < 2**53:
-        raise ValueError(f"epoch {epoch}")
-    return epoch
+    return history

@@ -2,35 +2,54 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from kadanoff.errors import KadanoffError, shown
+from kadanoff.errors import KadanoffError
 
 LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # all values as text: nine times as fast as YAML 1.2 in Python
+MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
+LARGEST_LOCK = 16 * 2**20  # bytes; an entry has about 3 kB
 
 
-def read_lock(root: Path) -> dict[str, dict[str, Any]]:
-    """Entries of dvc.lock by stage address (`coarsen@cnn`), every value as text; none if there is no such file.
+def read_lock(folder: Path) -> dict[str, dict[str, Any]]:
+    """Entries by stage address (`coarsen@cnn`) of the dvc.lock in `folder`; none if there is no such file.
+
+    That of a publication comes from outside: nothing in it is trusted.
 
     Raises
     ------
     KadanoffError
-        If the file cannot be read, or is not as DVC writes it.
+        If the file is a symbolic link, too large, or not the YAML that DVC writes, or a hash in it is none.
     """
-    path = root / "dvc.lock"
+    path = folder / "dvc.lock"
+    if path.is_symlink():
+        raise KadanoffError(f"{path} is a symbolic link; put the file itself in its place.")
     if not path.exists():
         return {}
+    if path.stat().st_size > LARGEST_LOCK:
+        raise KadanoffError(f"{path} has over {LARGEST_LOCK >> 20} MB, which is no lock file; restore it from Git.")
     try:
-        stages = yaml.load(path.read_text(encoding="utf-8"), LOADER)["stages"]
-        return {address: dict(entry) for address, entry in stages.items()}
-    except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError, yaml.YAMLError) as error:
-        raise KadanoffError(
-            f"{path} is not as DVC writes it ({shown(str(error))}); restore it with `git checkout dvc.lock`."
-        ) from error
+        content = path.read_bytes()
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(content, LOADER)):
+            raise KadanoffError(f"{path} has YAML aliases, which DVC does not write; restore it from Git.")
+        tree = yaml.load(content, LOADER)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise KadanoffError(f"{path} is not valid YAML ({error}); restore it from Git.") from error
+    stages = tree.get("stages") if isinstance(tree, dict) else None
+    if not isinstance(stages, dict) or not all(isinstance(entry, dict) for entry in stages.values()):
+        raise KadanoffError(f"{path} has no mapping `stages`; restore it with `git checkout dvc.lock`.")
+    for name, md5 in (pair for entry in stages.values() for pair in outputs(entry).items()):
+        if not MD5.fullmatch(md5):
+            raise KadanoffError(
+                f"{path}: {name} has the hash {md5[:80]!r}, which is no md5. DVC would take it for a path, and delete "
+                "what is there: run no dvc command before `git checkout dvc.lock`, and ask where it came from."
+            )
+    return stages
 
 
 def outputs(entry: dict[str, Any]) -> dict[str, str]:
@@ -51,9 +70,3 @@ def folder_md5(folder: Path, files: Iterable[Path]) -> str:
     listing = [{"md5": file_md5(file), "relpath": file.relative_to(folder).as_posix()} for file in files]
     listing.sort(key=lambda item: item["relpath"])
     return hashlib.md5(json.dumps(listing).encode(), usedforsecurity=False).hexdigest() + ".dir"
-
-
-def lock_key(entry: dict[str, Any]) -> str:
-    """Name of what one entry pins down: the sha256 of its canonical JSON."""
-    canonical = json.dumps(entry, sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.sha256(canonical.encode()).hexdigest()

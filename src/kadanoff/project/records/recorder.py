@@ -79,7 +79,7 @@ class Recorder:
     def epoch(self, epoch: int, **values: float) -> None:
         """One row of history.csv; a row given again replaces the first, as when training resumes."""
         row = self._history[int(epoch)] = {name: float(value) for name, value in values.items()}
-        self._view.call("metrics", {HISTORY + name: value for name, value in row.items()}, int(epoch))
+        self._view.row({HISTORY + name: value for name, value in row.items()}, int(epoch))
 
     def metrics(self, values: Mapping[str, Any]) -> None:
         """Add final numbers to metrics.json: nested mappings of numbers and estimates. NaN becomes null.
@@ -124,7 +124,6 @@ class Recorder:
         if model.metric not in flatten(self._metrics):
             raise KadanoffError(f"the model's metric is {model.metric!r}; give it to run.metrics() first.")
         self._info = self._info.model_copy(update={"model": model})
-        self._view.call("model", model, path)
 
     def publish(self) -> None:
         """Write the record into reports/ in one rename, and end the MLflow run."""

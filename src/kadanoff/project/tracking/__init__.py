@@ -1,12 +1,12 @@
-"""MLflow as a view on the records. Only this package imports mlflow; importing it takes about a second.
+"""MLflow as a view of the records. Only this package imports mlflow, which takes seconds.
 
-`live` shows a run while it happens, `sync` imports the records that MLflow lacks, `serve` opens the user interface,
-`versions` and `where` lead from commits to runs and back, `champions` names the best network of each study.
+`live` shows a long training while it runs, `sync` imports the records, `registry` names the best network of each study,
+`serve` opens the user interface.
 """
 
 import os
 
-# read by mlflow: no usage reports, no links among a stage's output, no minutes of silent retries when a server is down
+# read by mlflow: no usage reports, no links in a stage's output, and a server that is down costs seconds, not minutes
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")

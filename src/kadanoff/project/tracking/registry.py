@@ -1,23 +1,142 @@
-"""From the name of a registered model to its weights."""
+"""The best network of each study: a registered model named after it, each network a version, `champion` the best one.
 
+Weights stay where DVC keeps them; a version has a copy, loaded by `mlflow.pyfunc`, as soon as a sync finds them.
+"""
+
+import math
 import re
 import tempfile
-from collections.abc import Iterator
+import warnings
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version as installed
 from pathlib import Path, PurePosixPath
+from typing import Any
 
+from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
-from mlflow.entities import LoggedModel
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
-from kadanoff.errors import KadanoffError
+from kadanoff.errors import KadanoffError, shown
+from kadanoff.estimate import Estimate
+from kadanoff.project.published import Published
 from kadanoff.project.records.dvclock import file_md5
-from kadanoff.project.tracking.champions import MODEL
-from kadanoff.project.tracking.models import local_weights
-from kadanoff.project.tracking.store import Store, open_store, sqlite_file, store_uri
+from kadanoff.project.records.runinfo import ModelInfo
+from kadanoff.project.tables import cell
+from kadanoff.project.tracking.runs import RECORD, clean
+from kadanoff.project.tracking.store import open_store, store_uri
 from kadanoff.runtime.files import project_root
 
+ALIAS = "champion"
+WEIGHTS_COPIED = "weights_copied"  # tag of a version
 NAME = re.compile(r"models:/(?P<study>[^/@]+)(@(?P<alias>[\w-]+)|/(?P<version>\d+))")
+WEIGHTS = re.compile(r"models(/[A-Za-z0-9][\w.=-]*)+\.safetensors", re.ASCII)
+
+
+def champion(records: Sequence[Published]) -> Published | None:
+    """The best network of one study, by its held-out metric; None if no record has one.
+
+    Two compete if metric, direction, task and datasets are the same, whatever they were pre-trained on. If there are
+    several such groups, the champion is that of the largest.
+    """
+    groups: dict[Any, list[Published]] = defaultdict(list)
+    for record in records:
+        model = record.info.model
+        if model is not None and model.contender and model.metric in record.metrics:
+            data = frozenset(item.md5 for item in record.info.inputs if item.path.startswith("data/"))
+            groups[model.metric, model.greater_is_better, model.task, data].append(record)
+    if not groups:
+        return None
+    (metric, greater_is_better, _, _), group = max(groups.items(), key=lambda item: len(item[1]))
+    return (max if greater_is_better else min)(group, key=lambda record: record.metrics[metric])
+
+
+def register(client: MlflowClient, root: Path, records: Sequence[Published], runs: Mapping[str, str]) -> list[str]:
+    """Register the networks of these records, whose `runs` are given by the md5 of a record; returns new champions."""
+    studies: dict[str, list[Published]] = defaultdict(list)
+    for record in records:
+        if record.info.model is not None:
+            studies[record.info.stage].append(record)
+    changes = []
+    for study, group in studies.items():
+        if not client.search_registered_models(f"name = '{study}'"):
+            client.create_registered_model(study, description=f"Networks of the study {study}; `{ALIAS}` is the best.")
+        known = client.search_model_versions(f"name = '{study}'", max_results=10_000)
+        versions = {version.tags.get(RECORD): version for version in known}
+        for record in group:
+            version = versions.get(record.md5) or _create_version(client, record, runs[record.md5])
+            versions[record.md5] = version
+            _copy_weights(client, root, version, record)
+        best = champion(group)
+        if best is not None and client.get_registered_model(study).aliases.get(ALIAS) != versions[best.md5].version:
+            client.set_registered_model_alias(study, ALIAS, versions[best.md5].version)
+            changes.append(f"champion of {study}: {versions[best.md5].description}")
+    return changes
+
+
+def _create_version(client: MlflowClient, record: Published, run_id: str) -> ModelVersion:
+    model = _model(record)
+    score = record.metrics.get(model.metric, math.nan)
+    error = record.metrics.get(f"{model.metric}_error", math.nan)
+    number = cell(Estimate(score, error) if math.isfinite(error) else score)
+    tags = {
+        RECORD: record.md5,
+        "variant": record.info.variant or record.info.stage,
+        "task": model.task,
+        "data": ", ".join(f"{PurePosixPath(item.path).stem} {item.md5}" for item in record.info.inputs),
+        clean(model.metric): number,
+        "weights": model.weights,
+        "md5": model.md5,
+    }
+    return client.create_model_version(
+        record.info.stage,
+        f"{client.get_run(run_id).info.artifact_uri}/model",
+        run_id,
+        tags=tags,
+        description=f"{record.info.title} ({model.metric} {number})",
+        await_creation_for=0,
+    )
+
+
+def _copy_weights(client: MlflowClient, root: Path, version: ModelVersion, record: Published) -> None:
+    """Log the network for `mlflow.pyfunc.load_model`: safetensors beside a description, never a pickle."""
+    model = _model(record)
+    weights = _local_weights(root, model.weights, model.md5)
+    if weights is None or WEIGHTS_COPIED in version.tags:
+        return
+    import numpy as np
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    def schema(kind: str, shape: list[int]) -> Any:
+        return Schema([TensorSpec(np.dtype(kind), tuple(shape))])
+
+    with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of MLflow about its own type hints
+        from mlflow import pyfunc
+
+        pyfunc.save_model(
+            f"{scratch}/model",
+            loader_module="kadanoff.models",
+            data_path=str(weights),
+            signature=ModelSignature(schema("int8", model.takes), schema("float32", model.gives)),
+            pip_requirements=[f"{name}=={installed(name)}" for name in ("kadanoff", "numpy", "safetensors", "torch")],
+        )
+        client.log_artifacts(str(version.run_id), f"{scratch}/model", "model")
+    client.set_model_version_tag(version.name, version.version, WEIGHTS_COPIED, "yes")
+
+
+def _model(record: Published) -> ModelInfo:
+    assert record.info.model is not None
+    return record.info.model
+
+
+def _local_weights(root: Path, path: str, md5: str) -> Path | None:
+    """The file `path` of the project if it is there with this content."""
+    file = root / path
+    return file if WEIGHTS.fullmatch(path) and file.is_file() and file_md5(file) == md5 else None
 
 
 @contextmanager
@@ -33,62 +152,41 @@ def registered_weights(name: str) -> Iterator[Path]:
         If the name is none of these, nothing is registered under it, or its weights are not at hand.
     """
     root = project_root()
-    store = _existing_store(root)
-    logged = _logged_model(store, name)
-    try:
-        path, md5 = logged.tags["weights"], logged.tags["md5"]
-    except KeyError as error:
-        raise KadanoffError(f"{name} is not a network of a study: it has no tag {error}.") from error
-    if path.startswith("models/") and ".." not in path and (here := local_weights(root, path, md5)):
-        yield here
-        return
-    with tempfile.TemporaryDirectory() as scratch:
-        yield _download(store, logged, PurePosixPath(path).name, md5, Path(scratch), name)
-
-
-def _existing_store(root: Path) -> Store:
-    file = sqlite_file(store_uri(root))
-    if file is not None and not file.exists():
+    uri = store_uri(root)
+    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
         raise KadanoffError(
             f"there is no MLflow store in {root}; run `kadanoff runs sync` in the project, or set MLFLOW_TRACKING_URI."
         )
-    return open_store(root)
+    version = _find_version(open_store(root), name)
+    path, md5 = version.tags.get("weights", ""), version.tags.get("md5", "")
+    if here := _local_weights(root, path, md5):
+        yield here
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            address = f"{version.source}/data/{PurePosixPath(path).name}"
+            found = Path(download_artifacts(address, dst_path=scratch, tracking_uri=uri))
+        except (MlflowException, OSError) as error:
+            raise KadanoffError(
+                f"the weights of {name} ({path}, md5 {md5}) are not here; `dvc pull {path}` fetches them, or "
+                f"`dvc get . {path} --rev COMMIT` of the commit that `git log -S {md5} -- dvc.lock` finds."
+            ) from error
+        if file_md5(found) != md5:
+            raise KadanoffError(f"MLflow's copy of {name} is damaged and not used; pull {path} with DVC, then repeat.")
+        yield found
 
 
-def _logged_model(store: Store, name: str) -> LoggedModel:
+def _find_version(client: MlflowClient, name: str) -> ModelVersion:
     match = NAME.fullmatch(name)
     if match is None:
-        raise KadanoffError(
-            f"{name!r} names no registered model; write models:/STUDY@champion or models:/STUDY/VERSION."
-        )
-    client = store.client
+        raise KadanoffError(f"{shown(name)} is no registered model; write models:/STUDY@champion or models:/STUDY/1.")
     try:
         if match["alias"]:
-            version = client.get_model_version_by_alias(match["study"], match["alias"])
-        else:
-            version = client.get_model_version(match["study"], match["version"])
-        return client.get_logged_model(version.tags.get(MODEL, ""))
+            return client.get_model_version_by_alias(match["study"], match["alias"])
+        return client.get_model_version(match["study"], match["version"])
     except MlflowException:
         known = ", ".join(model.name for model in client.search_registered_models()) or "none"
         raise KadanoffError(
             f"there is no {name} in MLflow; its registered models are: {known}. `kadanoff runs sync` registers those "
             "of the records."
         ) from None
-
-
-def _download(store: Store, logged: LoggedModel, file: str, md5: str, scratch: Path, name: str) -> Path:
-    try:
-        address = f"{logged.artifact_location}/data/{file}"
-        found = Path(download_artifacts(address, dst_path=str(scratch), tracking_uri=store.uri))
-    except (MlflowException, OSError) as error:
-        raise KadanoffError(
-            f"the weights of {name} ({logged.tags['weights']}, md5 {md5}) are not here. `kadanoff pull "
-            f"{logged.tags['weights']}` fetches them; if this checkout has other ones, `kadanoff runs where "
-            f"{logged.source_run_id}` says which commit has these."
-        ) from error
-    if file_md5(found) != md5:
-        raise KadanoffError(
-            f"MLflow's copy of {name} has md5 {file_md5(found)}, and {md5} was logged; it is not used. Pull "
-            f"{logged.tags['weights']} with DVC, then repeat."
-        )
-    return found

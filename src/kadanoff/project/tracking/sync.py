@@ -1,24 +1,37 @@
-"""Bring into MLflow every recorded run that it lacks, and close the runs whose process is dead."""
+"""Bring into MLflow every record that it lacks."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock
-from mlflow.entities import Metric, Run, ViewType
+from mlflow import MlflowClient
+from mlflow.entities import Metric, ViewType
 from mlflow.exceptions import MlflowException
 
 from kadanoff.errors import KadanoffError, printable, without_secret
-from kadanoff.project.published import Published, find_records, lock_entries, read_record
-from kadanoff.project.records.dvclock import lock_key, outputs
+from kadanoff.project.published import Published, find_publications, find_records, read_record
+from kadanoff.project.records.dvclock import outputs, read_lock
 from kadanoff.project.records.runinfo import HISTORY
-from kadanoff.project.tracking import champions
-from kadanoff.project.tracking.fresh import quick_if_new
-from kadanoff.project.tracking.owners import dead_runs, lives
-from kadanoff.project.tracking.store import Store, clean, milliseconds, open_store, store_uri
-from kadanoff.project.tracking.turns import turn
+from kadanoff.project.tracking import registry
+from kadanoff.project.tracking.runs import (
+    DESCRIPTION,
+    ORIGIN,
+    PROJECT,
+    RECORD,
+    create_run,
+    description,
+    log,
+    milliseconds,
+    points,
+    project_id,
+)
+from kadanoff.project.tracking.store import experiment_id, opened
+
+MOST_RUNS = 50_000  # that MLflow gives at once
+
+Pins = dict[tuple[str, str], list[str]]
+"""Outputs of the stages in a dvc.lock, by path and md5 of each of them."""
 
 
 @dataclass
@@ -26,26 +39,16 @@ class SyncReport:
     """What a sync did, by run; `problems` are sentences."""
 
     imported: list[str] = field(default_factory=list)
-    adopted: list[str] = field(default_factory=list)
-    published: list[str] = field(default_factory=list)
-    closed: list[str] = field(default_factory=list)
+    updated: list[str] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
-    edited: list[str] = field(default_factory=list)
-    unlocked: list[str] = field(default_factory=list)
+    unpinned: list[str] = field(default_factory=list)
     champions: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
-        lines = [
-            f"{len(self.imported)} runs imported, {len(self.adopted)} live runs adopted, "
-            f"{len(self.closed)} dead runs closed, {len(self.unchanged)} there already."
-        ]
-        if self.published:
-            lines.append(f"{len(self.published)} runs now marked as published.")
-        if self.edited:
-            lines.append(f"differ from dvc.lock (edited by hand, or not committed): {', '.join(self.edited)}")
-        if self.unlocked:
-            lines.append(f"not in dvc.lock: {', '.join(self.unlocked)}")
+        lines = [f"{len(self.imported)} runs imported, {len(self.updated)} updated, {len(self.unchanged)} unchanged."]
+        if self.unpinned:
+            lines.append(f"not what dvc.lock says (edited, or not run by DVC): {', '.join(self.unpinned)}")
         return "\n".join(map(printable, lines + self.champions))
 
     def show(self) -> None:
@@ -61,184 +64,134 @@ class SyncReport:
             raise KadanoffError("\n".join(self.problems))
 
 
-def sync(root: Path, source: Path | None = None) -> SyncReport:
-    """Make MLflow show every record below reports/. Doing it again changes nothing.
+def sync(root: Path) -> SyncReport:
+    """Make MLflow show every record below reports/, those in reports/published/NAME with the tag `published` = NAME.
 
-    `source` may be a folder with the dvc.lock and reports/ of another version of the project `root`.
-
-    A record whose folder has the md5 that dvc.lock gives it is *locked*: its key is the hash of the whole
-    lock entry. Any other is imported all the same, without a key, tagged `kadanoff.locked` = `edited` or
-    `no`, and named in the report. A run that the user has deleted in MLflow stays deleted.
-
-    Records in reports/published/NAME are held against the dvc.lock beside them, and their runs have the tag
-    `published` = NAME. A result that is there already, because it was made here, only gets this tag.
+    A run is identified by the md5 of its record, so that doing it again changes nothing. A run that the user has
+    deleted in MLflow stays deleted.
 
     Raises
     ------
     KadanoffError
-        If dvc.lock is broken. A broken record or publication is only reported: the others are imported.
+        If the store or dvc.lock is broken. A broken record or publication is only reported: the others are imported.
     """
     report = SyncReport()
-    with quick_if_new(store_uri(root)), FileLock(root / "mlflow.db.sync.lock"):
-        store = open_store(root)
-        with turn(store):
-            _sync(store, source or root, report, own=source is None)
+    with FileLock(root / "mlflow.db.sync.lock"), opened(root) as client:
+        importer = _Importer(client, root, report)
+        records = [record for folder in find_records(root) if (record := importer.bring(folder))]
+        own = [record for record in records if record.publication is None and record.title not in report.unpinned]
+        try:
+            report.champions = registry.register(client, root, own, importer.shown)
+        except (KadanoffError, MlflowException, OSError) as error:
+            report.problems.append(printable(f"no network is registered: {without_secret(str(error))}"))
     return report
 
 
-def _sync(store: Store, source: Path, report: SyncReport, own: bool) -> None:
-    records = _bring_all(store, source, report)
-    try:
-        if own:  # an older version names no champion of today
-            report.champions = champions.update(store, records)
-    except (KadanoffError, MlflowException, OSError) as error:
-        report.problems.append(printable(f"no network is registered: {without_secret(str(error))}"))
-    if own and not store.shared:  # others may have other publications
-        _unpublish(store, records)
-    _close_dead_runs(store, report)
+class _Importer:
+    """Brings records into a store, each as one run; `shown` are the ids of the runs by the md5 of their record."""
 
+    def __init__(self, client: MlflowClient, root: Path, report: SyncReport) -> None:
+        self._client, self._root, self._report = client, root, report
+        self._experiment = cache(lambda stage: experiment_id(client, root, stage))
+        self._pins: dict[str | None, Pins] = {None: _pins(root)}
+        for folder in find_publications(root):
+            try:
+                self._pins[folder.name] = _pins(folder)
+            except KadanoffError as error:
+                report.problems.append(printable(f"{folder.relative_to(root)}: {error}"))
+        ids = [experiment.experiment_id for experiment in client.search_experiments()]
+        runs = client.search_runs(ids, "", ViewType.ALL, MOST_RUNS) if ids else []
+        self._runs = {run.info.run_id: run for run in runs}
+        self.shown = {run.data.tags[RECORD]: run_id for run_id, run in self._runs.items() if RECORD in run.data.tags}
+        left = {ORIGIN: "record", PROJECT: project_id()}
+        for run_id, run in self._runs.items():
+            if left.items() <= run.data.tags.items() and RECORD not in run.data.tags:
+                client.delete_run(run_id)  # of a sync that was killed
 
-def _bring_all(store: Store, source: Path, report: SyncReport) -> list[Published]:
-    """Bring in every record that can be read, each held against the dvc.lock that is its own."""
-    records = []
-
-    @cache
-    def entries(name: str | None) -> dict[str, dict[str, Any]]:
-        stages = lock_entries(source if name is None else source / "reports/published" / name)
-        return {path: entry for entry in stages.values() for path in outputs(entry)}
-
-    entries(None)  # a broken dvc.lock of the project's own stops the sync
-    for folder in find_records(source):
+    def bring(self, folder: Path) -> Published | None:
+        """Import the record in a folder, or mark the run that already shows it; None if it cannot be imported."""
         try:
-            record = read_record(source, folder)
-            _bring(store, record, entries(record.publication), report)
-            records.append(record)
+            record = read_record(self._root, folder)
+            made = self._pins.get(record.publication, {}).get((record.locked_path, record.md5))
+            if made is None:
+                self._report.unpinned.append(record.title)
+            run_id = self.shown.get(record.md5) or self._live_run(record)
+            if run_id is None:
+                run_id = self._import(record, made or [])
+                self._report.imported.append(record.title)
+            elif self._mark(run_id, record, made or []):
+                self._report.updated.append(record.title)
+            else:
+                self._report.unchanged.append(record.title)
         except (KadanoffError, MlflowException, OSError, RecursionError) as error:
-            place, reason = folder.relative_to(source), without_secret(str(error))
-            report.problems.append(printable(f"{place} is not imported: {reason}"))
-    return records
+            reason = without_secret(str(error))
+            self._report.problems.append(printable(f"{folder.relative_to(self._root)} is not imported: {reason}"))
+            return None
+        self.shown[record.md5] = run_id
+        return record
+
+    def _live_run(self, record: Published) -> str | None:
+        """Id of the live run that left a record. It is text from outside: a run of another name is not taken."""
+        run = self._runs.get(record.info.mlflow_run_id or "")
+        if run is None or RECORD in run.data.tags or record.publication is not None:
+            return None
+        found = tuple(run.data.tags.get(name) for name in (ORIGIN, "stage", "variant"))
+        return run.info.run_id if found == ("live", record.info.stage, record.info.variant) else None
+
+    def _mark(self, run_id: str, record: Published, made: list[str]) -> bool:
+        """Tie a run to its record, and add the name of a publication; whether anything was new."""
+        run = self._runs.get(run_id) or self._client.get_run(run_id)
+        if run.info.lifecycle_stage == "deleted":
+            return False
+        tags = {}
+        if RECORD not in run.data.tags:
+            tags = _tags(record, made)
+        elif record.publication is not None:
+            names = {name for name in run.data.tags.get("published", "").split(", ") if name}
+            tags = {"published": ", ".join(sorted(names | {record.publication}))}
+        if tags.items() <= run.data.tags.items():
+            return False
+        log(self._client, run_id, tags=tags)
+        run.data.tags.update(tags)
+        if run.info.status == "RUNNING":  # it was killed after it had written the record
+            self._client.set_terminated(run_id, "FINISHED", _end(record))
+        return True
+
+    def _import(self, record: Published, made: list[str]) -> str:
+        """Write a record as a finished run. Its tags come last: what a killed sync left has none."""
+        variant = record.info.variant or record.info.stage
+        name = f"{variant} [{record.publication}]" if record.publication else variant
+        run_id = create_run(self._client, self._experiment(record.info.stage), record.info, "record", name)
+        try:
+            for file in record.artifacts:
+                self._client.log_artifact(run_id, str(file))
+            log(self._client, run_id, _metrics(record), record.info.parameters, _tags(record, made))
+            self._client.set_terminated(run_id, "FINISHED", _end(record))
+        except BaseException:
+            self._client.delete_run(run_id)
+            raise
+        return run_id
 
 
-def _bring(store: Store, record: Published, entries: Mapping[str, Any], report: SyncReport) -> None:
-    """Import a record, or adopt the run that already shows it."""
-    entry = entries.get(record.locked_path)
-    tags = {"kadanoff.record": record.md5, "kadanoff.locked": "no"}
-    if entry is None:
-        report.unlocked.append(record.title)
-    elif outputs(entry)[record.locked_path] != record.md5:
-        report.edited.append(record.title)
-        tags["kadanoff.locked"] = "edited"
-    else:
-        tags |= {"kadanoff.locked": "yes", "kadanoff.key": lock_key(entry)}
-    run = _find(store, record, tags)
-    if record.publication is not None:
-        tags = _published_tags(run, record, tags)
-    if run is None:
-        _import(store, record, tags)
-        report.imported.append(record.title)
-    elif _adopt(store, run, record, tags):
-        (report.adopted if record.publication is None else report.published).append(record.title)
-    else:
-        report.unchanged.append(record.title)
+def _pins(folder: Path) -> Pins:
+    return {pin: list(made) for made in map(outputs, read_lock(folder).values()) for pin in made.items()}
 
 
-def _unpublish(store: Store, records: list[Published]) -> None:
-    """Take the names of publications off the runs whose record is there no more."""
-    present = {(record.publication, record.md5) for record in records}
-    experiments = [experiment.experiment_id for experiment in store.client.search_experiments()]
-    for run in store.client.search_runs(experiments, "tags.published LIKE '%'", max_results=50_000):
-        names = run.data.tags["published"].split(", ")
-        kept = [name for name in names if (name, run.data.tags.get("kadanoff.record")) in present]
-        if not kept:
-            store.client.delete_tag(run.info.run_id, "published")
-        elif kept != names:
-            store.client.set_tag(run.info.run_id, "published", ", ".join(kept))
-
-
-def _published_tags(run: Run | None, record: Published, tags: dict[str, str]) -> dict[str, str]:
-    """`tags` and the names under which this result is published; the lock entry of this project has precedence."""
-    known = run.data.tags if run is not None else {}
-    names = {name for name in known.get("published", "").split(", ") if name} | {str(record.publication)}
-    kept = known if known.get("kadanoff.locked") == "yes" else {}
-    return tags | {name: kept[name] for name in tags if name in kept} | {"published": ", ".join(sorted(names))}
-
-
-def _find(store: Store, record: Published, tags: Mapping[str, str]) -> Run | None:
-    """The run that shows this record: by its content, which its key pins too, or by its id."""
-    experiment = store.experiment(record.info.stage)
-    query = f"tags.`kadanoff.record` = '{record.md5}'"
-    if found := store.client.search_runs([experiment], query, ViewType.ALL, max_results=1):
-        return found[0]
-    if record.publication is not None and tags["kadanoff.locked"] != "yes":
-        return None  # whatever run it names, these are not its numbers
-    return _find_by_id(store, record, experiment)
-
-
-def _find_by_id(store: Store, record: Published, experiment: str) -> Run | None:
-    if record.info.mlflow_run_id is None:
-        return None
-    try:
-        run = store.client.get_run(record.info.mlflow_run_id)
-    except MlflowException:
-        return None  # made on another machine
-    # the id comes from a file: take it only for a run that can be this one
-    same = run.info.experiment_id == experiment and run.data.tags.get("variant") == record.info.variant
-    if record.publication is not None and run.data.tags.get("kadanoff.record", record.md5) != record.md5:
-        return None  # that run has a record already, of this project
-    return run if same and run.data.tags.get("kadanoff.origin") == "live" else None
-
-
-def _adopt(store: Store, run: Run, record: Published, tags: Mapping[str, str]) -> bool:
-    """Tie a run to its lock entry, and finish it if its process died after it had written the record."""
-    if run.info.lifecycle_stage == "deleted":
-        return False
-    locked = tags["kadanoff.locked"] == "yes"  # else the run keeps what it knew: its numbers may not be the file's
-    changed = {name: value for name, value in tags.items() if locked and run.data.tags.get(name) != value}
-    finished = run.info.status == "RUNNING" and not lives(run.data.tags)
-    if changed:
-        store.set_tags(run.info.run_id, changed)
-    if finished:
-        store.client.set_terminated(run.info.run_id, "FINISHED", _end(record))
-    return bool(changed) or finished
-
-
-def _import(store: Store, record: Published, tags: Mapping[str, str]) -> None:
-    """Write a record as a finished run. Its tags come last: an import that was killed is done again."""
-    run_id = store.create_run(record.info, {"kadanoff.origin": "record"})
-    with store.all_or_nothing(run_id):
-        if record.publication is not None:
-            store.client.update_run(run_id, name=f"{record.info.variant or record.info.stage} [{record.publication}]")
-        store.log_metrics(run_id, _metrics(record))
-        for file in record.artifacts:
-            store.client.log_artifact(run_id, str(file))
-        store.set_tags(run_id, tags)
-        store.client.set_terminated(run_id, "FINISHED", _end(record))
+def _tags(record: Published, made: list[str]) -> dict[str, str]:
+    text = description(record.info, record.md5, made, record.publication)
+    return {RECORD: record.md5, DESCRIPTION: text} | ({"published": record.publication} if record.publication else {})
 
 
 def _metrics(record: Published) -> list[Metric]:
     """History and final numbers. The record has no time for each row: they are spread evenly over the run."""
     start, rows = record.info.started.timestamp(), len(record.history)
-    metrics = [
-        Metric(clean(HISTORY + name), value, milliseconds(start + record.info.duration_s * (index + 1) / rows), epoch)
-        for index, (epoch, row) in enumerate(record.history)
-        for name, value in row.items()
-    ]
+    found = []
+    for index, (epoch, row) in enumerate(record.history):
+        when = milliseconds(start + record.info.duration_s * (index + 1) / rows)
+        found += points({HISTORY + name: value for name, value in row.items()}, epoch, when)
     last = max((epoch for epoch, _ in record.history), default=0)
-    return metrics + [Metric(clean(name), value, _end(record), last) for name, value in record.metrics.items()]
+    return found + points(record.metrics, last, _end(record))
 
 
 def _end(record: Published) -> int:
     return milliseconds(record.info.started.timestamp() + record.info.duration_s)
-
-
-def _close_dead_runs(store: Store, report: SyncReport) -> None:
-    """Close them as KILLED; what remains of an import is removed, since the sync has done it again."""
-    for run in dead_runs(store):
-        if run.data.tags.get("kadanoff.origin") == "record":
-            store.client.delete_run(run.info.run_id)
-            continue
-        names = run.data.metrics
-        histories = (store.client.get_metric_history(run.info.run_id, name) for name in names)
-        last = max((m.timestamp for history in histories for m in history), default=run.info.start_time)
-        store.client.set_terminated(run.info.run_id, "KILLED", last)
-        report.closed.append(f"{run.data.tags.get('stage')}/{run.info.run_name}")

@@ -1,0 +1,135 @@
+"""A run as MLflow describes it: parameters, inputs, tags, and how its data and weights are restored."""
+
+import colorsys
+import hashlib
+import json
+import math
+import re
+import socket
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+
+from kadanoff.project.records.runinfo import Input, RunInfo, flatten
+from kadanoff.runtime.files import project_root
+
+# tags
+RECORD = "kadanoff.record"  # md5 of the record that the run shows, which identifies it
+ORIGIN = "kadanoff.origin"  # `live`, or `record` of an imported run
+PROJECT = "kadanoff.project"  # machine and folder where the run was logged
+DESCRIPTION = "mlflow.note.content"
+
+METRICS_PER_BATCH, PARAMETERS_PER_BATCH = 1000, 100  # MLflow's limits
+LONGEST_NAME = 250
+PATH = re.compile(r"(data|models)(/[A-Za-z0-9][\w.=-]*)+", re.ASCII)  # safe in a command to be copied
+
+
+def create_run(client: MlflowClient, experiment: str, info: RunInfo, origin: str, name: str = "") -> str:
+    """Id of a new run that is RUNNING since `info.started`, with its inputs and tags."""
+    variant = name or info.variant or info.stage
+    run = client.create_run(
+        experiment,
+        start_time=milliseconds(info.started.timestamp()),
+        tags=_tags(info) | {ORIGIN: origin, PROJECT: project_id()},
+        run_name=f"{variant} ({info.dvc_experiment})" if info.dvc_experiment else variant,
+    )
+    if info.inputs:
+        client.log_inputs(run.info.run_id, [_dataset(item) for item in info.inputs])
+    return run.info.run_id
+
+
+def log(
+    client: MlflowClient,
+    run_id: str,
+    metrics: Sequence[Metric] = (),
+    parameters: Mapping[str, Any] | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> None:
+    """Log in as few calls as MLflow allows, the tags in the last one."""
+    params = [Param(clean(key), _text(value)) for key, value in flatten(parameters or {}).items()]
+    batches = max(1, math.ceil(len(metrics) / METRICS_PER_BATCH), math.ceil(len(params) / PARAMETERS_PER_BATCH))
+    for number in range(batches):
+        client.log_batch(
+            run_id,
+            metrics[number * METRICS_PER_BATCH : (number + 1) * METRICS_PER_BATCH],
+            params[number * PARAMETERS_PER_BATCH : (number + 1) * PARAMETERS_PER_BATCH],
+            [RunTag(key, value) for key, value in (tags or {}).items()] if number == batches - 1 else [],
+        )
+
+
+def points(values: Mapping[str, float], step: int, when: int) -> list[Metric]:
+    """Numbers as MLflow's metrics. A table, such as `T=2.27/energy`, stays in metrics.json: nobody reads 500 charts."""
+    return [Metric(clean(name), value, when, step) for name, value in values.items() if "=" not in name]
+
+
+def description(info: RunInfo, md5: str, outputs: Iterable[str], publication: str | None = None) -> str:
+    """What made a run, and the commands that restore its data and weights, in Markdown.
+
+    `md5` is that of the record, `outputs` are those of the stage in dvc.lock.
+    """
+    address = info.title.replace("/", "@")
+    paths = [path for path in dict.fromkeys([*(item.path for item in info.inputs), *outputs]) if PATH.fullmatch(path)]
+    made = f"Made by `dvc repro {address}`" + (f" on commit `{info.git_commit}`." if info.git_commit else ".")
+    if publication:
+        lock = f"reports/published/{publication}/dvc.lock"
+        commands = [f"cp {lock} dvc.lock", *(f"dvc pull {path}" for path in paths), "git checkout dvc.lock"]
+        find = f"Pinned by `{lock}`."
+    else:
+        commands = [f"dvc get . {path} --rev COMMIT" for path in paths]
+        find = f"`git log -S {md5} -- dvc.lock` finds the commits that added or replaced this result."
+    restore = ["Its data and weights:", "```", *commands, "```"] if paths else []
+    return "\n\n".join([made, find, "\n".join(restore)]).strip()
+
+
+def project_id() -> str:
+    """Machine and folder of the project."""
+    return f"{socket.gethostname()}:{project_root().resolve()}"
+
+
+def milliseconds(seconds: float) -> int:
+    """Time as MLflow counts it."""
+    return round(1000 * seconds)
+
+
+def clean(name: str) -> str:
+    """`name` as MLflow allows it for a parameter or metric."""
+    parts = (re.sub(r"[^\w.\- :]", "_", part) for part in name.split("/"))
+    return "/".join("_" if part in ("", ".", "..") else part for part in parts)[:LONGEST_NAME]
+
+
+def _tags(info: RunInfo) -> dict[str, str]:
+    tags = {
+        "mlflow.runColor": _color(info.title),
+        "mlflow.source.name": f"kadanoff run {info.title.replace('/', '@')}",
+        "mlflow.source.type": "LOCAL",
+        "mlflow.source.git.commit": info.git_commit,
+        "stage": info.stage,
+        "variant": info.variant,
+        "dataset": ", ".join(PurePosixPath(item.path).stem for item in info.inputs),
+        "git_commit": info.git_commit,
+        "dvc_experiment": info.dvc_experiment,
+        "environment": json.dumps(info.environment),
+    }
+    return {name: value for name, value in tags.items() if value}
+
+
+def _color(title: str) -> str:
+    """One colour for a variant, in every store; of MLflow's own few, several runs of a chart have the same one."""
+    hue, lightness = divmod(int(hashlib.sha256(title.encode()).hexdigest(), 16) % 180, 3)
+    parts = colorsys.hls_to_rgb(hue / 60, (0.3, 0.45, 0.6)[lightness], 0.75)
+    return "#" + "".join(f"{round(255 * part):02x}" for part in parts)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _dataset(item: Input) -> DatasetInput:
+    path = Path(item.path)
+    source = json.dumps({"uri": item.path})
+    # dvc.lock has no md5 yet if the stage was run by hand on new data
+    data = Dataset(path.stem, item.md5 or "unversioned", "local", source, profile=json.dumps({"md5": item.md5}))
+    return DatasetInput(data, [InputTag("mlflow.data.context", "input")])
