@@ -1,4 +1,4 @@
-"""The `growth` section of `make bench`: what a grown spin costs, beside the published PyTorch method.
+"""What a grown spin costs, beside the published PyTorch method.
 
 `steps` are the draw and the sweeps of one enlargement in memory, ours and the published one. `commands` are whole
 commands `kadanoff grow`, out of core, each in a process of its own, with the shares of their parts. All of it is
@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.console import Console
+from rich.table import Table
 
 from benchmarks import published
 from benchmarks.growth_command import command, swept
@@ -166,9 +168,6 @@ def enlargement_ns(growth: dict[str, Any], program: str, cores: int, device: str
 
 def show(growth: dict[str, Any]) -> None:
     """Print the steps, with the published method's time over ours on as many cores, and the commands."""
-    from rich.console import Console
-    from rich.table import Table
-
     ours = {(row["step"], row["cores"]): row["ns"] for row in growth["steps"] if row["program"] == "kadanoff"}
     grid = Table("program", "step", "L", "device", "cores", "ns a spin (and sweep)", "published / ours")
     for row in sorted(growth["steps"], key=lambda row: (row["step"], row["device"], row["cores"], row["ns"])):

@@ -80,7 +80,7 @@ def peak_bytes() -> int:
 
 
 def swept(way: Enlargement, drawn: Rows, first: int, side: int) -> bands.Words:
-    """Drawn rows int8 (rows, side), from row `first` of the lattice on, after the sweeps; their halo is spoilt."""
+    """Drawn rows int8 (rows, side), from row `first` of the lattice on, after the sweeps; their halo is invalid."""
     words = bands.words_of(len(drawn), side)
     bands.gather(drawn, words, 0, first & 1)
     key, thresholds = stream_key(way.seed, "bench"), bands.thresholds(float(T_C))

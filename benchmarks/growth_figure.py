@@ -1,4 +1,4 @@
-"""The figure of the `growth` section of `make bench`: cost against size."""
+"""The figure of `growth`: cost against size."""
 
 from pathlib import Path
 from typing import Any

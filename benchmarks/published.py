@@ -1,4 +1,4 @@
-"""The published way to grow lattices, as a baseline for `make bench`: PyTorch, a float32 a spin.
+"""The published way to grow lattices, as a baseline: PyTorch, a float32 a spin.
 
 Written from the description of CNN-RG-Fast (2026). A 9 x 9 convolution to nine channels and a pixel shuffle give the
 means of 3 x 3 fine spins, each drawn with a random number of its own; then checkerboard Metropolis sweeps, whose

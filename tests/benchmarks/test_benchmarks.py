@@ -1,4 +1,4 @@
-"""`make bench` on growing lattices: rows that add up, and a published baseline that is a right algorithm."""
+"""`python -m benchmarks` on growing lattices: rows that add up, and a published baseline that is a right algorithm."""
 
 import json
 import shutil

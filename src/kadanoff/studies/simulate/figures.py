@@ -24,9 +24,9 @@ def draw_observables(record: Recorder, rows: Rows, dataset: Dataset) -> None:
     with figure(1, 2, figsize=(9, 3.6)) as (drawn, (left, right)):
         _draw_energy(left, rows, lattice, dataset.field)
         _draw_order(right, rows, lattice, dataset.field)
-        for axis in (left, right):
+        for axis, corner in ((left, "upper left"), (right, "upper right")):
             axis.set_xlabel(TEMPERATURE)
-            axis.legend()
+            axis.legend(loc=corner)
         record.figure("observables", drawn, "Energy and order per site over temperature, beside exact curves")
 
 
