@@ -22,8 +22,7 @@ def negative_log_likelihood(network: nn.Module, fine: Spins, coarse: Spins) -> N
     distribution from the true one: lower is better, whatever the kind of network.
     """
     if isinstance(network, Pixels | SeedKernel):
-        # ln P is -ln(1 + exp(-s x)) for the spin s and the logit x, also where P is 1 to all digits
-        return np.logaddexp(0.0, -fine * logits(network, coarse).astype(np.float64)).reshape(len(fine), -1).mean(1)
+        return independent_likelihood(logits(network, coarse), fine)
     assert isinstance(network, Blocks)
     groups = np.array_split(np.arange(len(fine)), min(GROUPS, len(fine)))
     total = np.zeros(len(groups))
@@ -36,6 +35,12 @@ def negative_log_likelihood(network: nn.Module, fine: Spins, coarse: Spins) -> N
             loss = -float((seen * np.where(seen, logs, 0.0)).sum() / seen.sum())
             total[number] += _share(network, table.part) * loss * coarse[0].size / fine[0].size
     return total
+
+
+def independent_likelihood(logits: NDArray[np.float32], fine: Spins) -> NDArray[np.float64]:
+    """-ln P(fine) per site in nats of independent spins, of every configuration, from ln(P / (1 - P)) of each."""
+    # ln P is -ln(1 + exp(-s x)) for the spin s and the logit x, also where P is 1 to all digits
+    return np.logaddexp(0.0, -fine * logits.astype(np.float64)).reshape(len(fine), -1).mean(1)
 
 
 def losses(network: nn.Module, fits: Sequence[Fit], sites: int) -> dict[str, float]:

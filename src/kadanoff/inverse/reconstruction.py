@@ -6,13 +6,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kadanoff.estimate import Estimate
-from kadanoff.inverse.likelihood import negative_log_likelihood
+from kadanoff.inverse.likelihood import independent_likelihood, negative_log_likelihood
 from kadanoff.inverse.quality import asymmetries
-from kadanoff.inverse.superresolve import Spins, draw_blocks, independent_spins, probabilities, superresolve, tables
+from kadanoff.inverse.superresolve import (
+    Spins,
+    draw_blocks,
+    independent_spins,
+    logits,
+    probabilities,
+    superresolve,
+    tables,
+)
 from kadanoff.inverse.tables import Table
 from kadanoff.inverse.training import coarsened
 from kadanoff.montecarlo.rng import stream_key
-from kadanoff.networks.superres import Blocks, Superresolution
+from kadanoff.networks.superres import Blocks, Pixels, SeedKernel, Superresolution
 from kadanoff.spins.observables import block_sums, magnetization, periodic_energy
 from kadanoff.spins.statistics import independent_mean
 
@@ -56,11 +64,12 @@ def reconstruct(model: Superresolution, index: int, fine: Spins, seed: int) -> R
     """Coarsen fine configurations of one trained temperature, and refine them again."""
     network, temperature = model.networks[index], model.temperatures[index]
     coarse = coarsened(fine, model.rule, model.block)
-    rounded = None
-    if not isinstance(network, Blocks):
-        rounded = np.where(probabilities(network, coarse) >= 0.5, np.int8(1), np.int8(-1))
-    drawn = superresolve(model, coarse, temperature, seed=seed)
-    nats = negative_log_likelihood(network, fine, coarse)
+    drawn, rounded = superresolve(model, coarse, temperature, seed=seed), None
+    if isinstance(network, Pixels | SeedKernel):
+        values = logits(network, coarse)  # once for both: it costs more than all the rest
+        rounded, nats = np.where(values >= 0, np.int8(1), np.int8(-1)), independent_likelihood(values, fine)
+    else:
+        nats = negative_log_likelihood(network, fine, coarse)
     return Reconstruction(temperature, model.block, model.rule, fine, coarse, drawn, rounded, nats)
 
 
