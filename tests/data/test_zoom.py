@@ -164,8 +164,8 @@ def test_a_browser_zooms_in_a_sandbox(tmp_path, served):
     command = [program, *options, "--dump-dom", serve(page + VISIT)]
     shown = subprocess.run(command, capture_output=True, text=True, timeout=120).stdout
     found = json.loads(html.unescape(re.search(r'<pre id="found">(.*?)</pre>', shown)[1]))
-    assert found["first"] == "1,536 × 1,536 sites are seen; a pixel is the mean of 3 × 3 spins"
-    assert found["plus"] == "1,339 × 1,339 sites are seen; a pixel is the mean of 3 × 3 spins"
+    assert found["first"] == "1,536 × 1,536 sites are seen; a pixel is the majority of 3 × 3 spins"
+    assert found["plus"] == "1,339 × 1,339 sites are seen; a pixel is the majority of 3 × 3 spins"
     assert found["minus"] == found["first"]
     assert found["wheel"] == "512 × 512 sites are seen; a pixel is a spin"
     assert found["last"] == "32 × 32 sites are seen; a pixel is a spin"

@@ -41,6 +41,11 @@ def critical():
     return kadanoff.simulate(96, [float(T_C)], 400, sampler="swendsen_wang", seed=8).spins[0]
 
 
+@pytest.fixture(scope="module")
+def log_odds(critical):
+    return conditional_log_odds(critical, "majority", 3)
+
+
 def test_every_spin_sees_the_spins_around_it():
     spins = 2 * np.random.default_rng(1).integers(0, 2, (1, 32, 48), np.int8) - 1
     found = RenormalizedGibbs(parity(), 1).sweep(spins, STREAM)[0]
@@ -68,8 +73,8 @@ def test_the_counted_conditional_is_that_of_a_known_hamiltonian(critical):
     assert np.abs(1 / (1 + np.exp(-coupled(1.1 / T_C)[often])) - chance).max() > 0.01
 
 
-def test_it_has_the_symmetries_of_the_square_and_the_flip(critical):
-    found = conditional_log_odds(critical, "majority", 3)
+def test_it_has_the_symmetries_of_the_square_and_the_flip(log_odds):
+    found = log_odds
     rows = np.arange(1 << len(AROUND))
     bits = rows[:, None] >> np.arange(len(AROUND)) & 1
     for places, _ in symmetries(PART, 1):
@@ -77,8 +82,8 @@ def test_it_has_the_symmetries_of_the_square_and_the_flip(critical):
     np.testing.assert_allclose(found, -found[::-1], atol=1e-6)
 
 
-def test_blocked_lattices_stay_as_they_are_and_others_become_like_them(critical):
-    gibbs = RenormalizedGibbs(conditional_log_odds(critical, "majority", 3))
+def test_blocked_lattices_stay_as_they_are_and_others_become_like_them(critical, log_odds):
+    gibbs = RenormalizedGibbs(log_odds)
     blocked = energy(coarsened(critical, "majority", 3), Lattice.of(32))
     assert abs(gibbs.energy_drift(critical, "majority", 3, 0).sigmas(0.0)) < 3
     plain = kadanoff.simulate(32, [float(T_C)], 1000, seed=9).spins[0]
@@ -88,8 +93,8 @@ def test_blocked_lattices_stay_as_they_are_and_others_become_like_them(critical)
 
 
 @pytest.mark.parametrize("first", [0, 40, 244])
-def test_a_band_is_that_of_the_whole(critical, first):
-    gibbs = RenormalizedGibbs(conditional_log_odds(critical, "majority", 3), 4)
+def test_a_band_is_that_of_the_whole(critical, log_odds, first):
+    gibbs = RenormalizedGibbs(log_odds, 4)
     spins = np.tile(critical[:1], (1, 3, 1))[:, :256]
     rows = np.arange(first - gibbs.halo, first + 16 + gibbs.halo) % 256
     found = gibbs.sweep(spins[:, rows], STREAM, (int(rows[0]), 256))[:, gibbs.halo : -gibbs.halo]
