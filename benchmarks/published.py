@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from kadanoff.learning.threads import torch_threads
+from kadanoff.learning.processor import torch_threads
 from kadanoff.spins.exact import T_C
 
 BLOCK, KERNEL = 3, 9

@@ -12,7 +12,7 @@ from torch.nn.functional import avg_pool2d, mse_loss
 from kadanoff.errors import KadanoffError
 from kadanoff.learning.checkpoints import Recipe, load_state, save_model
 from kadanoff.learning.fit import LAST_GOOD, Fit, fit
-from kadanoff.learning.precision import resolved
+from kadanoff.learning.processor import fast_precision
 from kadanoff.learning.randomness import derived_seed, seeded
 from kadanoff.learning.training import Epoch, Loss, Pair, Settings, Source, Training
 from kadanoff.networks.registry import build
@@ -320,14 +320,14 @@ def test_bfloat16_is_another_training_and_nearly_the_same(tmp_path: Path) -> Non
 def test_auto_is_bfloat16_on_processors_that_compute_in_it(known: dict, expected: str, monkeypatch) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: known)
     device = torch.device("cpu")
-    assert resolved("auto", device) == expected
-    assert [resolved(name, device) for name in ("float32", "bfloat16")] == ["float32", "bfloat16"]
+    assert fast_precision("auto", device) == expected
+    assert [fast_precision(name, device) for name in ("float32", "bfloat16")] == ["float32", "bfloat16"]
 
 
 @pytest.mark.parametrize(("native", "expected"), [(True, "bfloat16"), (False, "float32")])
 def test_auto_asks_gpus_for_what_is_not_emulated(native: bool, expected: str, monkeypatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: native or including_emulation)
-    assert resolved("auto", torch.device("cuda")) == expected
+    assert fast_precision("auto", torch.device("cuda")) == expected
 
 
 # --- what goes wrong -------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from kadanoff.errors import KadanoffError, numbers, real, whole
 from kadanoff.inverse import kernels
 from kadanoff.inverse.tables import FULL, Table
-from kadanoff.learning.threads import torch_threads
+from kadanoff.learning.processor import torch_threads
 from kadanoff.montecarlo.rng import stream_key
 from kadanoff.networks.superres import Blocks, Pixels, SeedKernel, Superresolution
 from kadanoff.spins.surroundings import Part, block_shape, rows, states

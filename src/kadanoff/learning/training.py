@@ -16,8 +16,8 @@ from torch.optim import Adam, AdamW
 from torch.optim.lr_scheduler import LinearLR, LRScheduler, ReduceLROnPlateau
 
 from kadanoff.errors import KadanoffError
+from kadanoff.learning.processor import torch_threads
 from kadanoff.learning.randomness import derived_seed, seeded
-from kadanoff.learning.threads import torch_threads
 
 Pair = tuple[Tensor, Tensor]
 """Inputs (n, ...) and targets (n, ...) of any type, int8 spins for one: batches are cast to float32."""

@@ -22,10 +22,9 @@ from kadanoff.errors import KadanoffError
 from kadanoff.learning.checkpoints import Recipe, load_model, save_model, save_weights
 from kadanoff.learning.fit import Fit
 from kadanoff.learning.parameters import TunedParams
-from kadanoff.learning.precision import resolved
 from kadanoff.learning.pretrained import NONE, PHYSICS, initial
+from kadanoff.learning.processor import fast_precision, torch_threads
 from kadanoff.learning.randomness import derived_seed, seeded
-from kadanoff.learning.threads import torch_threads
 from kadanoff.learning.training import Epoch, Settings
 from kadanoff.phases.classifiers import check, regions_of, tune
 from kadanoff.phases.microstates import Microstates, draw, draw_tests
@@ -152,7 +151,7 @@ def _settings(bench: Bench, task: Task, seed: int, device: torch.device) -> Sett
     own = bench.model.scratch if task.weights == NONE else {}
     training = validated(TunedParams, bench.training.model_dump() | own, "scratch")
     given = training.model_dump() | {"seed": seed, "optimizer": "adamw"}
-    return Settings(**given | {"precision": resolved(training.precision, device)})
+    return Settings(**given | {"precision": fast_precision(training.precision, device)})
 
 
 def _elsewhere(bench: Bench, task: Task, network: Any, device: torch.device) -> dict[str, NDArray[np.int8]]:

@@ -1,6 +1,7 @@
 """The applications of the library, a folder each. Stage NAME is the function NAME in studies/*/NAME.py."""
 
 import ast
+import os
 from importlib import import_module
 from inspect import signature
 from pathlib import Path
@@ -41,6 +42,8 @@ def run_stage(root: Path, address: str) -> None:
     files = _files()
     if name not in files:
         raise KadanoffError(f"there is no stage {shown(name)}; the stages are: {', '.join(files)}.")
+    # without it, MKL rounds in another way on Intel's processors than on AMD's: the same training gives other weights
+    os.environ.setdefault("MKL_CBWR", "COMPATIBLE")  # read once, when PyTorch first multiplies
     function = getattr(import_module(f"kadanoff.studies.{files[name].parent.name}.{name}"), name)
     needed = [each for each in signature(function).parameters.values() if each.default is each.empty]
     if len(needed) == 1:

@@ -5,7 +5,6 @@ from functools import lru_cache
 
 import mpmath
 import numpy as np
-from scipy.linalg import toeplitz
 
 from kadanoff.errors import KadanoffError, real, shown, whole
 from kadanoff.spins.boundary import LARGEST
@@ -76,7 +75,8 @@ def _plane_row(distance: int) -> float:
     symbol = np.exp(0.5j * (np.pi - angle)) * np.sqrt(ratio)
     orders = np.arange(-distance + 1, distance)
     found = (np.exp(-1j * np.outer(orders, angle)) @ (symbol * weights / 2)).real
-    return float(np.linalg.det(toeplitz(found[distance - 1 :], found[distance - 1 :: -1])))
+    step = np.arange(distance)
+    return float(np.linalg.det(found[distance - 1 + step[:, None] - step]))
 
 
 BINDER = 0.61069

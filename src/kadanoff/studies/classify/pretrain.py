@@ -14,9 +14,9 @@ from kadanoff.estimate import Estimate
 from kadanoff.learning.checkpoints import Recipe, load_state, save_model
 from kadanoff.learning.fit import Fit, fit
 from kadanoff.learning.parameters import TunedParams
-from kadanoff.learning.precision import resolved
 from kadanoff.learning.predict import predict
 from kadanoff.learning.pretrained import NONE, initial
+from kadanoff.learning.processor import fast_precision
 from kadanoff.learning.randomness import derived_seed, seeded
 from kadanoff.learning.training import Epoch, Pair, Settings
 from kadanoff.phases.models import BATCH, Model, physics_weights
@@ -102,7 +102,7 @@ def _device() -> torch.device:
 
 def _settings(training: TunedParams, threads: int) -> Settings:
     given = training.model_dump() | {"optimizer": "adamw", "threads": threads}
-    return Settings(**given | {"precision": resolved(training.precision, _device())})
+    return Settings(**given | {"precision": fast_precision(training.precision, _device())})
 
 
 def _train(network: nn.Module, stream: Stream, held: Pair, settings: Settings, record: Recorder, folder: Path) -> Fit:
