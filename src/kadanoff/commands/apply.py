@@ -86,7 +86,7 @@ def _run(
         if (outputs := predict(network, ensemble.read(0, slice(0, 1))).shape[1]) != len(REGIONS):
             raise KadanoffError(
                 f"the network has {outputs} outputs a configuration, a classifier of regions {len(REGIONS)}; one "
-                "of `pretrain` foretells hidden spins. Take one of models/classify."
+                "of `pretrain` predicts hidden spins. Take one of models/classify."
             )
         return lambda spins, _, __: softmax(predict(network, spins, batch), axis=1), ensemble.temperatures
     return lambda spins, _, __: predict(network, spins, batch), ensemble.temperatures

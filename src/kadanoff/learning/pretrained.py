@@ -60,7 +60,7 @@ def _adopt(network: nn.Module, path: Path | None) -> None:
     if path is None or not path.is_file():
         raise KadanoffError(
             f"weights is 'physics', but there is no {path}. Make it with `dvc repro pretrain` or fetch it with "
-            "`kadanoff pull`, or take weights: none."
+            "`dvc pull`, or take weights: none."
         )
     found, own = load_model(path).state_dict(), network.state_dict()
     other = [name for name in own if name not in found or found[name].shape[1:] != own[name].shape[1:]]
