@@ -12,15 +12,15 @@ from safetensors import safe_open
 from kadanoff.data.store import Ensemble
 from kadanoff.errors import KadanoffError
 from kadanoff.learning.checkpoints import Recipe, load_model, read_recipe, save_model
-from kadanoff.learning.fit import Fit, fit
+from kadanoff.learning.fit import fit
 from kadanoff.learning.parameters import TunedParams
 from kadanoff.learning.randomness import seeded
-from kadanoff.learning.training import Epoch, Training
+from kadanoff.learning.training import Training
 from kadanoff.networks.registry import build
 from kadanoff.phases import classifiers, microstates, trials
 from kadanoff.phases.classifiers import regions_of
 from kadanoff.phases.models import Model
-from kadanoff.phases.trials import NETWORK, RESULT, Setup, Task, Trial, read_predictions, run, save_predictions
+from kadanoff.phases.trials import NETWORK, RESULT, Setup, Task, run
 
 TEMPERATURES = np.array([0.5, 1.0, 1.5, 2.0, 2.2, 2.3, 2.5, 3.5])  # two of each region
 TRAIN, VALIDATION, TEST = (8, 4, 4, 8), (4, 2, 2, 4), (6, 2, 3, 5)
@@ -305,6 +305,14 @@ def test_the_number_of_threads_outside_makes_no_difference(setup):
     assert network_bytes(setup, task) == network_bytes(other, task)
 
 
+def test_without_epochs_the_probe_is_the_network(setup):
+    probed = replace(setup, training=TRAINING.model_copy(update={"epochs": 0}))
+    found = run(probed, FULL._replace(weights="physics"))
+    assert found.fit.history == ()
+    assert found.fit.metrics()["best_epoch"] == 0
+    assert found.fit.metrics()["last_validation_loss"] == found.fit.best.validation_loss > 0
+
+
 def test_a_network_knows_what_it_was_trained_on(setup):
     run(setup, FULL)
     made = read_recipe(setup.folder / FULL.name / NETWORK).training
@@ -326,35 +334,10 @@ def test_physics_that_is_not_there_is_asked_for(setup):
         run(lacking, FULL._replace(weights="physics"))
 
 
-# --- predictions of all trials ---------------------------------------------------------------------------
-
-
-def said(seed, others=()):
-    random = np.random.default_rng(seed)
-    return Trial(
-        random.integers(0, 4, (2, 7), np.int8),
-        {name: random.integers(0, 4, 7, np.int8) for name in others},
-        Fit((Epoch(1, 0.5, 0.6, 0.1),), Epoch(1, 0.5, 0.6, 0.1)),
-        seed,
-    )
+# --- names of trials ---------------------------------------------------------------------------
 
 
 WEIGHTS = ["none", "physics", "google/vit-base-patch16-224", "models/my/own weights", "../elsewhere"]
-
-
-def test_predictions_come_back_in_their_order(tmp_path):
-    tasks = [FULL._replace(weights=weights, trial=trial) for weights in reversed(WEIGHTS) for trial in (1, 0)]
-    written = {task: said(seed, ("system/b", "size/c/d") if seed % 2 else ()) for seed, task in enumerate(tasks)}
-    save_predictions(tmp_path / "found.safetensors", written)
-    found = read_predictions(tmp_path / "found.safetensors")
-    assert list(found) == tasks
-    for task, trial in written.items():
-        assert np.array_equal(found[task].tests, trial.tests)
-        assert found[task].tests.dtype == np.int8
-        assert found[task].others.keys() == trial.others.keys()
-        assert all(np.array_equal(values, trial.others[name]) for name, values in found[task].others.items())
-    save_predictions(tmp_path / "again.safetensors", written)
-    assert (tmp_path / "again.safetensors").read_bytes() == (tmp_path / "found.safetensors").read_bytes()
 
 
 def test_tasks_have_folders_of_their_own():
@@ -371,48 +354,13 @@ def test_tasks_have_folders_of_their_own():
     assert not any("/" in name or ".." in name or " " in name for name in names)
 
 
-def test_only_first_trials_with_all_images_are_shown():
+def test_only_networks_of_first_trials_with_all_images_are_kept():
     assert FULL.kept
     assert not FULL._replace(trial=1).kept
     assert not FULL._replace(images=12).kept
 
 
-def damaged(path, kind):
-    if kind == "nothing":
-        path.write_bytes(b"nothing")
-    elif kind == "cut":
-        save_predictions(path, {FULL: said(1)})
-        path.write_bytes(path.read_bytes()[:-3])
-    elif kind == "folder":
-        path.mkdir()
-    elif kind == "other":
-        with seeded(0):
-            save_model(path, build("exact", block=2, size=8), Recipe("exact", {"block": 2, "size": 8}))
-    elif kind == "unnamed":
-        from safetensors.numpy import save_file
-
-        save_file({"0/tests": np.zeros(3, np.int8)}, path)
-    elif kind == "fields":
-        from safetensors.numpy import save_file
-
-        save_file({"0/tests": np.zeros(3, np.int8)}, path, {"tasks": json.dumps([["equilibrium", "periodic"]])})
-    elif kind == "more":
-        from safetensors.numpy import save_file
-
-        save_file({"1/tests": np.zeros(3, np.int8)}, path, {"tasks": json.dumps([list(FULL)])})
-
-
-@pytest.mark.parametrize("kind", ["missing", "nothing", "cut", "folder", "other", "unnamed", "fields", "more"])
-def test_a_file_without_predictions_is_a_sentence(kind, tmp_path):
-    path = tmp_path / "found.safetensors"
-    damaged(path, kind)
-    with pytest.raises(KadanoffError) as caught:
-        read_predictions(path)
-    assert str(caught.value).startswith(f"{path} holds no predictions (")
-    assert str(caught.value).endswith("Make them with `dvc repro classify`, or fetch them with `kadanoff pull`.")
-
-
-def test_a_result_holds_what_its_trial_said(setup):
+def test_a_result_holds_what_its_trial_predicts(setup):
     found = run(setup, FULL)
     with safe_open(setup.folder / FULL.name / RESULT, "np") as file:
         assert set(file.keys()) == {"tests", "system/antiperiodic", "size/larger"}

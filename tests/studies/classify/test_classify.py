@@ -4,6 +4,7 @@ import json
 from itertools import product
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import yaml
@@ -18,13 +19,14 @@ from kadanoff.phases.classifiers import regions_of
 from kadanoff.phases.models import Model
 from kadanoff.phases.scores import macro_f1
 from kadanoff.phases.stream import BLOCK
-from kadanoff.phases.trials import Setup, Task, read_predictions
+from kadanoff.phases.trials import Setup, Task
 from kadanoff.studies.classify import classify as module
 from kadanoff.studies.classify import pretrain as pretraining
 from kadanoff.studies.classify import scores as classify_scores
 from kadanoff.studies.classify.classify import _tasks, classify, read_params
 from kadanoff.studies.classify.models import read_model, read_systems
 from kadanoff.studies.classify.pretrain import pretrain
+from kadanoff.studies.classify.scores import read_scores
 
 TEMPERATURES = np.array([0.5, 1.0, 1.5, 2.0, 2.2, 2.3, 2.5, 3.5])  # two of each region
 TRAIN, VALIDATION, TEST = (8, 4, 4, 8), (4, 2, 2, 4), (6, 2, 3, 5)
@@ -173,29 +175,30 @@ def test_quarters_of_a_block_do_not_count_as_independent():
     assert np.isfinite(pretraining._mean(np.arange(BLOCK + 3.0)).error)  # a last block that is not whole
 
 
-def test_all_trials_are_in_the_predictions_and_the_first_networks_are_kept(finished, monkeypatch):
+def test_all_trials_are_in_the_scores_and_the_first_networks_are_kept(finished, monkeypatch):
     patched(monkeypatch, finished)
     folder = finished / "models" / "classify" / "vit"
     systems = ("periodic", "antiferromagnet")
     assert {item.name for item in folder.iterdir()} == {
-        "predictions.safetensors",
+        "scores.csv",
         *(f"equilibrium_{system}.safetensors" for system in systems),
     }
-    found = read_predictions(folder / "predictions.safetensors")
-    main = {Task("equilibrium", system, "physics", ALL, trial) for system, trial in product(systems, (0, 1))}
+    scores = read_scores(folder / "scores.csv")
+    main = {("equilibrium", system, "physics", ALL, trial) for system, trial in product(systems, (0, 1))}
     curve = {
-        Task("equilibrium", "periodic", weights, images, trial)
+        ("equilibrium", "periodic", weights, images, trial)
         for weights, images, trial in product(("none", "physics"), (12, ALL), (0, 1))
     }
-    assert set(found) == main | curve
+    keys = ["protocol", "system", "start", "images", "trial"]
+    assert set(scores[keys].itertuples(index=False, name=None)) == main | curve
     for system in systems:
         path = finished / "data" / f"classify_{system}_equilibrium.zarr"
         images = microstates.draw(path, open_dataset(path), 2, 3).tests[1]
         network = load_model(folder / f"equilibrium_{system}.safetensors")
         own = regions_of(network, images.spins, torch.device("cpu"))
-        said = found[Task("equilibrium", system, "physics", ALL, 0)].tests[1]
-        assert np.array_equal(said, own)
-        assert 0 <= macro_f1(images.labels, said) <= 1
+        wanted = {"system": system, "tested_on": system, "start": "physics", "images": ALL, "trial": 0, "test": 1}
+        (score,) = scores[(scores[list(wanted)] == pd.Series(wanted)).all(axis=1)].macro_f1
+        assert score == pytest.approx(macro_f1(images.labels, own), abs=1e-14)
 
 
 def test_the_record_has_all_scores(finished):
@@ -257,7 +260,8 @@ def test_a_stage_that_was_killed_keeps_the_trials_that_had_ended(project, monkey
     monkeypatch.setattr(trials, "tune", killed_at(99))
     classify(project, "vit")
     assert ran == [ALL] * 4 + [12] * 2  # none of them twice
-    assert len(read_predictions(project / "models" / "classify" / "vit" / "predictions.safetensors")) == 6
+    scores = read_scores(project / "models" / "classify" / "vit" / "scores.csv")
+    assert len(scores.groupby(["system", "images", "trial"])) == 6
 
 
 @pytest.mark.parametrize("changed", [True, False])

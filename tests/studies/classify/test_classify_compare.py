@@ -18,13 +18,13 @@ from kadanoff.phases.baselines import fit_baselines
 from kadanoff.phases.bayes import bayes_limit, predict, region_distributions
 from kadanoff.phases.microstates import draw, draw_tests
 from kadanoff.phases.scores import macro_f1, mean_over
-from kadanoff.phases.trials import LABELLED, Task, Trial, read_predictions, save_predictions
+from kadanoff.phases.trials import LABELLED, Task, Trial
 from kadanoff.spins.boundary import Lattice
 from kadanoff.studies.classify import reference as classify_reference
 from kadanoff.studies.classify.classify_compare import classify_compare
 from kadanoff.studies.classify.comparison import key
 from kadanoff.studies.classify.reference import UNSURE
-from kadanoff.studies.classify.scores import difference, mean_score, rows
+from kadanoff.studies.classify.scores import difference, mean_score, network_rows, rows
 from kadanoff.studies.literature import kara_row
 from kadanoff.studies.targets import at_least
 
@@ -116,9 +116,17 @@ def write(root, params):
     (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
 
 
-def save(root, name, found):
+def labels_of(root, protocols):
+    labels = {("equilibrium", "larger"): draw_tests(root, open_dataset(root / "data" / "larger.zarr"), 1, SEED)}
+    for protocol, systems in protocols.items():
+        labels |= {(protocol, system): draw(*dataset(root, system, protocol), TESTS, SEED).tests for system in systems}
+    return {where: np.array([images.labels for images in sets]) for where, sets in labels.items()}
+
+
+def save(root, name, found, protocols):
     (root / "models" / "classify" / name).mkdir(parents=True, exist_ok=True)
-    save_predictions(root / "models" / "classify" / name / "predictions.safetensors", found)
+    table = pd.DataFrame(network_rows(name, found, labels_of(root, protocols)))
+    table.to_csv(root / "models" / "classify" / name / "scores.csv", index=False)
 
 
 @pytest.fixture(scope="module")
@@ -130,8 +138,8 @@ def root(tmp_path_factory):
         found = kadanoff.simulate(size, TEMPERATURES, seed=seed, **given)
         known = found.provenance | {"equilibrated": name != "classify_antiperiodic_equilibrium"}
         replace(found, provenance=known).save(folder / "data" / f"{name}.zarr")
-    save(folder, "vit", trials(folder, best, 10))
-    save(folder, "resnet18", trials(folder, perfect, 0))
+    save(folder, "vit", trials(folder, best, 10), {"equilibrium": SYSTEMS})
+    save(folder, "resnet18", trials(folder, perfect, 0), {"equilibrium": SYSTEMS})
     return folder
 
 
@@ -350,7 +358,7 @@ def copy(root, tmp_path, monkeypatch):
 def test_out_of_equilibrium_there_is_no_limit(copy, monkeypatch):
     sets = draw(*dataset(copy, "periodic", "metropolis500"), TESTS, SEED).tests
     task = Task("metropolis500", "periodic", "physics", LABELLED, 0)
-    save(copy, "vit", {task: Trial(perfect("periodic", sets), {}, None, 1)})
+    save(copy, "vit", {task: Trial(perfect("periodic", sets), {}, None, 1)}, {task.protocol: ["periodic"]})
     params = yaml.safe_load((copy / "params.yaml").read_text())
     params["classify"] |= {"systems": {"periodic": {}}, "sizes": {}}
     write(copy, params | {"classify_compare": {"models": ["vit"], "scatter": 500}})
@@ -364,18 +372,18 @@ def test_out_of_equilibrium_there_is_no_limit(copy, monkeypatch):
     assert not (folder / "learning_curves.png").exists()
 
 
-def test_predictions_that_are_not_there_are_asked_for(copy, monkeypatch):
-    (copy / "models" / "classify" / "vit" / "predictions.safetensors").unlink()
-    with pytest.raises(
-        KadanoffError, match=r"vit/predictions.safetensors holds no predictions .* `dvc repro classify`"
-    ):
+@pytest.mark.parametrize("damage", [None, b"", b"nothing", b"\xff\xfe"])
+def test_scores_that_are_not_there_are_asked_for(copy, monkeypatch, damage):
+    path = copy / "models" / "classify" / "vit" / "scores.csv"
+    path.unlink() if damage is None else path.write_bytes(damage)
+    with pytest.raises(KadanoffError, match=r"vit/scores.csv holds no scores .* `dvc repro classify`"):
         run(copy, monkeypatch)
 
 
 @pytest.mark.parametrize(
     ("section", "values", "words"),
     [
-        ("classify", {"tests": 1}, "has 2 x 400 predictions a trial, not 1 x 400.*`dvc repro classify@vit` first"),
+        ("classify", {"tests": 1}, "has 2 test sets, not 1; .*`dvc repro classify@vit` first"),
         ("classify", {"systems": {"periodic": {}}}, "has not the systems of classify.systems: antiperiodic"),
         ("classify", {"sizes": {"periodc": ["larger"]}}, "classify.sizes has 'periodc'"),
         ("classify_compare", {"models": []}, "classify_compare.models"),
@@ -391,26 +399,12 @@ def test_parameters_that_do_not_fit_are_refused(copy, monkeypatch, section, valu
         run(copy, monkeypatch)
 
 
-def test_predictions_of_other_weights_are_refused(copy, monkeypatch):
+def test_scores_of_other_weights_are_refused(copy, monkeypatch):
     params = yaml.safe_load((copy / "params.yaml").read_text())
     params["classify"]["models"]["vit"]["weights"] = "none"
     write(copy, params)
     with pytest.raises(KadanoffError, match="has no trial with all images and the initial weights 'none'"):
         run(copy, monkeypatch)
-
-
-def test_predictions_come_back_as_they_were(root, tmp_path):
-    written = trials(root, best, 3)
-    save_predictions(tmp_path / "found.safetensors", written)
-    found = read_predictions(tmp_path / "found.safetensors")
-    assert found.keys() == written.keys()
-    for task, said in found.items():
-        assert np.array_equal(said.tests, written[task].tests)
-        assert said.others.keys() == written[task].others.keys()
-        assert all(np.array_equal(values, written[task].others[name]) for name, values in said.others.items())
-    (tmp_path / "found.safetensors").write_bytes(b"nothing")
-    with pytest.raises(KadanoffError, match="holds no predictions"):
-        read_predictions(tmp_path / "found.safetensors")
 
 
 @pytest.mark.parametrize(

@@ -43,12 +43,12 @@ def attention(root: Path) -> None:
     given = entry(root, Params, "attention")
     system = entry(root, System, "classify", "systems", given.system)
     classify = section(root, "classify")
-    drawn = validated(TestSets, {key: classify[key] for key in TestSets.model_fields if key in classify}, "classify")
+    sets = validated(TestSets, {key: classify[key] for key in TestSets.model_fields if key in classify}, "classify")
     section(root, "classify", "models", given.model)  # says which there are
     weights = root / "models" / "classify" / given.model / f"equilibrium_{given.system}.safetensors"
     dataset = root / "data" / f"classify_{given.system}_equilibrium.zarr"
-    network, images = _network(weights, given.model), _images(dataset, given, drawn)
-    parameters = given.model_dump() | {"classify": drawn.model_dump(), "lattice": system.model_dump()}
+    network, images = _network(weights, given.model), _images(dataset, given, sets)
+    parameters = given.model_dump() | {"classify": sets.model_dump(), "lattice": system.model_dump()}
     with recorded("attention", parameters=parameters, inputs=[weights, dataset]) as record:
         found = attention_maps(network, images, system, given)
         record.metrics(found.metrics())
@@ -89,8 +89,8 @@ def _network(weights: Path, name: str) -> Reader:
 
 def _images(dataset: Path, given: Params, sets: TestSets) -> Images:
     """Test images of `classify` in the window of temperatures: nothing was trained on them."""
-    sets = draw(dataset, open_dataset(dataset), drawn.tests, drawn.seed).tests
-    known = {name: np.concatenate([getattr(images, name) for images in sets]) for name in Images.__dataclass_fields__}
+    tests = draw(dataset, open_dataset(dataset), sets.tests, sets.seed).tests
+    known = {name: np.concatenate([getattr(images, name) for images in tests]) for name in Images.__dataclass_fields__}
     low, high = given.temperatures
     inside = (low <= known["temperatures"]) & (known["temperatures"] <= high)
     if (count := int(inside.sum())) < LEAST:

@@ -148,6 +148,8 @@ def draw_rollout(record: Recorder, found: AttentionMaps) -> None:
     with figure(1 + len(maps), len(places), figsize=(2 * len(places) + 1.1, 9), squeeze=False) as (drawn, axes):
         for axis, place in zip(axes[0], places, strict=True):
             show_spins(axis, found.images.spins[place], f"T = {temperatures[place]:.3g}")
+        for axis, title in zip(axes[:, 0], ("spins", "local energy", "domain walls", "attention"), strict=True):
+            axis.set_ylabel(title)
         for line, (label, name, values, look) in zip(axes[1:], maps, strict=True):
             for axis, part, place in zip(line, values, places, strict=True):
                 image = axis.imshow(part, **look)

@@ -47,7 +47,7 @@ def network_rows(model: str, trials: Mapping[Task, Trial], labels: Labels) -> It
 def read_scores(path: Path) -> pd.DataFrame:
     """The table that `classify` has written of a model; KadanoffError if there is none, or it is damaged."""
     try:
-        found = pd.read_csv(path, float_precision="round_trip", keep_default_na=False)
+        found = pd.read_csv(path, keep_default_na=False)
         return found.astype({"trial": int, "test": int, "macro_f1": float})
     except (OSError, ValueError, KeyError) as error:
         raise KadanoffError(

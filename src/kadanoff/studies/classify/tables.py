@@ -83,9 +83,9 @@ def _limits(found: Comparison) -> str:
 def _main(found: Comparison, protocol: str) -> str:
     """One column a system."""
     here = found.contenders[found.contenders.protocol == protocol]
-    marked = here.assign(text=[f"{cell(row.macro_f1)} {row.leak}".strip() for row in here.itertuples()])
+    marked = here.assign(shown=[f"{cell(row.macro_f1)} {row.leak}".strip() for row in here.itertuples()])
     systems = list(here.system.unique())
-    rows = _pivoted(marked, "model", "system", systems, "text")
+    rows = _pivoted(marked, "model", "system", systems, "shown")
     if protocol == EQUILIBRIUM:
         rows.append(["limit", *(f"{found.references[system].limit.macro_f1:.4f}" for system in systems)])
     for name, known in KARA.items():
