@@ -134,7 +134,7 @@ def shrink_classify(params: dict) -> dict:
     """Regions of 16 x 16 lattices at eight temperatures, by tiny models."""
     for name, dataset in params["datasets"].items():
         if name.startswith("classify"):
-            size = {"classify_periodic64": 12, "classify_periodic128": 20}.get(name, 16)
+            size = {"classify_periodic64": 12}.get(name, 16)
             dataset.update(size=size, samples=320, temperatures=[0.6, 1.0, 1.6, 2.0, 2.2, 2.3, 2.5, 3.5], sweeps=40)
             dataset.update(allow_unequilibrated=True)
     params["pretrain"].update(sizes=[12, 16], lattices=32, validation=8, held=16)

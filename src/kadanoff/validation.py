@@ -49,7 +49,9 @@ class Grid(Section):
 
 
 def listed(value: Any) -> Any:
-    """A list as it is, a grid as the list of its values."""
+    """A grid, alone or in a list, as its values; anything else as it is."""
+    if isinstance(value, list):
+        return [number for item in value for number in (listed(item) if isinstance(item, dict) else [item])]
     return Grid.model_validate(value).values() if isinstance(value, dict) else value
 
 

@@ -83,7 +83,7 @@ def test_thresholds_of_the_pseudo_likelihood_see_the_spins_alone(images, fitted)
     assert predictor.estimator.get_n_leaves() == 4
     other = Images(test.spins, test.labels, test.temperatures, test.energies[::-1], test.chains)
     assert np.array_equal(predictor(other), predictor(test))
-    assert np.array_equal(predictor(test.turned(1)), predictor(test))
+    assert np.array_equal(predictor(test.augmented(1)), predictor(test))
     order = np.argsort(-pseudo_likelihood(test.spins))  # from cold to hot
     assert np.all(np.diff(predictor(test)[order]) >= 0)
     other = Images(test.spins[::-1], test.labels, test.temperatures, test.energies, test.chains)

@@ -78,7 +78,7 @@ def positions(lattice):
 def test_every_image_is_shown_in_one_of_sixteen_positions():
     spins = np.random.default_rng(1).choice(np.array([-1, 1], np.int8), (1600, 6, 6))
     given = Images(spins, np.arange(1600) % 4, np.ones(1600), np.zeros(1600), np.arange(1600))
-    turned = given.turned(2)
+    turned = given.augmented(2)
     assert (turned.spins.dtype, turned.spins.shape) == (np.int8, (1600, 6, 6))
     assert all(getattr(turned, name) is getattr(given, name) for name in ("labels", "temperatures", "chains"))
     places = [positions(old).index(new.tobytes()) for old, new in zip(spins, turned.spins, strict=True)]
@@ -90,7 +90,7 @@ def test_every_image_is_shown_in_one_of_sixteen_positions():
 
 
 def test_the_energy_and_the_size_of_the_magnetization_stay():
-    turned = TEST.turned(2).spins
+    turned = TEST.augmented(2).spins
     assert energy(turned, Lattice.of(12)) == pytest.approx(TEST.energies, abs=1e-12)
     assert np.abs(magnetization(turned)) == pytest.approx(np.abs(magnetization(TEST.spins)), abs=1e-12)
     assert (magnetization(turned) != magnetization(TEST.spins)).mean() > 0.3
@@ -100,7 +100,7 @@ def test_the_energy_and_the_size_of_the_magnetization_stay():
 
 def test_positions_follow_from_the_seed_and_leave_the_images_alone():
     before = TEST.spins.copy()
-    first, again, other = (TEST.turned(seed).spins for seed in (1, 1, 2))
+    first, again, other = (TEST.augmented(seed).spins for seed in (1, 1, 2))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
     assert np.array_equal(TEST.spins, before)

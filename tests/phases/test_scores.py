@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from sklearn.metrics import f1_score
 
 from kadanoff.errors import KadanoffError
 from kadanoff.phases.scores import confusion, f1_scores, macro_f1, mean_over
@@ -29,7 +30,8 @@ def test_f1_of_tables_is_that_of_scikit_learn():
     generator = np.random.default_rng(1)
     labels, predicted = generator.integers(0, 4, (2, 50, 30))
     tables = np.array([confusion(*pair) for pair in zip(labels, predicted, strict=True)])
-    expected = [macro_f1(*pair) for pair in zip(labels, predicted, strict=True)]
+    expected = [f1_score(*pair, average="macro", labels=range(4)) for pair in zip(labels, predicted, strict=True)]
+    assert [macro_f1(*pair) for pair in zip(labels, predicted, strict=True)] == pytest.approx(expected, rel=1e-14)
     np.testing.assert_allclose(f1_scores(tables).mean(-1), expected, rtol=1e-14)
     np.testing.assert_allclose(f1_scores(tables / 30).mean(-1), expected, rtol=1e-14)
     # negative control: transposed tables have the same F1, tables with exchanged rows have not

@@ -12,15 +12,15 @@ from safetensors import safe_open
 from kadanoff.data.store import Ensemble
 from kadanoff.errors import KadanoffError
 from kadanoff.learning.checkpoints import Recipe, load_model, read_recipe, save_model
-from kadanoff.learning.fit import Fit, fit
+from kadanoff.learning.fit import fit
 from kadanoff.learning.parameters import TunedParams
 from kadanoff.learning.randomness import seeded
-from kadanoff.learning.training import Epoch, Training
+from kadanoff.learning.training import Training
 from kadanoff.networks.registry import build
 from kadanoff.phases import classifiers, microstates, trials
 from kadanoff.phases.classifiers import regions_of
 from kadanoff.phases.models import Model
-from kadanoff.phases.trials import NETWORK, RESULT, Bench, Task, Trial, read_predictions, run, save_predictions
+from kadanoff.phases.trials import NETWORK, RESULT, Setup, Task, run
 
 TEMPERATURES = np.array([0.5, 1.0, 1.5, 2.0, 2.2, 2.3, 2.5, 3.5])  # two of each region
 TRAIN, VALIDATION, TEST = (8, 4, 4, 8), (4, 2, 2, 4), (6, 2, 3, 5)
@@ -67,8 +67,8 @@ def small_table(monkeypatch):
 
 
 @pytest.fixture
-def bench(root, tmp_path):
-    return Bench(
+def setup(root, tmp_path):
+    return Setup(
         root=root,
         folder=tmp_path,
         model=MODEL,
@@ -81,9 +81,9 @@ def bench(root, tmp_path):
     )
 
 
-def elsewhere(bench, name="other"):
-    (bench.folder / name).mkdir()
-    return replace(bench, folder=bench.folder / name)
+def elsewhere(setup, name="other"):
+    (setup.folder / name).mkdir()
+    return replace(setup, folder=setup.folder / name)
 
 
 def alike(first, second):
@@ -96,12 +96,12 @@ def alike(first, second):
     )
 
 
-def network_bytes(bench, task):
-    return (bench.folder / task.name / NETWORK).read_bytes()
+def network_bytes(setup, task):
+    return (setup.folder / task.name / NETWORK).read_bytes()
 
 
-def files(bench, task):
-    return {path.name for path in (bench.folder / task.name).iterdir()}
+def files(setup, task):
+    return {path.name for path in (setup.folder / task.name).iterdir()}
 
 
 def fail(*_, **__):
@@ -112,9 +112,9 @@ def fail(*_, **__):
 
 
 @pytest.mark.parametrize("weights", ["none", "physics"])
-def test_a_trial_looks_at_its_tests_and_elsewhere(bench, weights):
+def test_a_trial_looks_at_its_tests_and_elsewhere(setup, weights):
     task = FULL._replace(weights=weights)
-    found = run(bench, task)
+    found = run(setup, task)
     assert (found.tests.dtype, found.tests.shape) == (np.int8, (2, sum(TEST)))
     assert {name: said.shape for name, said in found.others.items()} == {
         "system/antiperiodic": (sum(TEST),),
@@ -122,36 +122,36 @@ def test_a_trial_looks_at_its_tests_and_elsewhere(bench, weights):
     }
     assert set(np.unique(found.tests)) <= {0, 1, 2, 3}
     assert [epoch.epoch for epoch in found.fit.history] == [1, 2, 3]
-    network = load_model(bench.folder / task.name / NETWORK)
+    network = load_model(setup.folder / task.name / NETWORK)
     assert found.parameters == sum(item.numel() for item in network.parameters())
-    states = bench.microstates("periodic", "equilibrium")
+    states = setup.microstates("periodic", "equilibrium")
     for said, images in zip(found.tests, states.tests, strict=True):
         assert np.array_equal(said, regions_of(network, images.spins, torch.device("cpu")))
-    other = bench.microstates("antiperiodic", "equilibrium").tests[0]
+    other = setup.microstates("antiperiodic", "equilibrium").tests[0]
     assert np.array_equal(found.others["system/antiperiodic"], regions_of(network, other.spins, torch.device("cpu")))
-    larger = bench.size_test("larger").spins
+    larger = setup.size_test("larger").spins
     assert larger.shape[1:] == (12, 12)
     assert np.array_equal(found.others["size/larger"], regions_of(network, larger, torch.device("cpu")))
 
 
-def test_other_sizes_are_of_equilibrium(bench):
-    found = run(bench, FULL._replace(protocol="quench"))
+def test_other_sizes_are_of_equilibrium(setup):
+    found = run(setup, FULL._replace(protocol="quench"))
     assert set(found.others) == {"system/antiperiodic"}
 
 
-def test_only_the_first_trial_with_all_images_keeps_its_network(bench):
+def test_only_the_first_trial_with_all_images_keeps_its_network(setup):
     for task, kept in (
         (FULL, True),
         (FULL._replace(trial=1), False),
         (FULL._replace(images=12), False),
     ):
-        found = run(bench, task)
-        assert files(bench, task) == ({RESULT, NETWORK} if kept else {RESULT})
+        found = run(setup, task)
+        assert files(setup, task) == ({RESULT, NETWORK} if kept else {RESULT})
         assert bool(found.others) == kept
-    assert len(list(bench.folder.iterdir())) == 3
+    assert len(list(setup.folder.iterdir())) == 3
 
 
-def test_trials_differ_in_their_draws_and_share_their_sets(bench, monkeypatch):
+def test_trials_differ_in_their_draws_and_share_their_sets(setup, monkeypatch):
     seen = []
 
     def noted(network, train, validation, *arguments):
@@ -159,7 +159,7 @@ def test_trials_differ_in_their_draws_and_share_their_sets(bench, monkeypatch):
         return classifiers.tune(network, train, validation, *arguments)
 
     monkeypatch.setattr(trials, "tune", noted)
-    first, second, fewer = (run(bench, task) for task in (FULL, FULL._replace(trial=1), FULL._replace(images=12)))
+    first, second, fewer = (run(setup, task) for task in (FULL, FULL._replace(trial=1), FULL._replace(images=12)))
     assert np.array_equal(seen[0][0], seen[1][0])
     assert all(np.array_equal(seen[0][1], one[1]) for one in seen)
     assert np.array_equal(seen[2][0], seen[0][0][:12])
@@ -167,32 +167,32 @@ def test_trials_differ_in_their_draws_and_share_their_sets(bench, monkeypatch):
     assert first.fit.history != second.fit.history != fewer.fit.history
 
 
-def test_the_same_task_gives_the_same_bytes_in_another_folder(bench):
+def test_the_same_task_gives_the_same_bytes_in_another_folder(setup):
     for weights in ("none", "physics"):
         task = FULL._replace(weights=weights)
-        other = replace(bench, folder=bench.folder / weights)
+        other = replace(setup, folder=setup.folder / weights)
         other.folder.mkdir()
-        assert alike(run(bench, task), run(other, task))
-        assert network_bytes(bench, task) == network_bytes(other, task)
+        assert alike(run(setup, task), run(other, task))
+        assert network_bytes(setup, task) == network_bytes(other, task)
     # negative control: another seed of the training
-    seeded_otherwise = replace(elsewhere(bench), training=TRAINING.model_copy(update={"seed": 1}))
+    seeded_otherwise = replace(elsewhere(setup), training=TRAINING.model_copy(update={"seed": 1}))
     run(seeded_otherwise, FULL)
-    assert network_bytes(bench, FULL) != network_bytes(seeded_otherwise, FULL)
+    assert network_bytes(setup, FULL) != network_bytes(seeded_otherwise, FULL)
 
 
-def test_pre_trained_networks_start_from_a_probe_and_keep_their_statistics(bench, monkeypatch):
+def test_pre_trained_networks_start_from_a_probe_and_keep_their_statistics(setup, monkeypatch):
     probed, tuned = [], []
     probe, tune = trials.probe, trials.tune
     monkeypatch.setattr(trials, "probe", lambda *given: (probed.append(given[0]), probe(*given)))
     monkeypatch.setattr(trials, "tune", lambda *given: (tuned.append(given[0].keep_statistics), tune(*given))[1])
-    run(bench, FULL)
+    run(setup, FULL)
     assert (len(probed), tuned) == (0, [False])
-    run(bench, FULL._replace(weights="physics"))
+    run(setup, FULL._replace(weights="physics"))
     assert (len(probed), tuned) == (1, [False, True])
 
 
-def test_the_recipe_of_scratch_is_for_drawn_weights_alone(bench):
-    drawn, given = run(bench, FULL), run(bench, FULL._replace(weights="physics"))
+def test_the_recipe_of_scratch_is_for_drawn_weights_alone(setup):
+    drawn, given = run(setup, FULL), run(setup, FULL._replace(weights="physics"))
     assert [epoch.learning_rate for epoch in drawn.fit.history] == [0.02] * 3
     assert [epoch.learning_rate for epoch in given.fit.history] == [0.01] * 3
     assert TRAINING.learning_rate == 0.01
@@ -205,8 +205,8 @@ def test_the_recipe_of_scratch_is_for_drawn_weights_alone(bench):
         ({"epochs": 0}, r"scratch.*epochs is 0"),
     ],
 )
-def test_a_recipe_of_scratch_that_breaks_a_rule_is_a_sentence(bench, scratch, words):
-    wrong = replace(bench, model=MODEL.model_copy(update={"scratch": scratch}))
+def test_a_recipe_of_scratch_that_breaks_a_rule_is_a_sentence(setup, scratch, words):
+    wrong = replace(setup, model=MODEL.model_copy(update={"scratch": scratch}))
     with pytest.raises(KadanoffError, match=words):
         run(wrong, FULL)
 
@@ -215,19 +215,19 @@ def test_a_recipe_of_scratch_that_breaks_a_rule_is_a_sentence(bench, scratch, wo
 
 
 @pytest.mark.parametrize("task", [FULL, FULL._replace(trial=1), FULL._replace(images=12, weights="physics")])
-def test_a_finished_trial_is_read_and_not_run_again(bench, task, monkeypatch):
-    expected = run(bench, task)
-    before = {path.name: path.read_bytes() for path in (bench.folder / task.name).iterdir()}
+def test_a_finished_trial_is_read_and_not_run_again(setup, task, monkeypatch):
+    expected = run(setup, task)
+    before = {path.name: path.read_bytes() for path in (setup.folder / task.name).iterdir()}
     monkeypatch.setattr(trials, "tune", fail)
     monkeypatch.setattr(trials, "initial", fail)
-    assert alike(run(bench, task), expected)
-    assert {path.name: path.read_bytes() for path in (bench.folder / task.name).iterdir()} == before
+    assert alike(run(setup, task), expected)
+    assert {path.name: path.read_bytes() for path in (setup.folder / task.name).iterdir()} == before
 
 
 @pytest.mark.parametrize("weights", ["none", "physics"])
-def test_a_trial_killed_in_the_middle_of_training_goes_on(bench, weights, monkeypatch):
-    task, other = FULL._replace(weights=weights), elsewhere(bench)
-    expected = run(bench, task)
+def test_a_trial_killed_in_the_middle_of_training_goes_on(setup, weights, monkeypatch):
+    task, other = FULL._replace(weights=weights), elsewhere(setup)
+    expected = run(setup, task)
 
     def kill(epoch):
         if epoch.epoch > 1:
@@ -248,13 +248,13 @@ def test_a_trial_killed_in_the_middle_of_training_goes_on(bench, weights, monkey
     assert alike(run(other, task), expected)
     assert ran == [2, 3]
     assert files(other, task) == {RESULT, NETWORK}
-    assert network_bytes(bench, task) == network_bytes(other, task)
+    assert network_bytes(setup, task) == network_bytes(other, task)
 
 
 @pytest.mark.parametrize("place", ["save_model", "regions_of", "_elsewhere", "_write"])
-def test_a_trial_killed_after_training_does_not_train_again(bench, place, monkeypatch):
-    other = elsewhere(bench)
-    expected = run(bench, FULL)
+def test_a_trial_killed_after_training_does_not_train_again(setup, place, monkeypatch):
+    other = elsewhere(setup)
+    expected = run(setup, FULL)
 
     def kill(*_, **__):
         raise Killed
@@ -265,10 +265,10 @@ def test_a_trial_killed_after_training_does_not_train_again(bench, place, monkey
             run(other, FULL)
     monkeypatch.setattr(Training, "advance", fail)
     assert alike(run(other, FULL), expected)
-    assert network_bytes(bench, FULL) == network_bytes(other, FULL)
+    assert network_bytes(setup, FULL) == network_bytes(other, FULL)
 
 
-def test_a_trial_killed_while_it_tidies_up_is_finished(bench, monkeypatch):
+def test_a_trial_killed_while_it_tidies_up_is_finished(setup, monkeypatch):
     def kill(*_, **__):
         raise Killed
 
@@ -276,85 +276,68 @@ def test_a_trial_killed_while_it_tidies_up_is_finished(bench, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("pathlib.Path.iterdir", kill)
         with pytest.raises(Killed):
-            run(bench, task)
+            run(setup, task)
     monkeypatch.setattr(trials, "tune", fail)
-    assert run(bench, task).tests.shape == (2, sum(TEST))
+    assert run(setup, task).tests.shape == (2, sum(TEST))
 
 
 @pytest.mark.parametrize("damage", [lambda data: b"", lambda data: b"nothing", lambda data: data[:-5], lambda data: bytes(len(data))])  # fmt: skip  # noqa: E501
-def test_a_damaged_result_is_made_again(bench, damage):
-    expected = run(bench, FULL)
-    path = bench.folder / FULL.name / RESULT
+def test_a_damaged_result_is_made_again(setup, damage):
+    expected = run(setup, FULL)
+    path = setup.folder / FULL.name / RESULT
     whole = path.read_bytes()
     path.write_bytes(damage(whole))
-    assert alike(run(bench, FULL), expected)
+    assert alike(run(setup, FULL), expected)
     assert path.read_bytes() == whole
 
 
-def test_the_number_of_threads_outside_makes_no_difference(bench):
+def test_the_number_of_threads_outside_makes_no_difference(setup):
     before, task = torch.get_num_threads(), FULL._replace(weights="physics")
     try:
         torch.set_num_threads(2)
-        expected = run(bench, task)
+        expected = run(setup, task)
         assert torch.get_num_threads() == 2
         torch.set_num_threads(1)
-        other = elsewhere(bench)
+        other = elsewhere(setup)
         assert alike(run(other, task), expected)
     finally:
         torch.set_num_threads(before)
-    assert network_bytes(bench, task) == network_bytes(other, task)
+    assert network_bytes(setup, task) == network_bytes(other, task)
 
 
-def test_a_network_knows_what_it_was_trained_on(bench):
-    run(bench, FULL)
-    made = read_recipe(bench.folder / FULL.name / NETWORK).training
+def test_without_epochs_the_probe_is_the_network(setup):
+    probed = replace(setup, training=TRAINING.model_copy(update={"epochs": 0}))
+    found = run(probed, FULL._replace(weights="physics"))
+    assert found.fit.history == ()
+    assert found.fit.metrics()["best_epoch"] == 0
+    assert found.fit.metrics()["last_validation_loss"] == found.fit.best.validation_loss > 0
+
+
+def test_a_network_knows_what_it_was_trained_on(setup):
+    run(setup, FULL)
+    made = read_recipe(setup.folder / FULL.name / NETWORK).training
     assert made.items() >= FULL._asdict().items()
     assert made["dataset"] == "classify_periodic_equilibrium.zarr"
 
 
-def test_a_size_that_the_model_does_not_take_is_named_before_it_is_trained(bench, monkeypatch):
+def test_a_size_that_the_model_does_not_take_is_named_before_it_is_trained(setup, monkeypatch):
     monkeypatch.setattr(trials, "tune", fail)
     options = {"img_size": 8, "patch_size": 4, "depth": 1}
     bound = Model(library="timm", model="vit_tiny_patch16_224", options=options)
     with pytest.raises(KadanoffError, match="the lattice is 12 x 12, which vit_tiny_patch16_224 does not take"):
-        run(replace(bench, model=bound), FULL)
+        run(replace(setup, model=bound), FULL)
 
 
-def test_physics_that_is_not_there_is_asked_for(bench):
-    lacking = replace(bench, physics=bench.folder / "vit.safetensors")
+def test_physics_that_is_not_there_is_asked_for(setup):
+    lacking = replace(setup, physics=setup.folder / "vit.safetensors")
     with pytest.raises(KadanoffError, match=r"there is no .*vit.safetensors. Make it with `dvc repro pretrain`"):
         run(lacking, FULL._replace(weights="physics"))
 
 
-# --- predictions of all trials ---------------------------------------------------------------------------
-
-
-def said(seed, others=()):
-    random = np.random.default_rng(seed)
-    return Trial(
-        random.integers(0, 4, (2, 7), np.int8),
-        {name: random.integers(0, 4, 7, np.int8) for name in others},
-        Fit((Epoch(1, 0.5, 0.6, 0.1),), Epoch(1, 0.5, 0.6, 0.1)),
-        seed,
-    )
+# --- names of trials ---------------------------------------------------------------------------
 
 
 WEIGHTS = ["none", "physics", "google/vit-base-patch16-224", "models/my/own weights", "../elsewhere"]
-
-
-def test_predictions_come_back_in_their_order(tmp_path):
-    tasks = [FULL._replace(weights=weights, trial=trial) for weights in reversed(WEIGHTS) for trial in (1, 0)]
-    written = {task: said(seed, ("system/b", "size/c/d") if seed % 2 else ()) for seed, task in enumerate(tasks)}
-    save_predictions(tmp_path / "found.safetensors", written)
-    found = read_predictions(tmp_path / "found.safetensors")
-    assert list(found) == tasks
-    for task, trial in written.items():
-        assert np.array_equal(found[task].tests, trial.tests)
-        assert found[task].tests.dtype == np.int8
-        assert found[task].others.keys() == trial.others.keys()
-        assert all(np.array_equal(values, trial.others[name]) for name, values in found[task].others.items())
-    save_predictions(tmp_path / "again.safetensors", written)
-    assert (tmp_path / "again.safetensors").read_bytes() == (tmp_path / "found.safetensors").read_bytes()
 
 
 def test_tasks_have_folders_of_their_own():
@@ -371,50 +354,15 @@ def test_tasks_have_folders_of_their_own():
     assert not any("/" in name or ".." in name or " " in name for name in names)
 
 
-def test_only_first_trials_with_all_images_are_shown():
-    assert FULL.shown
-    assert not FULL._replace(trial=1).shown
-    assert not FULL._replace(images=12).shown
+def test_only_networks_of_first_trials_with_all_images_are_kept():
+    assert FULL.kept
+    assert not FULL._replace(trial=1).kept
+    assert not FULL._replace(images=12).kept
 
 
-def damaged(path, kind):
-    if kind == "nothing":
-        path.write_bytes(b"nothing")
-    elif kind == "cut":
-        save_predictions(path, {FULL: said(1)})
-        path.write_bytes(path.read_bytes()[:-3])
-    elif kind == "folder":
-        path.mkdir()
-    elif kind == "other":
-        with seeded(0):
-            save_model(path, build("exact", block=2, size=8), Recipe("exact", {"block": 2, "size": 8}))
-    elif kind == "unnamed":
-        from safetensors.numpy import save_file
-
-        save_file({"0/tests": np.zeros(3, np.int8)}, path)
-    elif kind == "fields":
-        from safetensors.numpy import save_file
-
-        save_file({"0/tests": np.zeros(3, np.int8)}, path, {"tasks": json.dumps([["equilibrium", "periodic"]])})
-    elif kind == "more":
-        from safetensors.numpy import save_file
-
-        save_file({"1/tests": np.zeros(3, np.int8)}, path, {"tasks": json.dumps([list(FULL)])})
-
-
-@pytest.mark.parametrize("kind", ["missing", "nothing", "cut", "folder", "other", "unnamed", "fields", "more"])
-def test_a_file_without_predictions_is_a_sentence(kind, tmp_path):
-    path = tmp_path / "found.safetensors"
-    damaged(path, kind)
-    with pytest.raises(KadanoffError) as caught:
-        read_predictions(path)
-    assert str(caught.value).startswith(f"{path} holds no predictions (")
-    assert str(caught.value).endswith("Make them with `dvc repro classify`, or fetch them with `dvc pull`.")
-
-
-def test_a_result_holds_what_its_trial_said(bench):
-    found = run(bench, FULL)
-    with safe_open(bench.folder / FULL.name / RESULT, "np") as file:
+def test_a_result_holds_what_its_trial_predicts(setup):
+    found = run(setup, FULL)
+    with safe_open(setup.folder / FULL.name / RESULT, "np") as file:
         assert set(file.keys()) == {"tests", "system/antiperiodic", "size/larger"}
         assert np.array_equal(file.get_tensor("tests"), found.tests)
         assert json.loads(file.metadata()["trial"])["parameters"] == found.parameters

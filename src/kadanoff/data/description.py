@@ -24,7 +24,7 @@ def _no_equal(value: Any) -> Any:
 
 
 Temperatures = Annotated[list[float], BeforeValidator(listed), Field(min_length=1)]
-"""A list, or {first, last, step}."""
+"""A list, or {first, last, step}, alone or in a list."""
 
 
 class Dataset(Section):

@@ -35,7 +35,7 @@ class Fit:
             "epochs": len(self.history),
             "best_epoch": self.best.epoch,
             "best_validation_loss": self.best.validation_loss,
-            "last_validation_loss": self.history[-1].validation_loss,
+            "last_validation_loss": (*self.history[-1:], self.best)[0].validation_loss,
         }
 
 

@@ -13,17 +13,21 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from kadanoff.data.store import Ensemble
 from kadanoff.errors import KadanoffError
 from kadanoff.estimate import Estimate
 from kadanoff.phases.regions import REGIONS, TEST, region
 from kadanoff.phases.scores import f1_scores
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact import exact_energy_distribution
+from kadanoff.spins.statistics import independent_mean
 
 ROUNDING = 1e-13
 """Differences of macro-F1 that are none."""
 SIGNIFICANT = 3.0
 """Errors above the limit that make a leak."""
+RARE = 2.87e-7
+"""Probability of more than 5 standard deviations above the mean of a normal distribution."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +123,20 @@ def verdict(found: Estimate, limit: float, least: float = 0.0) -> str:
     """
     error = np.maximum(found.error, least)  # NaN stays, and nothing is above it
     return "leak" if found.mean - limit > SIGNIFICANT * error else ""
+
+
+def share_with_walls(ensemble: Ensemble, lattice: Lattice) -> Estimate:
+    """Share of the coldest region's lattices whose energy, or a higher one, equilibrium has less often than `RARE`.
+
+    The exact distribution already holds the walls that a boundary forces.
+    """
+    found = []
+    for index in np.flatnonzero(region(ensemble.temperatures) == 0):
+        exact = exact_energy_distribution(lattice, float(ensemble.temperatures[index]))
+        above = np.cumsum(exact.probabilities[::-1])[::-1]
+        middles = (exact.levels[1:] + exact.levels[:-1]) / 2
+        found.append(above[np.searchsorted(middles, ensemble.energy[index] * lattice.sites)] < RARE)
+    return independent_mean(np.concatenate(found))
 
 
 def _confusion(decision: NDArray[np.int64], masses: NDArray) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Fine-tuning of image models to the temperature regions, and what they then say."""
+"""Fine-tuning of image models to the temperature regions, and what they then predict."""
 
 from math import nan
 from pathlib import Path
@@ -21,7 +21,7 @@ from kadanoff.phases.regions import REGIONS
 
 
 def tune(network: Reader, train: Images, validation: Images, settings: Settings, device: str, folder: Path) -> Fit:
-    """Train in place by cross-entropy, on images that are turned anew in every epoch; resumes from `folder`.
+    """Train in place by cross-entropy, on images under another random symmetry in every epoch; resumes from `folder`.
 
     Where no epoch brings a lower validation loss than the start, the network stays as it was, and the best epoch is 0.
 
@@ -32,12 +32,14 @@ def tune(network: Reader, train: Images, validation: Images, settings: Settings,
     """
     check(network, train, validation)
 
-    def turned(epoch: int) -> Pair:
-        return _pair(train.turned(derived_seed(settings.seed, epoch, 2)))  # 0 and 1 are the order and the dropout
+    def augmented(epoch: int) -> Pair:
+        return _pair(train.augmented(derived_seed(settings.seed, epoch, 2)))  # 0 and 1 are the order and the dropout
 
     start = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     before = _validation_loss(network, validation, device)
-    found = fit(network, turned, _pair(validation), settings, loss=label_loss, device=device, checkpoint=folder)
+    if not settings.epochs:
+        return Fit((), Epoch(0, nan, before, nan))
+    found = fit(network, augmented, _pair(validation), settings, loss=label_loss, device=device, checkpoint=folder)
     if before <= _validation_loss(network, validation, device):
         network.load_state_dict(start)
         return Fit(found.history, Epoch(0, nan, before, nan))

@@ -33,7 +33,7 @@ class Images:
         """The first `count` of them."""
         return Images(*(getattr(self, name)[:count] for name in self.__dataclass_fields__))
 
-    def turned(self, seed: int) -> "Images":
+    def augmented(self, seed: int) -> "Images":
         """Every image in one of the eight positions of the square, with or without all spins reversed, at random.
 
         A torus is as likely as before; a skewed lattice keeps all bonds but those to its fixed rows.

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
+from kadanoff.learning.parameters import TunedParams
 from kadanoff.validation import Name, Section
 
 BATCH = 25
@@ -14,13 +15,19 @@ BATCH = 25
 MOST_LAYERS = 1000
 
 
+class FineTuning(TunedParams):
+    """How a probed network is trained on; 0 epochs leave it as the probe makes it."""
+
+    epochs: int = Field(ge=0)
+
+
 class Model(Section):
     """One line of params.yaml; its other keys override `classify.training`.
 
     `options` go to the library: keys of a configuration of Transformers, or arguments of ``timm.create_model``.
-    `pretrain` overrides `pretrain.training`, and `scratch` the fine-tuning where the first weights are none;
-    `protocols` are those that it is trained on; `compare` lists the first weights of the learning curve, `weights`
-    those of everything else.
+    `pretrain` overrides `pretrain.training`, and `scratch` the training from random initialization, weights
+    `none`; `protocols` are those that it is trained on; `compare` lists the initial weights of the learning curve,
+    `weights` are those of everything else.
     """
 
     library: Literal["transformers", "timm"]

@@ -21,8 +21,8 @@ from kadanoff.phases.regions import REGIONS
 
 STRENGTHS = (1.0, 10.0, 100.0, 1e3, 1e4, 1e5, 1e6)
 """Inverse strengths of the penalty; the regression that loses least on the validation set is taken."""
-VIEWS = 5
-"""Of each image, all but the first turned at random: features know nothing of the symmetries of a lattice."""
+VIEWS = 2
+"""Of each image, all but the first under a random symmetry: features know nothing of those of a lattice."""
 COMPONENTS = 64
 """Principal components of the features that the regression sees at most: a temperature needs few."""
 ERRORS = 1.0
@@ -65,7 +65,7 @@ def probe(
     last = _last(network, len(REGIONS))
     if last is None:
         return
-    views = [train, *(train.turned(derived_seed(seed, view)) for view in range(1, VIEWS))]
+    views = [train, *(train.augmented(derived_seed(seed, view)) for view in range(1, VIEWS))]
     network.to(device)
     seen = np.concatenate([_features(network, last, view, device) for view in views])
     held = _features(network, last, validation, device)

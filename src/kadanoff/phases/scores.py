@@ -11,9 +11,7 @@ from kadanoff.spins.statistics import independent_mean, jackknife
 
 def macro_f1(labels: ArrayLike, predicted: ArrayLike) -> float:
     """Mean of the regions' F1; labels int (n,). A region that is neither there nor predicted counts as 0."""
-    from sklearn.metrics import f1_score
-
-    return float(f1_score(labels, predicted, average="macro", labels=range(len(REGIONS)), zero_division=0))
+    return float(f1_scores(confusion(labels, predicted)).mean())
 
 
 def confusion(labels: ArrayLike, predicted: ArrayLike) -> NDArray[np.int64]:
@@ -26,7 +24,7 @@ def confusion(labels: ArrayLike, predicted: ArrayLike) -> NDArray[np.int64]:
 def f1_scores(confusions: ArrayLike) -> NDArray[np.float64]:
     """F1 = 2 TP / (true + predicted) of each region, (..., 4), of tables or probabilities (..., 4, 4).
 
-    Their mean is `macro_f1` of the same images; this one takes many tables, and probabilities.
+    Their mean is `macro_f1` of the same images.
     """
     tables = np.asarray(confusions, float)
     hits = np.diagonal(tables, axis1=-2, axis2=-1)
@@ -34,19 +32,10 @@ def f1_scores(confusions: ArrayLike) -> NDArray[np.float64]:
     return np.divide(2 * hits, involved, out=np.zeros(hits.shape), where=involved > 0)
 
 
-def score_of(labels: NDArray, said: NDArray) -> float:
-    """`macro_f1` of labels int (n,) by `f1_scores`: fast enough for a jackknife."""
-    return float(f1_scores(confusion(labels, said)).mean())
-
-
-def scores_of(labels: NDArray, said: NDArray) -> NDArray[np.float64]:
-    """Macro-F1 (trials, tests) of labels (tests, n) and what was said (trials, tests, n)."""
-    return np.array([[score_of(*pair) for pair in zip(labels, trial, strict=True)] for trial in said])
-
-
-def on_one_set(labels: NDArray, said: NDArray) -> Estimate:
+def on_one_set(labels: NDArray, predicted: NDArray) -> Estimate:
     """Macro-F1 on one test set, labels int (n,), with the jackknife's error over images."""
-    return jackknife(lambda rows: score_of(rows[:, 0], rows[:, 1]), np.stack([labels, said], axis=1), corrected=False)
+    pairs = np.stack([labels, predicted], axis=1)
+    return jackknife(lambda rows: macro_f1(rows[:, 0], rows[:, 1]), pairs, corrected=False)
 
 
 def mean_over(scores: ArrayLike) -> Estimate:

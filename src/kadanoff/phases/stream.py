@@ -1,4 +1,4 @@
-"""Endless simulated lattices for self-supervised training: a quarter is seen, and the rest has to be foretold.
+"""Endless simulated lattices for self-supervised training: a quarter is seen, and the rest has to be predicted.
 
 In equilibrium the probability of a spin given its four neighbours is 1 / (1 + exp(-2 K h)), h their sum and K = J / T,
 on any lattice: it depends on K alone. So a network that sees a quarter of a lattice and must say how likely the spins
@@ -157,7 +157,7 @@ def weights(seen: Tensor) -> Tensor:
     The mean is 1. A cold lattice hides few spins that surprise: the slope of its loss, and the noise of that slope, are
     small beside those of hot ones, and regions below T_c would be learned last. The fourth root of the share of bonds
     that differ from most evens out half of it. The spins that are hidden have no part in it, so the same couplings
-    foretell best.
+    predict best.
     """
     spins = seen[:, 0]
     bonds = torch.cat([(spins[:, 1:] * spins[:, :-1]).flatten(1), (spins[:, :, 1:] * spins[:, :, :-1]).flatten(1)], 1)

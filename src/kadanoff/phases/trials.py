@@ -1,6 +1,6 @@
-"""One trial: an image model is tuned to one system, and looks at test sets that it has never seen.
+"""One trial: an image model is tuned to one system, and predicts test sets that it has never seen.
 
-A finished trial is a small file in the working folder, so that a stage goes on in the middle of any of them.
+A finished trial is a small file in the working folder, so that a stage resumes in the middle of any of them.
 """
 
 import json
@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from kadanoff.data.store import open_dataset
-from kadanoff.errors import KadanoffError
 from kadanoff.learning.checkpoints import Recipe, load_model, save_model, save_weights
 from kadanoff.learning.fit import Fit
 from kadanoff.learning.parameters import TunedParams
@@ -28,7 +27,7 @@ from kadanoff.learning.randomness import derived_seed, seeded
 from kadanoff.learning.training import Epoch, Settings
 from kadanoff.phases.classifiers import check, regions_of, tune
 from kadanoff.phases.microstates import Microstates, draw, draw_tests
-from kadanoff.phases.models import Model
+from kadanoff.phases.models import FineTuning, Model
 from kadanoff.phases.probe import probe
 from kadanoff.phases.regions import REGIONS, TRAIN
 from kadanoff.validation import validated
@@ -52,19 +51,19 @@ class Task(NamedTuple):
         return f"{self.protocol}-{self.system}-{zlib.crc32(self.weights.encode()):08x}-{self.images}-{self.trial}"
 
     @property
-    def shown(self) -> bool:
-        """Whether its network is kept, and looks at other systems and sizes too: the first trial with all images."""
+    def kept(self) -> bool:
+        """Whether its network is kept, and tested on other systems and sizes too: the first trial with all images."""
         return self.trial == 0 and self.images == LABELLED
 
 
 @dataclass(frozen=True)
-class Bench:
+class Setup:
     """What all trials of a model share: where its data and weights are, and how it is trained."""
 
     root: Path
     folder: Path
     model: Model
-    training: TunedParams
+    training: FineTuning
     physics: Path
     systems: tuple[str, ...]
     sizes: Mapping[str, tuple[str, ...]]
@@ -92,7 +91,7 @@ def _drawn(path: Path, tests: int, seed: int) -> Microstates:
 
 @dataclass(frozen=True)
 class Trial:
-    """What a trained network said, int8: `tests` (tests, n), and (n,) for every other system and size."""
+    """What a trained network predicts, int8: `tests` (tests, n), and (n,) for every other system and size."""
 
     tests: NDArray[np.int8]
     others: dict[str, NDArray[np.int8]]
@@ -100,46 +99,46 @@ class Trial:
     parameters: int
 
 
-def run(bench: Bench, task: Task) -> Trial:
+def run(setup: Setup, task: Task) -> Trial:
     """Run a trial, or read what an earlier run of it has left."""
-    folder = bench.folder / task.name
+    folder = setup.folder / task.name
     if (found := _read(folder)) is not None:
         return found
     folder.mkdir(exist_ok=True)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with torch_threads(1 if device.type == "cpu" else torch.get_num_threads()):  # a process a core
-        trial = _trained(bench, task, folder, device)
-    _write(folder, trial, keep=task.shown)
+        trial = _trained(setup, task, folder, device)
+    _write(folder, trial, keep=task.kept)
     return trial
 
 
-def _trained(bench: Bench, task: Task, folder: Path, device: torch.device) -> Trial:
-    states = bench.microstates(task.system, task.protocol)
+def _trained(setup: Setup, task: Task, folder: Path, device: torch.device) -> Trial:
+    states = setup.microstates(task.system, task.protocol)
     train = states.train.first(task.images)
-    seed = derived_seed(bench.training.seed, zlib.crc32(task.name.encode()))
+    seed = derived_seed(setup.training.seed, zlib.crc32(task.name.encode()))
     with seeded(seed):
-        arguments = bench.model.arguments(len(REGIONS), train.spins.shape[-1])
-        network, recipe = initial(bench.model.library, arguments, task.weights, bench.physics)
+        arguments = setup.model.arguments(len(REGIONS), train.spins.shape[-1])
+        network, recipe = initial(setup.model.library, arguments, task.weights, setup.physics)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a third less time for convolutions
     check(network, train, states.validation)
-    for name in bench.sizes.get(task.system, ()) if task.shown else ():
-        network.check(*open_dataset(bench.root / "data" / f"{name}.zarr").spins.shape[2:])
+    for name in setup.sizes.get(task.system, ()) if task.kept else ():
+        network.check(*open_dataset(setup.root / "data" / f"{name}.zarr").spins.shape[2:])
     if task.weights != NONE:
         network.keep_statistics = task.weights == PHYSICS
-        reader = load_model(bench.physics) if task.weights == PHYSICS else None
-        with _looking(device):
+        reader = load_model(setup.physics) if task.weights == PHYSICS else None
+        with _inference(device):
             probe(network, train, states.validation, derived_seed(seed, 0, 3), device, reader)
-    fitted = tune(network, train, states.validation, _settings(bench, task, seed, device), device.type, folder)
-    made = task._asdict() | {"dataset": bench.dataset(task.system, task.protocol).name, "seed": seed}
+    fitted = tune(network, train, states.validation, _settings(setup, task, seed, device), device.type, folder)
+    made = task._asdict() | {"dataset": setup.dataset(task.system, task.protocol).name, "seed": seed}
     save_model(folder / NETWORK, network, Recipe(recipe.network, recipe.arguments, made))
     network.to(device)
-    with _looking(device):
+    with _inference(device):
         tests = np.stack([regions_of(network, images.spins, device) for images in states.tests])
-        others = _elsewhere(bench, task, network, device) if task.shown else {}
+        others = _elsewhere(setup, task, network, device) if task.kept else {}
     return Trial(tests, others, fitted, sum(item.numel() for item in network.parameters()))
 
 
-def _looking(device: torch.device) -> torch.autocast:
+def _inference(device: torch.device) -> torch.autocast:
     """On a GPU, what learns nothing takes float16, with as many bits as TF32.
 
     Training must not be inside: autocast would go on with the weights that it has cast first.
@@ -147,18 +146,18 @@ def _looking(device: torch.device) -> torch.autocast:
     return torch.autocast("cuda", torch.float16, enabled=device.type == "cuda")
 
 
-def _settings(bench: Bench, task: Task, seed: int, device: torch.device) -> Settings:
-    own = bench.model.scratch if task.weights == NONE else {}
-    training = validated(TunedParams, bench.training.model_dump() | own, "scratch")
+def _settings(setup: Setup, task: Task, seed: int, device: torch.device) -> Settings:
+    own = setup.model.scratch if task.weights == NONE else {}
+    training = validated(TunedParams if own else FineTuning, setup.training.model_dump() | own, "scratch")
     given = training.model_dump() | {"seed": seed, "optimizer": "adamw"}
     return Settings(**given | {"precision": fast_precision(training.precision, device)})
 
 
-def _elsewhere(bench: Bench, task: Task, network: Any, device: torch.device) -> dict[str, NDArray[np.int8]]:
-    systems = (system for system in bench.systems if system != task.system)
-    images = {f"system/{system}": bench.microstates(system, task.protocol).tests[0] for system in systems}
+def _elsewhere(setup: Setup, task: Task, network: Any, device: torch.device) -> dict[str, NDArray[np.int8]]:
+    systems = (system for system in setup.systems if system != task.system)
+    images = {f"system/{system}": setup.microstates(system, task.protocol).tests[0] for system in systems}
     if task.protocol == "equilibrium":
-        images |= {f"size/{name}": bench.size_test(name) for name in bench.sizes.get(task.system, ())}
+        images |= {f"size/{name}": setup.size_test(name) for name in setup.sizes.get(task.system, ())}
     return {name: regions_of(network, found.spins, device) for name, found in images.items()}
 
 
@@ -183,42 +182,3 @@ def _read(folder: Path) -> Trial | None:
         return None
     fitted = Fit(tuple(Epoch(**epoch) for epoch in known["history"]), Epoch(**known["best"]))
     return Trial(tensors.pop("tests"), tensors, fitted, known["parameters"])
-
-
-class Said(NamedTuple):
-    """What a trial said, as a `Trial` has it."""
-
-    tests: NDArray[np.int8]
-    others: dict[str, NDArray[np.int8]]
-
-
-def save_predictions(path: Path, trials: Mapping[Task, Trial]) -> None:
-    """Write what every trial said, of its own system's test sets and elsewhere."""
-    said: dict[str, torch.Tensor] = {}
-    for number, trial in enumerate(trials.values()):
-        parts = {"tests": trial.tests} | trial.others
-        said |= {f"{number}/{name}": torch.from_numpy(values) for name, values in parts.items()}
-    save_weights(path, said, {"tasks": json.dumps([list(task) for task in trials])})
-
-
-def read_predictions(path: Path) -> dict[Task, Said]:
-    """What the trials of a model said.
-
-    Raises
-    ------
-    KadanoffError
-        If there is no such file, or it is damaged.
-    """
-    try:
-        with safe_open(path, "np") as file:
-            tasks = [Task(*values) for values in json.loads(file.metadata()["tasks"])]
-            parts: list[dict[str, NDArray[np.int8]]] = [{} for _ in tasks]
-            for key in file.keys():  # noqa: SIM118 (not a dict)
-                number, name = key.split("/", 1)
-                parts[int(number)][name] = file.get_tensor(key)
-        return {task: Said(part.pop("tests"), part) for task, part in zip(tasks, parts, strict=True)}
-    except (OSError, SafetensorError, IndexError, KeyError, TypeError, ValueError) as error:
-        raise KadanoffError(
-            f"{path} holds no predictions ({error}). Make them with `dvc repro classify`, or fetch them with "
-            "`dvc pull`."
-        ) from error

@@ -4,6 +4,7 @@ import json
 from itertools import product
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import yaml
@@ -18,13 +19,14 @@ from kadanoff.phases.classifiers import regions_of
 from kadanoff.phases.models import Model
 from kadanoff.phases.scores import macro_f1
 from kadanoff.phases.stream import BLOCK
-from kadanoff.phases.trials import Bench, Task, read_predictions
+from kadanoff.phases.trials import Setup, Task
 from kadanoff.studies.classify import classify as module
 from kadanoff.studies.classify import pretrain as pretraining
 from kadanoff.studies.classify import scores as classify_scores
 from kadanoff.studies.classify.classify import _tasks, classify, read_params
 from kadanoff.studies.classify.models import read_model, read_systems
 from kadanoff.studies.classify.pretrain import pretrain
+from kadanoff.studies.classify.scores import read_scores
 
 TEMPERATURES = np.array([0.5, 1.0, 1.5, 2.0, 2.2, 2.3, 2.5, 3.5])  # two of each region
 TRAIN, VALIDATION, TEST = (8, 4, 4, 8), (4, 2, 2, 4), (6, 2, 3, 5)
@@ -173,29 +175,30 @@ def test_quarters_of_a_block_do_not_count_as_independent():
     assert np.isfinite(pretraining._mean(np.arange(BLOCK + 3.0)).error)  # a last block that is not whole
 
 
-def test_all_trials_are_in_the_predictions_and_the_first_networks_are_kept(finished, monkeypatch):
+def test_all_trials_are_in_the_scores_and_the_first_networks_are_kept(finished, monkeypatch):
     patched(monkeypatch, finished)
     folder = finished / "models" / "classify" / "vit"
     systems = ("periodic", "antiferromagnet")
     assert {item.name for item in folder.iterdir()} == {
-        "predictions.safetensors",
+        "scores.csv",
         *(f"equilibrium_{system}.safetensors" for system in systems),
     }
-    found = read_predictions(folder / "predictions.safetensors")
-    main = {Task("equilibrium", system, "physics", ALL, trial) for system, trial in product(systems, (0, 1))}
+    scores = read_scores(folder / "scores.csv")
+    main = {("equilibrium", system, "physics", ALL, trial) for system, trial in product(systems, (0, 1))}
     curve = {
-        Task("equilibrium", "periodic", weights, images, trial)
+        ("equilibrium", "periodic", weights, images, trial)
         for weights, images, trial in product(("none", "physics"), (12, ALL), (0, 1))
     }
-    assert set(found) == main | curve
+    keys = ["protocol", "system", "start", "images", "trial"]
+    assert set(scores[keys].itertuples(index=False, name=None)) == main | curve
     for system in systems:
         path = finished / "data" / f"classify_{system}_equilibrium.zarr"
         images = microstates.draw(path, open_dataset(path), 2, 3).tests[1]
         network = load_model(folder / f"equilibrium_{system}.safetensors")
         own = regions_of(network, images.spins, torch.device("cpu"))
-        said = found[Task("equilibrium", system, "physics", ALL, 0)].tests[1]
-        assert np.array_equal(said, own)
-        assert 0 <= macro_f1(images.labels, said) <= 1
+        wanted = {"system": system, "tested_on": system, "start": "physics", "images": ALL, "trial": 0, "test": 1}
+        (score,) = scores[(scores[list(wanted)] == pd.Series(wanted)).all(axis=1)].macro_f1
+        assert score == pytest.approx(macro_f1(images.labels, own), abs=1e-14)
 
 
 def test_the_record_has_all_scores(finished):
@@ -213,7 +216,10 @@ def test_the_record_has_all_scores(finished):
     assert (training["best_validation_loss"] < training["last_validation_loss"]) == (training["best_epoch"] == 0)
     assert set(found["sizes"]) == {"larger"}
     folder = finished / "reports" / "classify" / "vit"
-    assert {item.stem for item in folder.glob("*.png")} == {"history", "confusions", "learning_curve"}
+    assert {item.stem for item in folder.glob("*.png")} == {
+        "confusions",
+        "learning_curve",
+    }  # of one epoch there is no history
     info = json.loads((folder / "run.json").read_text())
     assert [item["path"] for item in info["inputs"]] == [
         "data/classify_periodic_equilibrium.zarr",
@@ -254,7 +260,8 @@ def test_a_stage_that_was_killed_keeps_the_trials_that_had_ended(project, monkey
     monkeypatch.setattr(trials, "tune", killed_at(99))
     classify(project, "vit")
     assert ran == [ALL] * 4 + [12] * 2  # none of them twice
-    assert len(read_predictions(project / "models" / "classify" / "vit" / "predictions.safetensors")) == 6
+    scores = read_scores(project / "models" / "classify" / "vit" / "scores.csv")
+    assert len(scores.groupby(["system", "images", "trial"])) == 6
 
 
 @pytest.mark.parametrize("changed", [True, False])
@@ -273,7 +280,7 @@ def test_trials_of_other_data_are_not_gone_on_from(project, monkeypatch, changed
 
     monkeypatch.setattr(trials, "tune", tune)
     with monkeypatch.context() as patch:
-        patch.setattr(module, "score", killed)
+        patch.setattr(module, "_record", killed)
         with pytest.raises(KeyboardInterrupt):
             classify(project, "vit")
     assert len(ran) == 4
@@ -289,9 +296,9 @@ def test_trials_of_other_data_are_not_gone_on_from(project, monkeypatch, changed
 # --- the order of the trials -----------------------------------------------------------------------------
 
 
-def bench(**changes):
+def setup(**changes):
     model = Model(**{"library": "transformers", "model": "vit"} | changes)
-    return Bench(None, None, model, None, None, ("a", "periodic"), {}, 1, 0)
+    return Setup(None, None, model, None, None, ("a", "periodic"), {}, 1, 0)
 
 
 def given(folder, images, repeated=2):
@@ -300,7 +307,7 @@ def given(folder, images, repeated=2):
 
 
 def test_trials_come_once_and_the_longest_first(tmp_path):
-    found = _tasks(bench(compare=["none", "physics"]), given(tmp_path, [40, 150]), ["e", "f"])
+    found = _tasks(setup(compare=["none", "physics"]), given(tmp_path, [40, 150]), ["e", "f"])
     assert len(found) == len(set(found))
     images = [task.images for task in found]
     assert images == sorted(images, reverse=True)
@@ -310,17 +317,17 @@ def test_trials_come_once_and_the_longest_first(tmp_path):
         Task("e", "periodic", weights, number, t)
         for weights, number, t in product(("none", "physics"), (40, 150, 600), (0, 1))
     } - set(main)
-    assert found[0].shown
+    assert found[0].kept
 
 
 def test_a_number_of_images_that_is_given_twice_is_one(tmp_path):
-    once = _tasks(bench(), given(tmp_path, [40]), ["e"])
-    assert _tasks(bench(), given(tmp_path, [40, 40]), ["e"]) == once
-    assert _tasks(bench(compare=["none", "none", "physics"]), given(tmp_path, [40]), ["e"]) == once
+    once = _tasks(setup(), given(tmp_path, [40]), ["e"])
+    assert _tasks(setup(), given(tmp_path, [40, 40]), ["e"]) == once
+    assert _tasks(setup(compare=["none", "none", "physics"]), given(tmp_path, [40]), ["e"]) == once
 
 
 def test_a_model_without_comparisons_has_its_main_trials_alone(tmp_path):
-    found = _tasks(bench(compare=[], weights="none"), given(tmp_path, [40], 1), ["e"])
+    found = _tasks(setup(compare=[], weights="none"), given(tmp_path, [40], 1), ["e"])
     assert found == [Task("e", "a", "none", 600, 0), Task("e", "periodic", "none", 600, 0)]
 
 
@@ -347,7 +354,7 @@ def test_keys_of_the_training_may_stand_in_a_line(tmp_path):
         ({"model": 3}, "classify.models.vit.model is 3"),
         ({"options": {"num_hidden_layers": 10**9}}, "classify.models.vit.options: num_hidden_layers is more than 1000"),
         ({"options": {"layers": [2, 2, 10**9, 2]}}, "classify.models.vit.options: layers is more than 1000"),
-        ({"epochs": 0}, "classify.models.vit.epochs is 0"),
+        ({"epochs": -1}, "classify.models.vit.epochs is -1"),
         ({"learning_rate": "fast"}, "classify.models.vit.learning_rate is 'fast'"),
         ({"precision": "float16"}, "classify.models.vit.precision is 'float16'"),
         ({"protocols": "equilibrium"}, "classify.models.vit.protocols is 'equilibrium'"),
@@ -475,7 +482,7 @@ def test_trials_share_a_gpu_and_else_have_a_process_each(gpu, expected, monkeypa
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
     monkeypatch.setattr(module, "in_processes", in_turn)
-    monkeypatch.setattr(module, "run", lambda bench, task: task.trial)
+    monkeypatch.setattr(module, "run", lambda setup, task: task.trial)
     found = module._run_all(None, tasks, at_once=2)
     assert list(found.items()) == [(task, task.trial) for task in tasks]
     assert shares == expected

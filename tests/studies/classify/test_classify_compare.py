@@ -3,9 +3,9 @@
 import json
 import shutil
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 
@@ -17,15 +17,15 @@ from kadanoff.phases.baselines import best as best_baseline
 from kadanoff.phases.baselines import fit_baselines
 from kadanoff.phases.bayes import bayes_limit, predict, region_distributions
 from kadanoff.phases.microstates import draw, draw_tests
-from kadanoff.phases.models import Model
-from kadanoff.phases.scores import macro_f1, mean_over, scores_of
-from kadanoff.phases.trials import LABELLED, Task, Trial, read_predictions, save_predictions
+from kadanoff.phases.scores import macro_f1, mean_over
+from kadanoff.phases.trials import LABELLED, Task, Trial
 from kadanoff.spins.boundary import Lattice
 from kadanoff.studies.classify import reference as classify_reference
 from kadanoff.studies.classify.classify_compare import classify_compare
-from kadanoff.studies.classify.found import Row, _differences, key
+from kadanoff.studies.classify.comparison import key
 from kadanoff.studies.classify.literature import kara_row
 from kadanoff.studies.classify.reference import UNSURE
+from kadanoff.studies.classify.scores import difference, mean_score, network_rows, rows
 from kadanoff.studies.targets import at_least
 
 SIZE, LARGER, TESTS, SEED = 8, 12, 2, 3
@@ -61,6 +61,13 @@ PARAMS = {
     },
     "classify_compare": {"models": ["vit", "resnet18"], "scatter": 500},
 }
+
+
+def scores_of(labels, predicted):
+    """Macro-F1 (trials, tests)."""
+    return np.array([[macro_f1(*pair) for pair in zip(labels, trial, strict=True)] for trial in predicted])
+
+
 OTHER = {"periodic": "antiperiodic", "antiperiodic": "periodic"}
 
 
@@ -109,9 +116,17 @@ def write(root, params):
     (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
 
 
-def save(root, name, found):
+def labels_of(root, protocols):
+    labels = {("equilibrium", "larger"): draw_tests(root, open_dataset(root / "data" / "larger.zarr"), 1, SEED)}
+    for protocol, systems in protocols.items():
+        labels |= {(protocol, system): draw(*dataset(root, system, protocol), TESTS, SEED).tests for system in systems}
+    return {where: np.array([images.labels for images in sets]) for where, sets in labels.items()}
+
+
+def save(root, name, found, protocols):
     (root / "models" / "classify" / name).mkdir(parents=True, exist_ok=True)
-    save_predictions(root / "models" / "classify" / name / "predictions.safetensors", found)
+    table = pd.DataFrame(network_rows(name, found, labels_of(root, protocols)))
+    table.to_csv(root / "models" / "classify" / name / "scores.csv", index=False)
 
 
 @pytest.fixture(scope="module")
@@ -123,8 +138,8 @@ def root(tmp_path_factory):
         found = kadanoff.simulate(size, TEMPERATURES, seed=seed, **given)
         known = found.provenance | {"equilibrated": name != "classify_antiperiodic_equilibrium"}
         replace(found, provenance=known).save(folder / "data" / f"{name}.zarr")
-    save(folder, "vit", trials(folder, best, 10))
-    save(folder, "resnet18", trials(folder, perfect, 0))
+    save(folder, "vit", trials(folder, best, 10), {"equilibrium": SYSTEMS})
+    save(folder, "resnet18", trials(folder, perfect, 0), {"equilibrium": SYSTEMS})
     return folder
 
 
@@ -198,9 +213,9 @@ def test_scores_are_those_of_scikit_learn_against_the_exact_limit(root, metrics,
         assert bayes["less_bayes"] == {"mean": 0, "error": 0}
 
 
-def test_the_paper_and_the_baselines_have_rows(metrics, text):
-    assert line(text, "Macro-F1, equilibrium", "paper: ViT") == ["0.934 ± 0.008", "0.921 ± 0.013"]
-    assert line(text, "Macro-F1, equilibrium", "paper: ResNet-18") == ["0.865 ± 0.034", "0.910 ± 0.021"]
+def test_kara_et_al_and_the_baselines_have_rows(metrics, text):
+    assert line(text, "Macro-F1, equilibrium", "Kara et al. (2021): ViT") == ["0.934 ± 0.008", "0.921 ± 0.013"]
+    assert line(text, "Macro-F1, equilibrium", "Kara et al. (2021): ResNet-18") == ["0.865 ± 0.034", "0.910 ± 0.021"]
     for name in ("energy thresholds", "logistic regression", "gradient boosting"):
         cells = line(text, "Macro-F1, equilibrium", name)
         for cell, (system, limit) in zip(cells, metrics["limits"].items(), strict=True):
@@ -230,7 +245,7 @@ def test_only_what_its_dataset_calls_equilibrated_is_called_in_equilibrium(text)
 def test_headings_tell_what_was_seen_before_the_labelled_images(text):
     before = "vit and resnet18 after pre-training on unlimited lattices without labels"
     assert f" {UNSURE}, from {LABELLED} labelled images; {before}\n" in text
-    assert "first weights of networks: physics have seen unlimited others before\n" in text
+    assert "initial weights of networks: physics have seen unlimited others before\n" in text
 
 
 def test_differences_are_paired_and_the_baseline_is_that_of_the_validation_set(root, metrics, text):
@@ -257,18 +272,35 @@ def test_differences_are_paired_and_the_baseline_is_that_of_the_validation_set(r
         assert cells[-1] == "yes"
 
 
+def frame(table, start):
+    """Rows of scores (trials, tests)."""
+    return pd.DataFrame(
+        [
+            {"model": "a", "start": start, "trial": trial, "test": test, "macro_f1": score}
+            for (trial, test), score in np.ndenumerate(table)
+        ]
+    )
+
+
 def test_the_error_of_a_difference_is_that_of_what_is_not_shared():
     luck = np.array([[0.02, -0.03, 0.01, 0.0]])  # of each test set
-    one, other = 0.9 + luck + np.array([[0.001], [-0.001]]), 0.8 + luck
-    row = {name: Row(table, mean_over(table), 0.0) for name, table in (("vit", one), ("gradient boosting", other))}
-    reference = SimpleNamespace(chosen={("equilibrium", LABELLED): "gradient boosting"})
-    models = {"vit": Model(library="transformers", model="vit")}
-    (found,) = _differences(models, {"periodic": reference}, {"equilibrium": {"periodic": row}})
-    assert (found.other, found.chosen, found.trials, found.images) == ("gradient boosting", True, 2, LABELLED)
-    assert found.less.mean == pytest.approx(0.1)
-    assert found.less.error == pytest.approx(0.001)
-    # negative control: rows that are taken as independent
-    assert np.hypot(row["vit"].mean.error, row["gradient boosting"].mean.error) > 0.01
+    one = frame(0.9 + luck + np.array([[0.001], [-0.001]]), "physics")
+    for other in (frame(0.8 + luck, ""), frame(0.8 + luck + np.array([[0.001], [-0.001], [0.1]]), "none")):
+        found = difference(one, other)
+        assert found.mean == pytest.approx(0.1)
+        assert found.error < 0.0011
+    # negative control: means that are taken as independent
+    assert (mean_score(one) - mean_score(other)).error > 0.01
+
+
+def test_a_row_of_scores_is_a_test_set_with_its_error_over_images():
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 4, (2, 400))
+    predicted = np.where(random.random((2, 400)) < 0.1, (labels + 1) % 4, labels)
+    found = pd.DataFrame(rows(labels, predicted, model="a", system="b"))
+    assert list(found.test) == [0, 1]
+    assert list(found.macro_f1) == [macro_f1(*pair) for pair in zip(labels, predicted, strict=True)]
+    assert found.error.between(0.01, 0.02).all()  # sqrt(0.1 0.9 / 400) = 0.015
 
 
 def test_along_the_learning_curve_the_baseline_has_as_many_images(root, metrics):
@@ -326,7 +358,7 @@ def copy(root, tmp_path, monkeypatch):
 def test_out_of_equilibrium_there_is_no_limit(copy, monkeypatch):
     sets = draw(*dataset(copy, "periodic", "metropolis500"), TESTS, SEED).tests
     task = Task("metropolis500", "periodic", "physics", LABELLED, 0)
-    save(copy, "vit", {task: Trial(perfect("periodic", sets), {}, None, 1)})
+    save(copy, "vit", {task: Trial(perfect("periodic", sets), {}, None, 1)}, {task.protocol: ["periodic"]})
     params = yaml.safe_load((copy / "params.yaml").read_text())
     params["classify"] |= {"systems": {"periodic": {}}, "sizes": {}}
     write(copy, params | {"classify_compare": {"models": ["vit"], "scatter": 500}})
@@ -340,18 +372,18 @@ def test_out_of_equilibrium_there_is_no_limit(copy, monkeypatch):
     assert not (folder / "learning_curves.png").exists()
 
 
-def test_predictions_that_are_not_there_are_asked_for(copy, monkeypatch):
-    (copy / "models" / "classify" / "vit" / "predictions.safetensors").unlink()
-    with pytest.raises(
-        KadanoffError, match=r"vit/predictions.safetensors holds no predictions .* `dvc repro classify`"
-    ):
+@pytest.mark.parametrize("damage", [None, b"", b"nothing", b"\xff\xfe"])
+def test_scores_that_are_not_there_are_asked_for(copy, monkeypatch, damage):
+    path = copy / "models" / "classify" / "vit" / "scores.csv"
+    path.unlink() if damage is None else path.write_bytes(damage)
+    with pytest.raises(KadanoffError, match=r"vit/scores.csv holds no scores .* `dvc repro classify`"):
         run(copy, monkeypatch)
 
 
 @pytest.mark.parametrize(
     ("section", "values", "words"),
     [
-        ("classify", {"tests": 1}, "has 2 x 400 predictions a trial, not 1 x 400.*`dvc repro classify@vit` first"),
+        ("classify", {"tests": 1}, "has 2 test sets, not 1; .*`dvc repro classify@vit` first"),
         ("classify", {"systems": {"periodic": {}}}, "has not the systems of classify.systems: antiperiodic"),
         ("classify", {"sizes": {"periodc": ["larger"]}}, "classify.sizes has 'periodc'"),
         ("classify_compare", {"models": []}, "classify_compare.models"),
@@ -367,26 +399,12 @@ def test_parameters_that_do_not_fit_are_refused(copy, monkeypatch, section, valu
         run(copy, monkeypatch)
 
 
-def test_predictions_of_other_weights_are_refused(copy, monkeypatch):
+def test_scores_of_other_weights_are_refused(copy, monkeypatch):
     params = yaml.safe_load((copy / "params.yaml").read_text())
     params["classify"]["models"]["vit"]["weights"] = "none"
     write(copy, params)
-    with pytest.raises(KadanoffError, match="has no trial with all images and the weights 'none'"):
+    with pytest.raises(KadanoffError, match="has no trial with all images and the initial weights 'none'"):
         run(copy, monkeypatch)
-
-
-def test_predictions_come_back_as_they_were(root, tmp_path):
-    written = trials(root, best, 3)
-    save_predictions(tmp_path / "found.safetensors", written)
-    found = read_predictions(tmp_path / "found.safetensors")
-    assert found.keys() == written.keys()
-    for task, said in found.items():
-        assert np.array_equal(said.tests, written[task].tests)
-        assert said.others.keys() == written[task].others.keys()
-        assert all(np.array_equal(values, written[task].others[name]) for name, values in said.others.items())
-    (tmp_path / "found.safetensors").write_bytes(b"nothing")
-    with pytest.raises(KadanoffError, match="holds no predictions"):
-        read_predictions(tmp_path / "found.safetensors")
 
 
 @pytest.mark.parametrize(
@@ -417,5 +435,5 @@ def test_one_sided_targets(found, expected):
         ("davit_tiny", None),
     ],
 )
-def test_rows_of_the_paper(model, row):
+def test_rows_of_kara_et_al(model, row):
     assert kara_row(model) == row

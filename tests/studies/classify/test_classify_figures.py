@@ -1,9 +1,11 @@
 """The figures of `classify`: what is drawn, also of the least that a run can tell."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from kadanoff.estimate import Estimate
+from kadanoff.learning.training import Epoch
 from kadanoff.studies.classify.figures import draw_confusions, draw_curve, draw_history
 
 
@@ -13,7 +15,8 @@ class Drawn:
     def __init__(self):
         self.axes, self.texts = {}, {}
 
-    def figure(self, name, figure):
+    def figure(self, name, figure, caption):
+        assert caption[0].isupper()
         figure.canvas.draw()
         self.axes[name] = figure.axes
         self.texts[name] = [[text.get_text() for text in axis.texts] for axis in figure.axes]
@@ -25,7 +28,7 @@ def record():
 
 
 def test_history_has_a_panel_a_system_and_starts_at_the_first_epoch(record):
-    epochs = [{"train_loss": 1.0, "validation_loss": 1.2}, {"train_loss": 0.5, "validation_loss": 0.8}]
+    epochs = [Epoch(1, 1.0, 1.2, 0.1), Epoch(2, 0.5, 0.8, 0.1)]
     draw_history(record, {"periodic": epochs, "skewed": epochs[:1]})
     left, right = record.axes["history"]
     assert [list(line.get_xdata()) for line in left.lines] == [[1, 2], [1, 2]]
@@ -43,12 +46,22 @@ def test_confusions_are_shares_of_the_true_region(record):
     assert texts[-4:] == ["0"] * 4  # a region without images
 
 
+def curves(*points):
+    return pd.DataFrame(points, columns=["start", "images", "macro_f1"])
+
+
 def test_a_learning_curve_may_have_one_point_without_an_error(record):
-    draw_curve(record, {"none": {600: Estimate(0.9, float("nan"))}})
+    draw_curve(record, curves(("none", 600, Estimate(0.9, float("nan")))))
     (axis,) = record.axes["learning_curve"]
     assert [label.get_text() for label in axis.get_xticklabels()] == ["600"]
-    draw_curve(record, {"none": {600: Estimate(0.9, 0.01), 40: Estimate(0.7, 0.02)}, "physics": {40: Estimate(0.8, 0)}})
+    points = [
+        ("none", 40, Estimate(0.7, 0.02)),
+        ("physics", 40, Estimate(0.8, 0.0)),
+        ("none", 600, Estimate(0.9, 0.01)),
+    ]
+    draw_curve(record, curves(*points))
     (axis,) = record.axes["learning_curve"]
     assert list(axis.lines[0].get_xdata()) == [40, 600]
     assert list(axis.lines[0].get_ydata()) == [0.7, 0.9]
-    assert [text.get_text() for text in axis.get_legend().get_texts()] == ["weights: none", "weights: physics"]
+    legend = [text.get_text() for text in axis.get_legend().get_texts()]
+    assert legend == ["initial weights: none", "initial weights: physics"]

@@ -1,4 +1,4 @@
-"""Stage `attention`: what a vision transformer looks at near T_c, beside local energies and domain walls."""
+"""Stage `attention`: what a vision transformer attends to near T_c, beside local energies and domain walls."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -17,7 +17,7 @@ from kadanoff.phases.microstates import Images, draw
 from kadanoff.phases.systems import System
 from kadanoff.project.params import entry, section
 from kadanoff.project.records import recorded
-from kadanoff.studies.classify.attention_figures import Looked, draw_attention, draw_rollout, tables
+from kadanoff.studies.classify.attention_figures import AttentionMaps, draw_attention, draw_rollout, tables
 from kadanoff.validation import Name, Section, Seed, validated
 
 
@@ -31,7 +31,7 @@ class Params(Section):
     seed: Seed
 
 
-class Drawn(Section):
+class TestSets(Section):
     """Keys of the section `classify` that say which images are its test sets."""
 
     tests: int = Field(gt=0, le=1000)
@@ -43,21 +43,21 @@ def attention(root: Path) -> None:
     given = entry(root, Params, "attention")
     system = entry(root, System, "classify", "systems", given.system)
     classify = section(root, "classify")
-    drawn = validated(Drawn, {key: classify[key] for key in Drawn.model_fields if key in classify}, "classify")
+    sets = validated(TestSets, {key: classify[key] for key in TestSets.model_fields if key in classify}, "classify")
     section(root, "classify", "models", given.model)  # says which there are
     weights = root / "models" / "classify" / given.model / f"equilibrium_{given.system}.safetensors"
     dataset = root / "data" / f"classify_{given.system}_equilibrium.zarr"
-    network, images = _network(weights, given.model), _images(dataset, given, drawn)
-    parameters = given.model_dump() | {"classify": drawn.model_dump(), "lattice": system.model_dump()}
+    network, images = _network(weights, given.model), _images(dataset, given, sets)
+    parameters = given.model_dump() | {"classify": sets.model_dump(), "lattice": system.model_dump()}
     with recorded("attention", parameters=parameters, inputs=[weights, dataset]) as record:
-        found = look(network, images, system, given)
+        found = attention_maps(network, images, system, given)
         record.metrics(found.metrics())
         record.text("tables.md", tables(found))
         draw_rollout(record, found)
         draw_attention(record, found)
 
 
-def look(network: Reader, images: Images, system: System, given: Params) -> Looked:
+def attention_maps(network: Reader, images: Images, system: System, given: Params) -> AttentionMaps:
     """Maps of all images, and their correlations."""
     lattice = system.lattice(images.spins.shape[-1])
     patch = Fraction(network.patch, network.scale)
@@ -67,7 +67,7 @@ def look(network: Reader, images: Images, system: System, given: Params) -> Look
     local = {"energy": energy, "walls": walls, "walls_at_equal_energy": at_equal(walls, energy)}
     moved = seen - seen.mean(0, dtype=np.float64)
     moved[np.abs(moved) < 1e-6 * seen.mean()] = 0  # rounding
-    return Looked(
+    return AttentionMaps(
         name=f"{given.model} on {given.system}",
         images=images,
         attention=seen,
@@ -87,10 +87,10 @@ def _network(weights: Path, name: str) -> Reader:
     return cast(Reader, network.to("cuda" if torch.cuda.is_available() else "cpu"))
 
 
-def _images(dataset: Path, given: Params, drawn: Drawn) -> Images:
+def _images(dataset: Path, given: Params, sets: TestSets) -> Images:
     """Test images of `classify` in the window of temperatures: nothing was trained on them."""
-    sets = draw(dataset, open_dataset(dataset), drawn.tests, drawn.seed).tests
-    known = {name: np.concatenate([getattr(images, name) for images in sets]) for name in Images.__dataclass_fields__}
+    tests = draw(dataset, open_dataset(dataset), sets.tests, sets.seed).tests
+    known = {name: np.concatenate([getattr(images, name) for images in tests]) for name in Images.__dataclass_fields__}
     low, high = given.temperatures
     inside = (low <= known["temperatures"]) & (known["temperatures"] <= high)
     if (count := int(inside.sum())) < LEAST:

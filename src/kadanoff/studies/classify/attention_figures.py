@@ -40,7 +40,7 @@ in each configuration, leaves of the walls.
 
 
 @dataclass(frozen=True)
-class Looked:
+class AttentionMaps:
     """Test images with their maps (n, rows, columns), and correlations of attention by the local quantity."""
 
     name: str
@@ -91,7 +91,7 @@ def answer(name: str, item: Correlation) -> str:
     return f"Attention {how} patches with {more if item.excess.mean > 0 else less} {what}: {numbers}."
 
 
-def tables(found: Looked) -> str:
+def tables(found: AttentionMaps) -> str:
     """The answers, then the numbers that they come from."""
     controls = ["other configurations", "permuted patches", "excess", "as large by chance"]
     rows = [
@@ -100,7 +100,7 @@ def tables(found: Looked) -> str:
         for row in (_row(what, found.raw[name]), _row(f"{what}, less position", found.less_position[name]))
     ]
     low, high = found.images.temperatures.min(), found.images.temperatures.max()
-    title = f"What {found.name} looks at: {len(found.images)} test images, T = {low:g} to {high:g}"
+    title = f"What {found.name} attends to: {len(found.images)} test images, T = {low:g} to {high:g}"
     shape = " x ".join(map(str, found.attention.shape[1:]))
     maps = (
         f"Over the {shape} patches of an image attention varies by {_percent(found.contrast())} of its mean; "
@@ -128,7 +128,7 @@ def _row(what: str, item: Correlation) -> list[Cell]:
     ]  # powers of ten would hide how small they are
 
 
-def _by_region(found: Looked) -> list[list[Cell]]:
+def _by_region(found: AttentionMaps) -> list[list[Cell]]:
     rows: list[list[Cell]] = []
     for number in np.unique(found.images.labels):
         each = [item.each[found.images.labels[item.used] == number] for item in found.raw.values()]
@@ -137,7 +137,7 @@ def _by_region(found: Looked) -> list[list[Cell]]:
     return rows
 
 
-def draw_rollout(record: Recorder, found: Looked) -> None:
+def draw_rollout(record: Recorder, found: AttentionMaps) -> None:
     """Figure `rollout`: configurations below, at and above T_c, and their maps."""
     temperatures = found.images.temperatures
     low, high = temperatures.min(), temperatures.max()
@@ -148,6 +148,8 @@ def draw_rollout(record: Recorder, found: Looked) -> None:
     with figure(1 + len(maps), len(places), figsize=(2 * len(places) + 1.1, 9), squeeze=False) as (drawn, axes):
         for axis, place in zip(axes[0], places, strict=True):
             show_spins(axis, found.images.spins[place], f"T = {temperatures[place]:.3g}")
+        for axis, title in zip(axes[:, 0], ("spins", "local energy", "domain walls", "attention"), strict=True):
+            axis.set_ylabel(title)
         for line, (label, name, values, look) in zip(axes[1:], maps, strict=True):
             for axis, part, place in zip(line, values, places, strict=True):
                 image = axis.imshow(part, **look)
@@ -155,7 +157,9 @@ def draw_rollout(record: Recorder, found: Looked) -> None:
                 axis.spines[:].set_visible(False)
             more = "max" if values.max() > look["vmax"] else "neither"
             drawn.colorbar(image, ax=line, label=label, fraction=0.03, pad=0.01, aspect=14, extend=more)
-        record.figure("rollout", drawn)
+        record.figure(
+            "rollout", drawn, "Configurations below, at and above T_c: local energy, domain walls, attention rollout"
+        )
 
 
 def _own(item: Correlation, place: int) -> str:
@@ -163,7 +167,7 @@ def _own(item: Correlation, place: int) -> str:
     return f"r = {item.each[item.used[:place].sum()]:.2f}" if item.used[place] else "uniform"
 
 
-def _maps(found: Looked, places: list[int]) -> list[tuple[str, str, NDArray, dict[str, Any]]]:
+def _maps(found: AttentionMaps, places: list[int]) -> list[tuple[str, str, NDArray, dict[str, Any]]]:
     """Label of its colours, what it is correlated with attention as, maps, and look of each line."""
     energy, walls, relative = found.energy[places], found.walls[places], _relative(found)[places]
     few = float(np.quantile(relative, 0.99))  # single patches may have most of all attention
@@ -174,11 +178,11 @@ def _maps(found: Looked, places: list[int]) -> list[tuple[str, str, NDArray, dic
     ]
 
 
-def _relative(found: Looked) -> NDArray[np.float32]:
+def _relative(found: AttentionMaps) -> NDArray[np.float32]:
     return found.attention * found.attention[0].size
 
 
-def draw_attention(record: Recorder, found: Looked) -> None:
+def draw_attention(record: Recorder, found: AttentionMaps) -> None:
     """Figure `attention`: its mean over local energies and walls, and correlations beside those of the control."""
     with figure(1, 3, figsize=(13.2, 4)) as (drawn, axes):
         labels = found.images.labels
@@ -197,7 +201,9 @@ def draw_attention(record: Recorder, found: Looked) -> None:
         axes[1].set_title("configurations with walls only")
         axes[0].legend()
         _histograms(axes[2], found.raw["energy"])
-        record.figure("attention", drawn)
+        record.figure(
+            "attention", drawn, "Attention over local energy and domain walls, and its correlation with controls"
+        )
 
 
 def _binned(axis: Any, local: NDArray, relative: NDArray, look: dict[str, Any]) -> None:

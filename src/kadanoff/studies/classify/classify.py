@@ -3,10 +3,14 @@
 import shutil
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
+import pandas as pd
 import torch
+from numpy.typing import NDArray
 from pydantic import Field
 
 from kadanoff.data.store import open_dataset
@@ -14,7 +18,8 @@ from kadanoff.errors import KadanoffError
 from kadanoff.learning.parameters import TunedParams
 from kadanoff.phases.models import Model, physics_weights
 from kadanoff.phases.regions import REGIONS
-from kadanoff.phases.trials import LABELLED, NETWORK, Bench, Task, Trial, run, save_predictions
+from kadanoff.phases.scores import confusion
+from kadanoff.phases.trials import LABELLED, NETWORK, Setup, Task, Trial, run
 from kadanoff.project.params import section
 from kadanoff.project.records import Recorder, recorded
 from kadanoff.project.records.dvclock import file_md5
@@ -22,10 +27,22 @@ from kadanoff.runtime.executor import in_processes
 from kadanoff.runtime.files import disk_errors, fingerprint, replace_folder, working_folder
 from kadanoff.studies.classify.figures import draw_confusions, draw_curve, draw_history
 from kadanoff.studies.classify.models import read_model, read_systems
-from kadanoff.studies.classify.scores import Scores, score
+from kadanoff.studies.classify.scores import (
+    EQUILIBRIUM,
+    Labels,
+    curves,
+    main,
+    mean_score,
+    nested,
+    network_rows,
+    on_own_system,
+    scatter_of_trials,
+    transfer,
+)
 from kadanoff.validation import Name, Section, Seed, validated
 
-PREDICTIONS = "predictions.safetensors"
+SCORES = "scores.csv"
+LOSSES = ("train_loss", "validation_loss")
 
 
 class Curve(Section):
@@ -80,7 +97,7 @@ def classify(root: Path, name: str) -> None:
     protocols = model.protocols or given.protocols
     target = root / "models" / "classify" / name
     with working_folder("classify", name, parameters) as folder:
-        bench = Bench(
+        setup = Setup(
             root=root,
             folder=folder,
             model=model,
@@ -91,42 +108,43 @@ def classify(root: Path, name: str) -> None:
             tests=given.tests,
             seed=given.seed,
         )
-        inputs = _inputs(bench, protocols, given.curve)
-        bench = replace(bench, folder=folder / _origin(inputs))
-        bench.folder.mkdir(exist_ok=True)
+        inputs = _inputs(setup, protocols, given.curve)
+        setup = replace(setup, folder=folder / _origin(inputs))
+        setup.folder.mkdir(exist_ok=True)
         with recorded("classify", name, parameters=parameters, inputs=inputs) as record:
-            trials = _run_all(bench, _tasks(bench, given, protocols), given.at_once)
-            scores = score(bench, trials, (given.curve.protocol, given.curve.system))
-            _record(record, bench, trials, scores, protocols)
-            _save(bench, trials, target)
+            trials = _run_all(setup, _tasks(setup, given, protocols), given.at_once)
+            labels = _labels(setup, protocols, given.curve)
+            scores = pd.DataFrame(network_rows(name, trials, labels))
+            _record(record, setup, trials, labels, scores, given, protocols[0])
+            _save(setup, trials, scores, target)
             record.model(
                 target / f"{protocols[0]}_{systems[0]}.safetensors",
                 metric=f"{protocols[0]}/mean_error",
                 task=f"regions of {len(systems)} systems, {protocols[0]}",
-                contender=protocols[0] == "equilibrium",
+                contender=protocols[0] == EQUILIBRIUM,
                 takes=[-1, -1, -1],
                 gives=[-1, len(REGIONS)],
             )
 
 
-def _inputs(bench: Bench, protocols: list[str], curve: Curve) -> list[Path]:
+def _inputs(setup: Setup, protocols: list[str], curve: Curve) -> list[Path]:
     """Datasets, and the pre-trained weights if they are there."""
-    sizes = [bench.root / "data" / f"{name}.zarr" for names in bench.sizes.values() for name in names]
-    data = [bench.dataset(system, protocol) for protocol in protocols for system in bench.systems]
-    data = list(dict.fromkeys([*data, bench.dataset(curve.system, curve.protocol)]))
-    return [*data, *sizes, *([bench.physics] if bench.physics.exists() else [])]
+    sizes = [setup.root / "data" / f"{name}.zarr" for names in setup.sizes.values() for name in names]
+    data = [setup.dataset(system, protocol) for protocol in protocols for system in setup.systems]
+    data = list(dict.fromkeys([*data, setup.dataset(curve.system, curve.protocol)]))
+    return [*data, *sizes, *([setup.physics] if setup.physics.exists() else [])]
 
 
 def _origin(inputs: list[Path]) -> str:
-    """Names a folder of trials: those of other data or weights must not be gone on from."""
+    """Names a folder of trials: those of other data or weights must not be resumed."""
     known = [file_md5(path) if path.is_file() else open_dataset(path).provenance for path in inputs]
     return fingerprint(known)
 
 
-def _tasks(bench: Bench, given: Params, protocols: list[str]) -> list[Task]:
+def _tasks(setup: Setup, given: Params, protocols: list[str]) -> list[Task]:
     """All trials, the longest first, so that no core waits for the last of them."""
-    model, curve, trials = bench.model, given.curve, range(given.trials)
-    main = [Task(p, s, model.weights, LABELLED, t) for p in protocols for s in bench.systems for t in trials]
+    model, curve, trials = setup.model, given.curve, range(given.trials)
+    main = [Task(p, s, model.weights, LABELLED, t) for p in protocols for s in setup.systems for t in trials]
     learning = [
         Task(curve.protocol, curve.system, weights, images, t)
         for images in sorted({*curve.images, LABELLED}, reverse=True)
@@ -136,48 +154,94 @@ def _tasks(bench: Bench, given: Params, protocols: list[str]) -> list[Task]:
     return list(dict.fromkeys([*main, *learning]))
 
 
-def _run_all(bench: Bench, tasks: list[Task], at_once: int) -> dict[Task, Trial]:
+def _run_all(setup: Setup, tasks: list[Task], at_once: int) -> dict[Task, Trial]:
     """A process a core; on a GPU `at_once` of them, each with its share."""
     count = min(at_once, len(tasks)) if torch.cuda.is_available() else len(tasks)
     shares = [tasks[number::count] for number in range(count)]
-    found = in_processes("classify", partial(_run_share, bench), [(share,) for share in shares])
+    found = in_processes("classify", partial(_run_share, setup), [(share,) for share in shares])
     known: dict[Task, Trial] = {}
     for share, trials in zip(shares, found, strict=True):
         known |= zip(share, trials, strict=True)
     return {task: known[task] for task in tasks}
 
 
-def _run_share(bench: Bench, tasks: list[Task]) -> list[Trial]:
-    return [run(bench, task) for task in tasks]
+def _run_share(setup: Setup, tasks: list[Task]) -> list[Trial]:
+    return [run(setup, task) for task in tasks]
 
 
-def _record(record: Recorder, bench: Bench, trials: dict[Task, Trial], scores: Scores, protocols: list[str]) -> None:
-    first = next(task for task in trials if task.shown)
-    for number, rows in enumerate(
-        zip(*(_history(bench, trials, protocols[0], s) for s in bench.systems), strict=False)
-    ):
-        losses = {f"{s}_{key}": value for s, row in zip(bench.systems, rows, strict=True) for key, value in row.items()}
-        record.epoch(number + 1, **losses)
-    record.metrics(scores.metrics() | {"parameters": trials[first].parameters})
-    draw_history(record, {system: _history(bench, trials, protocols[0], system) for system in bench.systems})
-    draw_confusions(record, scores.confusions[protocols[0]])
-    draw_curve(record, scores.curve)
+def _record(
+    record: Recorder,
+    setup: Setup,
+    trials: dict[Task, Trial],
+    labels: Labels,
+    scores: pd.DataFrame,
+    given: Params,
+    protocol: str,
+) -> None:
+    learning = curves(scores, given.curve.protocol, given.curve.system)
+    record.metrics(_metrics(scores, setup, trials, learning))
+    first = {s: trials[Task(protocol, s, setup.model.weights, LABELLED, 0)].fit.history for s in setup.systems}
+    for number, epochs in enumerate(zip(*first.values(), strict=False), 1):
+        losses = zip(setup.systems, epochs, strict=True)
+        record.epoch(number, **{f"{s}_{key}": getattr(epoch, key) for s, epoch in losses for key in LOSSES})
+    if max(map(len, first.values())) > 1:
+        draw_history(record, first)
+    draw_confusions(record, {s: _confusions(setup, trials, labels, protocol, s) for s in setup.systems})
+    if learning.images.nunique() > 1:
+        draw_curve(record, learning)
 
 
-def _history(bench: Bench, trials: dict[Task, Trial], protocol: str, system: str) -> list[dict[str, float]]:
-    """Losses of the first trial."""
-    epochs = trials[Task(protocol, system, bench.model.weights, LABELLED, 0)].fit.history
-    return [{"train_loss": epoch.train_loss, "validation_loss": epoch.validation_loss} for epoch in epochs]
+def _labels(setup: Setup, protocols: list[str], curve: Curve) -> dict[tuple[str, str], NDArray[np.int64]]:
+    pairs = {*product(protocols, setup.systems), (curve.protocol, curve.system)}
+    found = {pair: np.array([each.labels for each in setup.microstates(*pair[::-1]).tests]) for pair in sorted(pairs)}
+    sizes = {
+        (EQUILIBRIUM, name): setup.size_test(name).labels[None] for names in setup.sizes.values() for name in names
+    }
+    return found | sizes
 
 
-def _save(bench: Bench, trials: dict[Task, Trial], target: Path) -> None:
-    """The networks of first trials, and what all of them said of the test sets."""
-    finished = bench.folder / "finished"
+def _metrics(scores: pd.DataFrame, setup: Setup, trials: dict[Task, Trial], learning: pd.DataFrame) -> dict[str, Any]:
+    starts = dict.fromkeys(scores.model, setup.model.weights)
+    moved = transfer(scores, starts)
+    moved = moved[moved.system != moved.tested_on]
+    resized = moved.tested_on.isin([name for names in setup.sizes.values() for name in names])
+    found: dict[str, Any] = {}
+    for (protocol, system), group in main(on_own_system(scores), starts).groupby(["protocol", "system"], sort=False):
+        task = Task(str(protocol), str(system), setup.model.weights, LABELLED, 0)
+        found.setdefault(protocol, {})[system] = {
+            "macro_f1": mean_score(group),
+            "scatter_of_trials": scatter_of_trials(group),
+            "training": trials[task].fit.metrics(),
+        }
+    for protocol, systems in found.items():
+        mean = sum(row["macro_f1"] for row in systems.values()) / len(systems)
+        here = moved[(moved.protocol == protocol) & ~resized]
+        found[protocol] = systems | {"mean_error": 1 - mean, "transfer": nested(here, ["system", "tested_on"])}
+    points = learning.assign(
+        start=learning.start.str.replace("/", "_"), images=[f"images={count}" for count in learning.images]
+    )
+    return found | {
+        "sizes": nested(moved[resized], ["tested_on"]),
+        "curve": nested(points, ["start", "images"]),
+        "parameters": next(trial.parameters for trial in trials.values()),
+    }
+
+
+def _confusions(setup: Setup, trials: dict[Task, Trial], labels: Labels, protocol: str, system: str) -> NDArray:
+    """Of all main trials and test sets."""
+    wanted = {"protocol": protocol, "system": system, "weights": setup.model.weights, "images": LABELLED}
+    predicted = [trial.tests for task, trial in trials.items() if wanted.items() <= task._asdict().items()]
+    return confusion(np.broadcast_to(labels[protocol, system], np.shape(predicted)), predicted)
+
+
+def _save(setup: Setup, trials: dict[Task, Trial], scores: pd.DataFrame, target: Path) -> None:
+    """The networks of first trials, and the scores of all."""
+    finished = setup.folder / "finished"
     with disk_errors(target):
         shutil.rmtree(finished, ignore_errors=True)  # left by a run that was killed while writing
         finished.mkdir()
         for task in trials:
-            if task.shown and task.weights == bench.model.weights:
-                shutil.copy(bench.folder / task.name / NETWORK, finished / f"{task.protocol}_{task.system}.safetensors")
-        save_predictions(finished / PREDICTIONS, trials)
+            if task.kept and task.weights == setup.model.weights:
+                shutil.copy(setup.folder / task.name / NETWORK, finished / f"{task.protocol}_{task.system}.safetensors")
+        scores.to_csv(finished / SCORES, index=False)
         replace_folder(finished, target)

@@ -1,23 +1,22 @@
-"""Stage `classify_compare`: image models beside the Bayes limit, classical baselines, and the paper."""
+"""Stage `classify_compare`: image models beside the Bayes limit, classical baselines, and Kara et al. (2021)."""
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+import pandas as pd
 from pydantic import Field
 
 from kadanoff.errors import KadanoffError
+from kadanoff.phases.baselines import BASELINES
 from kadanoff.phases.models import Model
-from kadanoff.phases.regions import TEST
-from kadanoff.phases.trials import read_predictions
 from kadanoff.project.params import entry
 from kadanoff.project.records import recorded
-from kadanoff.studies.classify.classify import PREDICTIONS, Params, read_params
+from kadanoff.studies.classify.classify import SCORES, Params, read_params
 from kadanoff.studies.classify.compare_figures import draw_curves, draw_limits, draw_scores, draw_transfer
-from kadanoff.studies.classify.found import collect, metrics
+from kadanoff.studies.classify.comparison import compare, metrics
 from kadanoff.studies.classify.models import read_model, read_systems
-from kadanoff.studies.classify.reference import Plan, references
-from kadanoff.studies.classify.said import Trials, main, protocols_of
+from kadanoff.studies.classify.reference import BAYES, PROTOCOLS, Known, Plan, references
+from kadanoff.studies.classify.scores import main, on_own_system, read_scores
 from kadanoff.studies.classify.tables import tables_text, targets
 from kadanoff.validation import Name, Section
 
@@ -30,55 +29,69 @@ class Compare(Section):
 
 
 def classify_compare(root: Path) -> None:
-    """Compare image models with the Bayes limit, with physicists' baselines and with the published work.
+    """Compare image models with the Bayes limit, with physicists' baselines and with Kara et al. (2021).
 
     Raises
     ------
     KadanoffError
-        If predictions or datasets are missing, or were made with other parameters than the present ones.
+        If scores or datasets are missing, or were made with other parameters than the present ones.
     """
-    compare, given = entry(root, Compare, "classify_compare"), read_params(root)
-    models = {name: read_model(root, name)[0] for name in compare.models}
-    paths = {name: root / "models" / "classify" / name / PREDICTIONS for name in models}
-    said = {name: read_predictions(path) for name, path in paths.items()}
-    plan = _plan(root, compare, given, said)
+    compare_params, given = entry(root, Compare, "classify_compare"), read_params(root)
+    models = {name: read_model(root, name)[0] for name in compare_params.models}
+    paths = {name: root / "models" / "classify" / name / SCORES for name in models}
+    scores = {name: read_scores(path) for name, path in paths.items()}
+    plan = _plan(root, compare_params, given, pd.concat(scores.values()))
     for name, path in paths.items():
-        _check(path, name, models[name], said[name], plan)
-    sizes = {name: system for system, names in given.sizes.items() for name in names}
-    parameters = compare.model_dump() | {"classify": given.model_dump(), "systems": _plain(plan)}
-    inputs = [*paths.values(), *plan.inputs(), *map(plan.size, sizes)]
+        _check(path, name, models[name], scores[name], plan)
+    systems = {name: system.model_dump() for name, system in plan.systems.items()}
+    parameters = compare_params.model_dump() | {"classify": given.model_dump(), "systems": systems}
+    inputs = [*paths.values(), *plan.inputs()]
     with recorded("classify_compare", parameters=parameters, inputs=inputs) as record:
-        found = collect(models, said, *references(plan, sizes), plan.curve[:2])
-        record.metrics(metrics(found, [goal.verdict for goal in targets(found)]))
-        record.text("tables.md", tables_text(found))
+        known = references(plan)
+        limits = {name: each.reference for name, each in known.items()}
+        sizes = {name: limits.pop(name) for name in plan.sizes}
+        found = compare(models, _scores(plan, scores, known), limits, sizes, plan.curve[:2])
+        goals = targets(found)
+        record.metrics(metrics(found, goals.met))
+        record.text("tables.md", tables_text(found, goals))
         draw_limits(record, found)
         draw_scores(record, found)
         draw_curves(record, found, plan.curve[:2])
         draw_transfer(record, found)
 
 
-def _plan(root: Path, compare: Compare, given: Params, said: Mapping[str, Trials]) -> Plan:
-    systems = read_systems(root)
-    if unknown := sorted(given.sizes.keys() - systems.keys()):
-        raise KadanoffError(f"classify.sizes has {unknown[0]!r}, which classify.systems has not; name one of these.")
-    curve = (given.curve.protocol, given.curve.system, tuple(given.curve.images))
-    return Plan(root, systems, tuple(protocols_of(said)), curve, given.tests, given.seed, compare.scatter)
+def _scores(plan: Plan, scores: Mapping[str, pd.DataFrame], known: Mapping[str, Known]) -> pd.DataFrame:
+    """All scores by protocol, then system, then networks in front of baselines and the Bayes classifier."""
+    others = pd.DataFrame([row for each in known.values() for row in each.scores])
+    table = pd.concat([*scores.values(), others])
+    names = [*plan.protocols, *known, *scores, *BASELINES, BAYES]
+    order = {name: number for number, name in enumerate(names)}
+    keys = ["protocol", "system", "model"]
+    return table.sort_values(keys, key=lambda each: each.map(order), kind="stable", ignore_index=True)
 
 
-def _plain(plan: Plan) -> dict[str, Any]:
-    return {name: system.model_dump() for name, system in plan.systems.items()}
+def _plan(root: Path, compare_params: Compare, given: Params, scores: pd.DataFrame) -> Plan:
+    return Plan(
+        root=root,
+        systems=read_systems(root),
+        sizes={name: system for system, names in given.sizes.items() for name in names},
+        protocols=tuple(sorted(scores.protocol.unique(), key=lambda each: ((*PROTOCOLS, each).index(each), each))),
+        curve=(given.curve.protocol, given.curve.system, tuple(given.curve.images)),
+        tests=given.tests,
+        seed=given.seed,
+        scatter=compare_params.scatter,
+    )
 
 
-def _check(path: Path, name: str, model: Model, trials: Trials, plan: Plan) -> None:
-    """Whether predictions belong to the present systems, weights and test sets."""
-    expected = (plan.tests, sum(TEST))
-    shapes = {found.tests.shape for found in trials.values()} - {expected}
-    if shapes:
-        fault = f"has {' x '.join(map(str, shapes.pop()))} predictions a trial, not {expected[0]} x {expected[1]}"
-    elif others := sorted({task.system for task in trials} ^ plan.systems.keys()):
+def _check(path: Path, name: str, model: Model, scores: pd.DataFrame, plan: Plan) -> None:
+    """Whether scores belong to the present systems, weights and test sets."""
+    own = on_own_system(scores)
+    if (tests := own.test.nunique()) != plan.tests:
+        fault = f"has {tests} test sets, not {plan.tests}"
+    elif others := sorted(set(own.system) ^ plan.systems.keys()):
         fault = f"has not the systems of classify.systems: {', '.join(others)}"
-    elif not main(model, trials):
-        fault = f"has no trial with all images and the weights {model.weights!r}"
+    elif main(own, {name: model.weights}).empty:
+        fault = f"has no trial with all images and the initial weights {model.weights!r}"
     else:
         return
     raise KadanoffError(f"{path} {fault}; it was made with other parameters. Run `dvc repro classify@{name}` first.")

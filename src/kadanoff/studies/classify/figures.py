@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from kadanoff.estimate import Estimate
+from kadanoff.learning.training import Epoch
 from kadanoff.phases.regions import REGIONS
 from kadanoff.project.figures import figure
 from kadanoff.project.records import Recorder
@@ -17,27 +18,26 @@ TICKS = [name.replace("-critical", "-\ncritical") for name in REGIONS]
 LABELLED = "labelled images"
 
 
-def draw_history(record: Recorder, history: Mapping[str, Sequence[Mapping[str, float]]]) -> None:
-    """Figure `history`: `train_loss` and `validation_loss` of each epoch, a panel a system."""
+def draw_history(record: Recorder, history: Mapping[str, Sequence[Epoch]]) -> None:
+    """Figure `history`: the losses of each epoch, a panel a system."""
     count = len(history)
     size = (1 + 2.6 * count, 3.1)
     with figure(1, count, figsize=size, sharex=True, sharey=True, squeeze=False) as (drawn, axes):
         for axis, (system, epochs) in zip(axes[0], history.items(), strict=True):
-            numbers = range(1, len(epochs) + 1)
-            axis.plot(numbers, [losses["train_loss"] for losses in epochs], "o-", ms=3, color="0.6", label="training")
-            validation = [losses["validation_loss"] for losses in epochs]
-            axis.plot(numbers, validation, "o-", ms=3, color="C0", label="validation")
+            numbers = [epoch.epoch for epoch in epochs]
+            axis.plot(numbers, [epoch.train_loss for epoch in epochs], "o-", ms=3, color="0.6", label="training")
+            axis.plot(numbers, [epoch.validation_loss for epoch in epochs], "o-", ms=3, color="C0", label="validation")
             axis.set(title=system, xlabel="epoch")
             axis.margins(y=0.1)
             axis.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         axes[0, 0].set_ylim(bottom=0)
-        axes[0, 0].set_ylabel("cross-entropy (nats an image)")
+        axes[0, 0].set_ylabel("cross-entropy (nats per image)")
         axes[0, -1].legend()
-        record.figure("history", drawn)
+        record.figure("history", drawn, "Training and validation loss of the first trial on each system, over epochs")
 
 
 def draw_confusions(record: Recorder, confusions: Mapping[str, NDArray[np.int64]]) -> None:
-    """Figure `confusions`: images (4, 4) [true, said] in per cent of each true region, a panel a system."""
+    """Figure `confusions`: images (4, 4) [true, predicted] in per cent of each true region, a panel a system."""
     count = len(confusions)
     size = (1 + 2.75 * count, 3.8)
     with figure(1, count, figsize=size, sharey=True, squeeze=False) as (drawn, axes):
@@ -48,11 +48,11 @@ def draw_confusions(record: Recorder, confusions: Mapping[str, NDArray[np.int64]
                 for rows in zip(shares, table, strict=True)
             ]
             draw_matrix(axis, shares, texts, (0, 100), "Blues")
-            axis.set(title=system, xlabel="region said")
+            axis.set(title=system, xlabel="predicted region")
             axis.set_xticks(range(len(TICKS)), TICKS, fontsize=8)
             axis.set_yticks(range(len(TICKS)), TICKS, fontsize=8)
         axes[0, 0].set_ylabel("true region")
-        record.figure("confusions", drawn)
+        record.figure("confusions", drawn, "Predicted against true temperature region, all trials and test sets")
 
 
 def draw_matrix(
@@ -70,20 +70,21 @@ def draw_matrix(
         spine.set_visible(False)
 
 
-def draw_curve(record: Recorder, curve: Mapping[str, Mapping[int, Estimate]]) -> None:
-    """Figure `learning_curve`: macro-F1 over labelled images, a line for each kind of first weights."""
+def draw_curve(record: Recorder, curves: pd.DataFrame) -> None:
+    """Figure `learning_curve`: macro-F1 over labelled images, a line for each kind of initial weights."""
     with figure(figsize=(5.2, 3.6)) as (drawn, axis):
-        for number, (weights, points) in enumerate(curve.items()):
-            draw_points(axis, points, f"weights: {weights}", color=f"C{number}", fmt=f"{MARKERS[number % 6]}-")
-        finish_curve(axis, {images for points in curve.values() for images in points})
+        for number, (start, points) in enumerate(curves.groupby("start", sort=False)):
+            draw_points(axis, points, f"initial weights: {start}", color=f"C{number}", fmt=f"{MARKERS[number % 6]}-")
+        finish_curve(axis, set(curves.images))
         axis.legend()
-        record.figure("learning_curve", drawn)
+        caption = "Macro-F1 over the number of labelled training images, for each kind of initial weights"
+        record.figure("learning_curve", drawn, caption)
 
 
-def draw_points(axis: Any, points: Mapping[int, Estimate], label: str, beside: float = 1.0, **look: Any) -> None:
-    """One learning curve with its error bars, moved aside by a factor."""
-    values, bars = ([getattr(points[images], key) for images in sorted(points)] for key in ("mean", "error"))
-    axis.errorbar(beside * np.array(sorted(points)), values, bars, label=label, ms=5, capsize=2, **look)
+def draw_points(axis: Any, points: pd.DataFrame, label: str, beside: float = 1.0, **look: Any) -> None:
+    """One learning curve (columns images, macro_f1) with its error bars, moved aside by a factor."""
+    values, bars = ([getattr(score, key) for score in points.macro_f1] for key in ("mean", "error"))
+    axis.errorbar(beside * points.images, values, bars, label=label, ms=5, capsize=2, **look)
 
 
 def finish_curve(axis: Any, images: set[int]) -> None:

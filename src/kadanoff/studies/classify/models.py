@@ -3,13 +3,14 @@
 from pathlib import Path
 
 from kadanoff.learning.parameters import TunedParams
-from kadanoff.phases.models import Model
+from kadanoff.learning.pretrained import NONE
+from kadanoff.phases.models import FineTuning, Model
 from kadanoff.phases.systems import System
 from kadanoff.project.params import section
 from kadanoff.validation import validated
 
 
-def read_model(root: Path, name: str) -> tuple[Model, TunedParams]:
+def read_model(root: Path, name: str) -> tuple[Model, FineTuning]:
     """The entry `name` of classify.models and its fine-tuning, whose keys override `classify.training`.
 
     Raises
@@ -22,8 +23,9 @@ def read_model(root: Path, name: str) -> tuple[Model, TunedParams]:
     own = {key: value for key, value in raw.items() if key not in override}
     training = section(root, "classify", "training") | override
     model = validated(Model, own, where)
-    tuned = validated(TunedParams, training, where if override else "classify.training")
-    validated(TunedParams, training | model.scratch, f"{where}.scratch")  # now, not when its trial begins
+    tuned = validated(FineTuning, training, where if override else "classify.training")
+    if NONE in (model.weights, *model.compare):  # now, not when its trial begins
+        validated(TunedParams, training | model.scratch, f"{where}.scratch")
     return model, tuned
 
 

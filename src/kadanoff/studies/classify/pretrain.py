@@ -33,7 +33,7 @@ from kadanoff.studies.classify.models import read_model, read_systems
 from kadanoff.validation import Section, validated
 
 NOTE = """
-Losses are minus the log-probability of hidden spins, nats a spin, for the same quarters of L = {largest} after every
+Losses are minus the log-probability of hidden spins, nats per spin, for the same quarters of L = {largest} after every
 epoch; the epoch with the lowest is the best. `less exact` is the difference to the exact conditional probabilities,
 quarter by quarter. From the best epoch to the last it grew by {cost} on the same quarters. No lattice is seen twice, so
 none is learned by heart: a loss that grows again is fitted to the smaller lattices of the last epochs.
@@ -43,7 +43,7 @@ none is learned by heart: a loss that grows again is fitted to the smaller latti
 class Params(Section):
     """The section `pretrain`, but for `training`.
 
-    `validation` lattices are looked at after every epoch, `held` of them, the same among them, for the record.
+    `validation` lattices are evaluated after every epoch, `held` of them, the same among them, for the record.
     """
 
     sizes: list[Annotated[int, Field(ge=4, le=4096)]] = Field(min_length=1, max_length=1000)
@@ -83,15 +83,15 @@ def pretrain(root: Path, name: str) -> None:
         recorded("pretrain", name, parameters=parameters) as record,
     ):
         held = stream.sample(0)
-        looked_at = slice(None, None, -(-given.held // given.validation))  # spread: a block shares a system
-        first = held.seen[looked_at], held.hidden[looked_at]
+        shown = slice(None, None, -(-given.held // given.validation))  # spread: a block shares a system
+        first = held.seen[shown], held.hidden[shown]
         found = _train(network, stream, first, _settings(training, given.threads), record, folder)
         record.metrics({"parameters": sum(item.numel() for item in network.parameters())} | found.metrics())
         couplings = _couplings(network, held)
         numbers = _surpluses(couplings, _couplings(_last(network, folder), held), held)
         record.metrics(numbers)
         record.text("tables.md", tables(name, given, training, found, numbers))
-        _draw_history(record, found, float(_nats(exact_log_odds(held), held)[looked_at].mean()))
+        _draw_history(record, found, float(_nats(exact_log_odds(held), held)[shown].mean()))
         _draw_reading(record, couplings[:, 0], held)
         save_model(physics_weights(root, name), network, Recipe(recipe.network, recipe.arguments, parameters))
 
@@ -180,15 +180,17 @@ def _draw_history(record: Recorder, found: Fit, exact: float) -> None:
         axis.plot(epochs, [epoch.validation_loss for epoch in found.history], color="C0", label="validation")
         axis.axvline(found.best.epoch, color="C0", lw=0.8, ls="--", label="best epoch")
         axis.axhline(exact, color="k", lw=0.8, ls=":", label="exact conditional, validation")
-        axis.set(xlabel="epoch", ylabel="-log P of hidden spins (nats a spin)")
+        axis.set(xlabel="epoch", ylabel="-log P of hidden spins (nats per spin)")
         axis.legend()
-        record.figure("history", drawn)
+        record.figure("history", drawn, "Loss over epochs, with that of the exact conditional probabilities")
 
 
 def _draw_reading(record: Recorder, read: NDArray[np.float32], held: Sample) -> None:
-    """The temperature that is read, J / K, beside the true one."""
+    """The coupling K = J / T that is read, beside the true one: all networks read one, and none lies at an edge."""
     with figure(figsize=(4.2, 4)) as (drawn, axis):
-        axis.plot([0, 4], [0, 4], color="0.6", lw=0.8)
-        axis.scatter(held.temperatures, np.clip(held.couplings / read, 0, 6), s=5, color="C0")
-        axis.set(xlabel=r"true temperature ($J/k_B$)", ylabel=r"temperature read ($J/k_B$)", xlim=(0, 4.1), ylim=(0, 6))
-        record.figure("reading", drawn)
+        true = held.couplings / held.temperatures
+        ends = [true.min(), true.max()]
+        axis.plot(ends, ends, color="0.6", lw=0.8)
+        axis.scatter(true, read, s=5, color="C0")
+        axis.set(xlabel=r"true coupling $J / k_B T$", ylabel="coupling read")
+        record.figure("reading", drawn, "The coupling that the network reads off unseen lattices, beside the true one")

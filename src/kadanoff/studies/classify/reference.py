@@ -1,6 +1,6 @@
-"""What `classify_compare` holds models against: Bayes limits, baselines, and how far from equilibrium lattices are."""
+"""What networks are compared with: Bayes limits, baselines, and how far from equilibrium lattices are."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,26 +11,19 @@ from numpy.typing import NDArray
 
 from kadanoff.data.store import Ensemble, open_dataset
 from kadanoff.estimate import Estimate
-from kadanoff.phases.baselines import Predictor, best, fit_baselines
-from kadanoff.phases.bayes import Limit, Scatter, bayes_limit, predict, region_distributions, scatter
+from kadanoff.phases.baselines import best, fit_baselines
+from kadanoff.phases.bayes import Limit, Scatter, bayes_limit, predict, region_distributions, scatter, share_with_walls
 from kadanoff.phases.microstates import Images, Microstates, draw, draw_tests
-from kadanoff.phases.regions import TEST, region
+from kadanoff.phases.regions import TEST
 from kadanoff.phases.systems import System
 from kadanoff.phases.trials import LABELLED
 from kadanoff.runtime.executor import in_processes
-from kadanoff.spins.boundary import Lattice
-from kadanoff.spins.exact import exact_energy_distribution
-from kadanoff.spins.statistics import independent_mean
+from kadanoff.studies.classify.scores import EQUILIBRIUM, Row, rows
 
-EQUILIBRIUM = "equilibrium"
 PROTOCOLS = (EQUILIBRIUM, "metropolis500", "metropolis750")
 BAYES = "Bayes classifier"
 UNSURE = "not shown to be in equilibrium"
 """What a dataset is called whose provenance does not say that it is equilibrated."""
-RARE = 2.87e-7
-"""Probability of more than 5 standard deviations above the mean of a normal distribution."""
-Words = dict[str, NDArray[np.int8]]
-"""Labels by whoever says them."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +32,7 @@ class Plan:
 
     root: Path
     systems: Mapping[str, System]
+    sizes: Mapping[str, str]  # systems of the datasets of another size
     protocols: tuple[str, ...]
     curve: tuple[str, str, tuple[int, ...]]
     tests: int
@@ -55,121 +49,107 @@ class Plan:
 
     def inputs(self) -> list[Path]:
         """All datasets of the systems that are there, and those that have to be."""
-        paths = {protocol: [self.dataset(system, protocol) for system in self.systems] for protocol in PROTOCOLS}
+        paths = [(protocol, self.dataset(system, protocol)) for protocol in PROTOCOLS for system in self.systems]
         needed = (EQUILIBRIUM, *self.protocols)
-        return [path for protocol, found in paths.items() for path in found if protocol in needed or path.exists()]
+        systems = [path for protocol, path in paths if protocol in needed or path.exists()]
+        return [*systems, *map(self.size, self.sizes)]
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What is known of a system.
+    """What is known of a system, or of its lattices of another size: `side` spins wide.
 
-    `probabilities` are P(E|region), float64 (4, levels), in equilibrium, of `sites` spins. By protocol: `labels`
-    (tests, n); `said`, what the Bayes classifier (in equilibrium) and every baseline say, int8 (1, tests, n); and
-    `walls`, the share of the coldest region's lattices that equilibrium has not. `curve` is as `said` by labelled
-    images, of baselines; `chosen` is the baseline that the validation set prefers, by protocol and labelled images.
-    `equilibrated` is what the dataset of equilibrium says of itself.
+    `probabilities` are P(E|region), float64 (4, levels), in equilibrium; `walls`, by protocol, the share of the coldest
+    region's lattices that equilibrium has not; `equilibrated` is what the dataset of equilibrium says of itself.
     """
 
-    sites: int
+    side: int
     limit: Limit
     probabilities: NDArray[np.float64]
     scatter: Scatter
-    labels: dict[str, NDArray[np.int64]]
-    said: dict[str, Words]
-    curve: dict[int, Words]
     walls: dict[str, Estimate]
-    chosen: dict[tuple[str, int], str]
     equilibrated: bool
 
 
-class Size(NamedTuple):
-    """A test set of lattices of another size: labels (n,), what the Bayes classifier says (n,), and its limit."""
+class Known(NamedTuple):
+    """A reference, and the scores of baselines and the Bayes classifier."""
 
-    side: int
-    labels: NDArray[np.int64]
-    bayes: NDArray[np.int64]
-    limit: Limit
-    equilibrated: bool
+    reference: Reference
+    scores: list[Row]
 
 
-def references(plan: Plan, sizes: Mapping[str, str]) -> tuple[dict[str, Reference], dict[str, Size]]:
-    """All systems, and all datasets of another size with the system that each belongs to; in processes."""
+def references(plan: Plan) -> dict[str, Known]:
+    """All systems, and all datasets of another size; in processes."""
     boundaries: dict[str, list[str]] = {}  # one process each: systems of one boundary share an exact density of states
     for name, system in plan.systems.items():
         boundaries.setdefault(system.boundary, []).append(name)
-    tasks: list[tuple[list[str], dict[str, str]]] = [(names, {}) for names in boundaries.values()]
-    tasks += [([], {name: system}) for name, system in sizes.items()]
-    known: dict[str, Reference] = {}
-    others: dict[str, Size] = {}
-    for found, sized in in_processes("classify_compare", partial(_work, plan), tasks):
-        known |= found
-        others |= sized
-    return {name: known[name] for name in plan.systems}, {name: others[name] for name in sizes}
+    tasks = [*boundaries.values(), *([name] for name in plan.sizes)]
+    found = in_processes("classify_compare", partial(_known, plan), [(names,) for names in tasks])
+    known = {name: each for group in found for name, each in group.items()}
+    return {name: known[name] for name in (*plan.systems, *plan.sizes)}
 
 
-def _work(plan: Plan, systems: list[str], sizes: Mapping[str, str]) -> tuple[dict[str, Reference], dict[str, Size]]:
-    known = {name: _reference(plan, name) for name in systems}
-    return known, {name: _size(plan, name, system) for name, system in sizes.items()}
+def _known(plan: Plan, names: list[str]) -> dict[str, Known]:
+    return {name: _size(plan, name) if name in plan.sizes else _system(plan, name) for name in names}
 
 
-def _reference(plan: Plan, name: str) -> Reference:
+def _system(plan: Plan, name: str) -> Known:
     ensembles = {p: open_dataset(plan.dataset(name, p)) for p in PROTOCOLS if plan.dataset(name, p) in plan.inputs()}
-    ensemble = ensembles[EQUILIBRIUM]
-    lattice = plan.systems[name].lattice(ensemble.spins.shape[-1])
-    levels, probabilities = region_distributions(lattice, ensemble.temperatures)
-    limit = bayes_limit(levels, probabilities)
-    labels, said, curve, chosen = {}, {}, {}, {}
+    reference = _reference(plan, plan.systems[name], ensembles)
+    scores: list[Row] = []
     for protocol in plan.protocols:
         states = draw(plan.dataset(name, protocol), ensembles[protocol], plan.tests, plan.seed)
-        labels[protocol] = np.array([images.labels for images in states.tests])
-        said[protocol], chosen[protocol, LABELLED] = _baselines(plan, states, LABELLED)
+        curve = plan.curve[2] if (protocol, name) == plan.curve[:2] else ()
+        for images in (LABELLED, *curve):
+            scores += _baselines(plan, states, protocol, name, images)
         if protocol == EQUILIBRIUM:
-            bayes = [predict(limit, images.energies, lattice.sites) for images in states.tests]
-            said[protocol] = {BAYES: np.array(bayes, np.int8)[None]} | said[protocol]
-        if (protocol, name) == plan.curve[:2]:
-            for images in plan.curve[2]:
-                curve[images], chosen[protocol, images] = _baselines(plan, states, images)
-    deviations = scatter(limit, probabilities, TEST, plan.scatter, plan.seed)
-    walls = {protocol: kept_walls(found, lattice) for protocol, found in ensembles.items()}
-    return Reference(
-        lattice.sites, limit, probabilities, deviations, labels, said, curve, walls, chosen, _equilibrated(ensemble)
-    )
+            scores += _bayes(reference, states.tests, name)
+    return Known(reference, scores)
 
 
-def _equilibrated(ensemble: Ensemble) -> bool:
-    return ensemble.provenance.get("equilibrated") is True
-
-
-def _baselines(plan: Plan, states: Microstates, images: int) -> tuple[Words, str]:
-    """What all say that were fitted on so many images, and which is the best on the validation set."""
-    found = fit_baselines(states.train.first(images), states.validation, plan.seed)
-    return {name: _said(predictor, states.tests) for name, predictor in found.items()}, best(found)
-
-
-def _said(predictor: Predictor, tests: list[Images]) -> NDArray[np.int8]:
-    return np.array([predictor(images) for images in tests], np.int8)[None]
-
-
-def _size(plan: Plan, name: str, system: str) -> Size:
+def _size(plan: Plan, name: str) -> Known:
     ensemble = open_dataset(plan.size(name))
-    lattice = plan.systems[system].lattice(ensemble.spins.shape[-1])
-    limit = bayes_limit(*region_distributions(lattice, ensemble.temperatures))
-    (images,) = draw_tests(plan.size(name), ensemble, 1, plan.seed)
-    return Size(
-        lattice.width, images.labels, predict(limit, images.energies, lattice.sites), limit, _equilibrated(ensemble)
+    reference = _reference(plan, plan.systems[plan.sizes[name]], {EQUILIBRIUM: ensemble})
+    tests = draw_tests(plan.size(name), ensemble, 1, plan.seed)
+    return Known(reference, _bayes(reference, tests, name))
+
+
+def _reference(plan: Plan, system: System, ensembles: Mapping[str, Ensemble]) -> Reference:
+    ensemble = ensembles[EQUILIBRIUM]
+    lattice = system.lattice(ensemble.spins.shape[-1])
+    levels, probabilities = region_distributions(lattice, ensemble.temperatures)
+    limit = bayes_limit(levels, probabilities)
+    return Reference(
+        side=lattice.width,
+        limit=limit,
+        probabilities=probabilities,
+        scatter=scatter(limit, probabilities, TEST, plan.scatter, plan.seed),
+        walls={protocol: share_with_walls(found, lattice) for protocol, found in ensembles.items()},
+        equilibrated=ensemble.provenance.get("equilibrated") is True,
     )
 
 
-def kept_walls(ensemble: Ensemble, lattice: Lattice) -> Estimate:
-    """Share of the coldest region's lattices whose energy, or a higher one, equilibrium has less often than `RARE`.
+def _baselines(plan: Plan, states: Microstates, protocol: str, system: str, images: int) -> list[Row]:
+    fitted = fit_baselines(states.train.first(images), states.validation, plan.seed)
+    found: list[Row] = []
+    for model, predictor in fitted.items():
+        names = _names(system) | {"protocol": protocol, "images": images}
+        found += _rows(states.tests, predictor, names | {"model": model, "chosen": model == best(fitted)})
+    return found
 
-    The exact distribution already holds the walls that a boundary forces.
-    """
-    found = []
-    for index in np.flatnonzero(region(ensemble.temperatures) == 0):
-        exact = exact_energy_distribution(lattice, float(ensemble.temperatures[index]))
-        above = np.cumsum(exact.probabilities[::-1])[::-1]
-        middles = (exact.levels[1:] + exact.levels[:-1]) / 2
-        found.append(above[np.searchsorted(middles, ensemble.energy[index] * lattice.sites)] < RARE)
-    return independent_mean(np.concatenate(found))
+
+def _bayes(reference: Reference, tests: list[Images], system: str) -> list[Row]:
+    def predictor(images: Images) -> NDArray[np.int64]:
+        return predict(reference.limit, images.energies, reference.side**2)
+
+    return _rows(tests, predictor, _names(system) | {"model": BAYES})
+
+
+def _rows(tests: list[Images], predictor: Callable[[Images], NDArray[np.int64]], names: Row) -> list[Row]:
+    labels, predicted = (np.array(each) for each in zip(*((t.labels, predictor(t)) for t in tests), strict=True))
+    return list(rows(labels, predicted, **names))
+
+
+def _names(system: str) -> Row:
+    names = {"start": "", "protocol": EQUILIBRIUM, "system": system, "tested_on": system}
+    return names | {"images": LABELLED, "trial": 0}

@@ -1,100 +1,122 @@
-"""Macro-F1 of all trials of a model, with errors."""
+"""The scores of the study as one tidy table: a row for what was predicted of one test set.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+Columns: `model` (a network, a baseline or the Bayes classifier), `start` (initial weights of a network, else empty),
+`protocol`, `system` and `images` that it was trained on, `trial`, `tested_on` (a system, or a dataset of another size),
+`test` (number of the test set), `macro_f1`, its jackknife `error` over images, and `chosen`, whether the validation set
+prefers this baseline.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from kadanoff.errors import KadanoffError
 from kadanoff.estimate import Estimate
-from kadanoff.phases.microstates import Images
-from kadanoff.phases.scores import confusion, mean_over, on_one_set, scores_of
-from kadanoff.phases.trials import LABELLED, Bench, Task, Trial
+from kadanoff.phases.scores import mean_over, on_one_set
+from kadanoff.phases.trials import LABELLED, Task, Trial
 
-Confusion = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Scores:
-    """By protocol, then system: macro-F1, its scatter over trials, and the confusions [true, said] of all trials.
-
-    `training` is how long the first trial trained, and which of its epochs was the best, 0 for the start.
-
-    `transfer` goes on by the system that was tested, `sizes` by the dataset, both for the first trial alone; `curve` is
-    by weights, then labelled images.
-    """
-
-    main: dict[str, dict[str, Estimate]]
-    scatter: dict[str, dict[str, float]]
-    confusions: dict[str, dict[str, Confusion]]
-    training: dict[str, dict[str, dict[str, float]]]
-    transfer: dict[str, dict[str, dict[str, Estimate]]]
-    sizes: dict[str, Estimate]
-    curve: dict[str, dict[int, Estimate]]
-
-    def metrics(self) -> dict[str, Any]:
-        """As a record holds them."""
-        found: dict[str, Any] = {}
-        for protocol, systems in self.main.items():
-            rows = {
-                system: {
-                    "macro_f1": value,
-                    "scatter_of_trials": self.scatter[protocol][system],
-                    "training": self.training[protocol][system],
-                }
-                for system, value in systems.items()
-            }
-            mean = np.mean([value.mean for value in systems.values()])
-            error = np.sqrt(np.sum([value.error**2 for value in systems.values()])) / len(systems)
-            found[protocol] = rows | {
-                "mean_error": Estimate(1 - float(mean), float(error)),
-                "transfer": self.transfer[protocol],
-            }
-        curve = {w: {f"images={n}": value for n, value in points.items()} for w, points in self.curve.items()}
-        return found | {"sizes": self.sizes, "curve": {w.replace("/", "_"): points for w, points in curve.items()}}
+EQUILIBRIUM = "equilibrium"
+Labels = Mapping[tuple[str, str], NDArray[np.int64]]
+"""True labels (tests, n) of the test sets, by protocol and what is tested: a system, or a dataset of another size."""
+Row = dict[str, Any]
 
 
-def score(bench: Bench, trials: dict[Task, Trial], curve: tuple[str, str]) -> Scores:
-    """Everything that the trials tell; `curve` is the protocol and the system of the learning curve."""
-    states: dict[tuple[str, str], list[Images]] = {}
+def rows(labels: NDArray, predicted: NDArray, **names: Any) -> Iterator[Row]:
+    """A row a test set, of labels (tests, n) and predictions (tests, n)."""
+    for number, pair in enumerate(zip(labels, predicted, strict=True)):
+        found = on_one_set(*pair)
+        yield {"chosen": False} | names | {"test": number, "macro_f1": found.mean, "error": found.error}
 
-    def tests(protocol: str, system: str) -> list[Images]:
-        if (protocol, system) not in states:
-            states[protocol, system] = bench.microstates(system, protocol).tests
-        return states[protocol, system]
 
-    groups: dict[Task, list[Trial]] = {}
+def network_rows(model: str, trials: Mapping[Task, Trial], labels: Labels) -> Iterator[Row]:
+    """All predictions of a network."""
     for task, trial in trials.items():
-        groups.setdefault(task._replace(trial=0), []).append(trial)
-    found = Scores({}, {}, {}, {}, {}, {}, {})
-    for task, group in groups.items():
-        images = tests(task.protocol, task.system)
-        labels, said = np.array([found.labels for found in images]), np.array([trial.tests for trial in group])
-        table = scores_of(labels, said)
-        if task.weights == bench.model.weights and task.images == LABELLED:
-            _add_main(found, task, group, table, images)
-            found.transfer.setdefault(task.protocol, {})[task.system] = {
-                system: on_one_set(tests(task.protocol, system)[0].labels, group[0].others[f"system/{system}"])
-                for system in bench.systems
-                if system != task.system
-            }
-            for name, words in group[0].others.items():
-                if name.startswith("size/"):
-                    dataset = name.removeprefix("size/")
-                    found.sizes[dataset] = on_one_set(bench.size_test(dataset).labels, words)
-        if (task.protocol, task.system) == curve:
-            found.curve.setdefault(task.weights, {})[task.images] = mean_over(table)
-    return found
+        names = {"model": model, "start": task.weights} | {
+            key: value for key, value in task._asdict().items() if key != "weights"
+        }
+        yield from rows(labels[task.protocol, task.system], trial.tests, tested_on=task.system, **names)
+        for name, predicted in trial.others.items():
+            where = name.partition("/")[2]
+            yield from rows(labels[task.protocol, where][:1], predicted[None], tested_on=where, **names)
 
 
-def _add_main(
-    found: Scores, task: Task, group: Sequence[Trial], table: NDArray[np.float64], images: list[Images]
-) -> None:
-    scatter = float(table.mean(1).std(ddof=1)) if len(table) > 1 else float("nan")
-    found.main.setdefault(task.protocol, {})[task.system] = mean_over(table)
-    found.scatter.setdefault(task.protocol, {})[task.system] = scatter
-    found.training.setdefault(task.protocol, {})[task.system] = group[0].fit.metrics()
-    found.confusions.setdefault(task.protocol, {})[task.system] = np.sum(
-        [confusion(i.labels, said) for trial in group for i, said in zip(images, trial.tests, strict=True)], axis=0
+def read_scores(path: Path) -> pd.DataFrame:
+    """The table that `classify` has written of a model; KadanoffError if there is none, or it is damaged."""
+    try:
+        found = pd.read_csv(path, keep_default_na=False)
+        return found.astype({"trial": int, "test": int, "macro_f1": float})
+    except (OSError, ValueError, KeyError) as error:
+        raise KadanoffError(
+            f"{path} holds no scores ({error}). Make them with `dvc repro classify`, or fetch them with `dvc pull`."
+        ) from error
+
+
+def on_own_system(scores: pd.DataFrame) -> pd.DataFrame:
+    """Rows that are tested on the system that they were trained on."""
+    return scores[scores.tested_on == scores.system]
+
+
+def main(scores: pd.DataFrame, starts: Mapping[str, str]) -> pd.DataFrame:
+    """Rows with all labelled images, and of networks with the initial weights in `starts`."""
+    return scores[(scores.images == LABELLED) & (scores.start == scores.model.map(starts).fillna(""))]
+
+
+def table_of(scores: pd.DataFrame) -> NDArray[np.float64]:
+    """Macro-F1 (trials, tests)."""
+    return scores.pivot(index="trial", columns="test", values="macro_f1").to_numpy()
+
+
+def mean_score(scores: pd.DataFrame) -> Estimate:
+    """Mean over trials and test sets."""
+    return mean_over(table_of(scores))
+
+
+def scatter_of_trials(scores: pd.DataFrame) -> float:
+    """Standard deviation of the means of the trials; not a number for a single one."""
+    return float(scores.groupby("trial").macro_f1.mean().std())
+
+
+def first_score(scores: pd.DataFrame) -> Estimate:
+    """Of the first trial on the first test set, with the error over its images."""
+    first = scores.sort_values(["trial", "test"]).iloc[0]
+    return Estimate(first.macro_f1, first.error)
+
+
+def difference(one: pd.DataFrame, other: pd.DataFrame) -> Estimate:
+    """Mean of one less the other on the same test sets, trial by trial; what has no trials stands beside each."""
+    first, second = table_of(one), table_of(other)
+    count = len(first) if not other.start.any() else min(len(first), len(second))
+    return mean_over(first[:count] - second[:count])
+
+
+def curves(scores: pd.DataFrame, protocol: str, system: str) -> pd.DataFrame:
+    """The learning curves there: columns model, start, images, and the mean `macro_f1`."""
+    here = on_own_system(scores)
+    here = here[(here.protocol == protocol) & (here.system == system)]
+    means = [(*names, mean_score(group)) for names, group in here.groupby(["model", "start", "images"], sort=False)]
+    return pd.DataFrame(means, columns=["model", "start", "images", "macro_f1"]).sort_values(
+        "images", kind="stable", ignore_index=True
     )
+
+
+def transfer(scores: pd.DataFrame, starts: Mapping[str, str]) -> pd.DataFrame:
+    """First scores of main networks: columns protocol, model, system, `tested_on`, `macro_f1`."""
+    networks = main(scores[scores.start != ""], starts)
+    keys = ["protocol", "model", "system", "tested_on"]
+    found = [(*names, first_score(group)) for names, group in networks.groupby(keys, sort=False)]
+    return pd.DataFrame(found, columns=[*keys, "macro_f1"])
+
+
+def nested(table: pd.DataFrame, keys: list[str], value: str = "macro_f1") -> dict[str, Any]:
+    """A column of a table as a record holds it: mappings by the first key, then the next, ..."""
+    found: dict[str, Any] = {}
+    for *names, last, number in table[[*keys, value]].itertuples(index=False, name=None):
+        inner = found
+        for name in names:
+            inner = inner.setdefault(name, {})
+        inner[last] = number
+    return found
