@@ -33,7 +33,7 @@ from kadanoff.runtime.executor import in_processes
 from kadanoff.runtime.files import working_folder
 from kadanoff.runtime.output import require_room
 
-MODEL, SOURCE = "models/upsample/kernel.safetensors", "data/grow512.zarr"
+MODEL, SOURCE = "models/upsample/kernel.safetensors", "data/grow/grow512.zarr"
 LARGEST = 13824
 SWEEPS = 35
 PARTS = ("generator", "refinement", "compression", "reading")

@@ -80,12 +80,10 @@ def shrink(params: dict) -> dict:
     """The same sections with tiny numbers, and fewer networks."""
     variants = params["coarsen"]["variants"]
     params["coarsen"]["variants"] = {name: variants[name] for name in ("drawn", "cnn", "mlp", "exact", "exact_block3")}
-    for name, dataset in params["datasets"].items():
-        if name.startswith(("superres", "upsample", "grow", "classify")):
-            continue
+    for name, dataset in params["datasets"]["coarsen"].items():
         size = {"coarsen12": 12, "coarsen_critical32": 16, "coarsen_critical64": 32}.get(name, 8)
         dataset.update(TINY, size=size)
-    params["datasets"]["coarsen_curve"]["samples"] = 40
+    params["datasets"]["coarsen"]["coarsen_curve"]["samples"] = 40
     params["coarsen"]["training"].update(epochs=2)
     params["coarsen_curve"].update(configurations=[10, 40], steps={"cnn": 20, "mlp": 20})
     return shrink_classify(shrink_upsample(shrink_superres(params)))
@@ -97,12 +95,12 @@ SIDES |= {f"truth{number}": 8 + 2 * number for number in range(1, 6)}
 
 def shrink_superres(params: dict) -> dict:
     """Super-resolution from 4 to 8 and 16, at a few temperatures, with just enough configurations to calibrate."""
-    for name, dataset in params["datasets"].items():
+    for name, dataset in params["datasets"]["superres"].items():
         if (short := name.removeprefix("superres_")) in SIDES:
             dataset.update(size=SIDES[short], samples=1000)
         elif name == "superres_three16":
             dataset.update(size=8, samples=1000)
-        elif name.startswith("superres"):
+        else:
             kept = [1.361, 1.8113, 2.2616, 2.7119, 3.1623]
             dataset.update(size=dataset["size"] // 2, samples=200, temperatures=kept)
     params["superres"]["training"].update(epochs=3)
@@ -118,9 +116,9 @@ def shrink_superres(params: dict) -> dict:
 
 def shrink_upsample(params: dict) -> dict:
     """Enlargement from 16 to 48, and of seeds to 384."""
-    params["datasets"]["upsample_critical"].update(size=48, samples=60)
-    params["datasets"]["upsample_critical16"].update(size=8, samples=4000)
-    params["datasets"]["grow512"].update(size=128, samples=8)
+    params["datasets"]["grow"]["upsample_critical"].update(size=48, samples=60)
+    params["datasets"]["grow"]["upsample_critical16"].update(size=8, samples=4000)
+    params["datasets"]["grow"]["grow512"].update(size=128, samples=8)
     params["upsample"]["training"].update(epochs=30)
     params["upsample"]["variants"]["kernel"].update(train=50, width=16)
     params["upsample"]["variants"]["seed_kernel"].update(train=50, epochs=2)
@@ -132,11 +130,10 @@ def shrink_upsample(params: dict) -> dict:
 
 def shrink_classify(params: dict) -> dict:
     """Regions of 16 x 16 lattices at eight temperatures, by tiny models."""
-    for name, dataset in params["datasets"].items():
-        if name.startswith("classify"):
-            size = {"classify_periodic64": 12}.get(name, 16)
-            dataset.update(size=size, samples=320, temperatures=[0.6, 1.0, 1.6, 2.0, 2.2, 2.3, 2.5, 3.5], sweeps=40)
-            dataset.update(allow_unequilibrated=True)
+    for name, dataset in params["datasets"]["classify"].items():
+        size = {"classify_periodic64": 12}.get(name, 16)
+        dataset.update(size=size, samples=320, temperatures=[0.6, 1.0, 1.6, 2.0, 2.2, 2.3, 2.5, 3.5], sweeps=40)
+        dataset.update(allow_unequilibrated=True)
     params["pretrain"].update(sizes=[12, 16], lattices=32, validation=8, held=16)
     params["pretrain"]["training"].update(epochs=2)
     small = {"patch_size": 5, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 1}

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 
 KILLS = 3
 STAGES = {
-    "simulate@coarsen16": "data/coarsen16.zarr",
+    "simulate@coarsen16": "data/coarsen/coarsen16.zarr",
     "coarsen@cnn": "models/coarsen/cnn.safetensors",
 }
 

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 # new ones each time, so that a test can look for them in what was written
 KEYS = {"AWS_ACCESS_KEY_ID": secrets.token_hex(12), "AWS_SECRET_ACCESS_KEY": secrets.token_hex(20)}
-DATASET = "data/coarsen16.zarr"
+DATASET = "data/coarsen/coarsen16.zarr"
 START_S = 30
 
 

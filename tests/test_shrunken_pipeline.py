@@ -58,7 +58,7 @@ def test_every_stage_is_a_run_with_its_numbers(finished):
     assert {run["status"] for run in runs} == {"FINISHED"}
     assert all(run["metrics"] and run["params"] for run in runs)
     cnn = next(run for run in runs if (run["experiment"], run["name"]) == ("coarsen", "cnn"))
-    data = finished.output_md5("simulate@coarsen16", "data/coarsen16.zarr")
+    data = finished.output_md5("simulate@coarsen16", "data/coarsen/coarsen16.zarr")
     assert cnn["inputs"] == [data[:36]]
     assert cnn["epochs"] == 2
     assert "history.png" in cnn["artifacts"]
@@ -103,7 +103,7 @@ def test_an_experiment_changes_one_number_and_reruns_what_needs_it(finished):
 
 
 def test_other_commands_work_on_the_results(finished):
-    model, source = "models/coarsen/exact.safetensors", "data/coarsen_critical32.zarr"
+    model, source = "models/coarsen/exact.safetensors", "data/coarsen/coarsen_critical32.zarr"
     finished.run("kadanoff", "apply", model, source, "out.zarr")
     assert "exists; nothing is overwritten" in finished.run("kadanoff", "apply", model, source, "out.zarr", code=1)
     assert "bound to" in finished.run(

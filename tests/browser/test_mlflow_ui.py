@@ -97,7 +97,7 @@ def test_ui_shows_a_run_with_its_numbers_and_parameters(pages, clone):
     pages.see("early_stopping_patience")
     pages.see("kadanoff run coarsen@cnn")
     pages.choose("Show more", "button")
-    command = "dvc get . data/coarsen16.zarr --rev COMMIT"
+    command = "dvc get . data/coarsen/coarsen16.zarr --rev COMMIT"
     pages.until(lambda: command in pages.run("return document.body.innerText"), command)
 
 
@@ -116,7 +116,7 @@ def test_ui_shows_the_figure_of_a_run(pages):
 
 
 def test_ui_shows_the_digest_of_a_dataset(pages, clone):
-    digest = clone.output_md5("simulate@coarsen16", "data/coarsen16.zarr")
+    digest = clone.output_md5("simulate@coarsen16", "data/coarsen/coarsen16.zarr")
     open_run(pages, "cnn")
     pages.choose(f"coarsen16 ({digest[:36]})", "span")
     pages.see("Digest")
@@ -150,7 +150,7 @@ def test_ui_shows_the_registered_model(pages, clone):
     version = 1 + sorted(models).index(best)
     pages.choose(f"Version {version}", "a")
     pages.see(f"coarsen/{best} (test/mse")
-    pages.see(f"coarsen16 {clone.output_md5('simulate@coarsen16', 'data/coarsen16.zarr')}")
+    pages.see(f"coarsen16 {clone.output_md5('simulate@coarsen16', 'data/coarsen/coarsen16.zarr')}")
     assert all("path=MLmodel" in line for line in pages.complaints())  # its weights were not pulled yet
 
 

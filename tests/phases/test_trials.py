@@ -50,9 +50,9 @@ def ensemble(seed, size, samples):
 def root(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trials")
     for seed, name in enumerate(("periodic_equilibrium", "antiperiodic_equilibrium", "periodic_quench")):
-        ensemble(seed, 8, 16).save(folder / "data" / f"classify_{name}.zarr")
-    ensemble(8, 12, 16).save(folder / "data" / "larger.zarr")
-    ensemble(9, 8, 16).save(folder / "data" / "classify_antiperiodic_quench.zarr")
+        ensemble(seed, 8, 16).save(folder / "data" / "classify" / f"classify_{name}.zarr")
+    ensemble(8, 12, 16).save(folder / "data" / "classify" / "larger.zarr")
+    ensemble(9, 8, 16).save(folder / "data" / "classify" / "classify_antiperiodic_quench.zarr")
     with seeded(5):
         network = build("transformers", **MODEL.arguments(5, 8))
     save_model(folder / "physics.safetensors", network, Recipe("transformers", MODEL.arguments(5, 8)))

@@ -12,7 +12,7 @@ MD5 = "0123456789abcdef0123456789abcdef.dir"
 RUN = {
     "stage": "coarsen",
     "parameters": {"epochs": 2, "network": {"name": "cnn"}},
-    "inputs": [{"path": "data/coarsen16.zarr", "md5": MD5}],
+    "inputs": [{"path": "data/coarsen/coarsen16.zarr", "md5": MD5}],
     "environment": {"python": "3.11"},
     "started": "2026-01-02T03:04:05Z",
     "duration_s": 100.0,

@@ -31,7 +31,7 @@ def train(project, name="cnn", network="cnn", mse=0.5, seed=0, **described):
     arguments = {"block": 2, "size": 8}
     weights = project / "models/coarsen" / f"{name}.safetensors"
     save_model(weights, build(network, **arguments), Recipe(network, arguments))
-    with recorded("coarsen", name, parameters={}, inputs=["data/coarsen16.zarr"]) as run:
+    with recorded("coarsen", name, parameters={}, inputs=["data/coarsen/coarsen16.zarr"]) as run:
         run.metrics({"test": {"mse": {"mean": mse, "error": 0.01}}})
         run.model(weights, **({"metric": "test/mse", "task": "threshold", "contender": True, **ANY} | described))
 

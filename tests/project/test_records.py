@@ -19,7 +19,7 @@ stages:
   simulate@coarsen16:
     cmd: kadanoff simulate coarsen16
     outs:
-    - path: data/coarsen16.zarr
+    - path: data/coarsen/coarsen16.zarr
       hash: md5
       md5: {MD5}
 """
@@ -44,7 +44,7 @@ def figure():
 
 
 def record(mse=0.5):
-    with recorded("coarsen", "cnn", parameters={"epochs": 2}, inputs=["data/coarsen16.zarr"]) as run:
+    with recorded("coarsen", "cnn", parameters={"epochs": 2}, inputs=["data/coarsen/coarsen16.zarr"]) as run:
         run.epoch(1, train_loss=0.25)
         run.epoch(0, train_loss=0.5, validation_loss=float("nan"))
         run.metrics({"mse": Estimate(mse, 0.1, 0.5, 10), "by": {"T=2.27": {"mean": 1, "error": float("nan")}}})
@@ -77,7 +77,7 @@ def test_a_record_tells_the_run_and_its_numbers_are_deterministic(project, capsy
     }
     run = json.loads(first.pop("run.json"))
     assert run["parameters"] == {"epochs": 2}
-    assert run["inputs"] == [{"path": "data/coarsen16.zarr", "md5": MD5}]
+    assert run["inputs"] == [{"path": "data/coarsen/coarsen16.zarr", "md5": MD5}]
     assert (run["stage"], run["variant"], run["mlflow_run_id"]) == ("coarsen", "cnn", None)
     assert run["environment"]["python"] == sys.version.split()[0]
     del second["run.json"]

@@ -50,7 +50,7 @@ def test_a_record_becomes_a_run_once(project):
     described = run.data.tags["mlflow.note.content"]
     assert f"`dvc repro coarsen@cnn` on commit `{'a' * 40}`" in described
     assert f"`git log -S {md5} -- dvc.lock`" in described
-    for path in ("data/coarsen16.zarr", "models/cnn.safetensors"):
+    for path in ("data/coarsen/coarsen16.zarr", "models/cnn.safetensors"):
         assert f"\ndvc get . {path} --rev COMMIT\n" in described
     [logged] = run.inputs.dataset_inputs
     assert (logged.dataset.name, logged.dataset.digest) == ("coarsen16", MD5)

@@ -19,7 +19,7 @@ from kadanoff.project.tracking import live as live_module
 from kadanoff.project.tracking import serve
 from kadanoff.project.tracking.store import experiment_id, open_store
 
-LOCK = f"stages:\n  simulate@coarsen16:\n    outs:\n    - path: data/coarsen16.zarr\n      md5: {MD5}\n"
+LOCK = f"stages:\n  simulate@coarsen16:\n    outs:\n    - path: data/coarsen/coarsen16.zarr\n      md5: {MD5}\n"
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def tracked(project, live):
 
 def record(epochs=3):
     with recorded(
-        "coarsen", "cnn", parameters={"epochs": epochs, "nested": {"rate": 0.1}}, inputs=["data/coarsen16.zarr"]
+        "coarsen", "cnn", parameters={"epochs": epochs, "nested": {"rate": 0.1}}, inputs=["data/coarsen/coarsen16.zarr"]
     ) as run:
         for epoch in range(epochs):
             run.epoch(epoch, train_loss=1 / (epoch + 1))
@@ -62,7 +62,7 @@ def test_a_training_is_shown_with_all_it_has(tracked, capfd, monkeypatch):
     assert written["mlflow_run_id"] == run.info.run_id
     [logged] = run.inputs.dataset_inputs
     assert (logged.dataset.name, logged.dataset.digest) == ("coarsen16", MD5)
-    assert mlflow.data.get_source(logged.dataset).uri == "data/coarsen16.zarr"
+    assert mlflow.data.get_source(logged.dataset).uri == "data/coarsen/coarsen16.zarr"
 
 
 def test_a_training_is_shown_from_ten_seconds_on_with_its_earlier_epochs(tracked, monkeypatch):

@@ -23,7 +23,9 @@ def grow(
     model: Annotated[Path, typer.Option(help="Network of whole blocks that enlarges it.")] = Path(
         "models/upsample/kernel.safetensors"
     ),
-    start: Annotated[Path, typer.Option(help="Dataset of critical lattices to grow from.")] = Path("data/grow512.zarr"),
+    start: Annotated[Path, typer.Option(help="Dataset of critical lattices to grow from.")] = Path(
+        "data/grow/grow512.zarr"
+    ),
     sample: Annotated[int, typer.Option(min=0, help="Which of them.")] = 0,
     sweeps: Annotated[int, typer.Option(min=0, help="Metropolis sweeps after each enlargement.")] = 8,
     seed: Annotated[int, typer.Option(min=0, help="Another seed draws another lattice.")] = 0,

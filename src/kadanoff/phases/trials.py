@@ -72,7 +72,7 @@ class Setup:
 
     def dataset(self, system: str, protocol: str) -> Path:
         """The dataset of a system as a protocol makes it."""
-        return self.root / "data" / f"classify_{system}_{protocol}.zarr"
+        return self.root / "data" / "classify" / f"classify_{system}_{protocol}.zarr"
 
     def microstates(self, system: str, protocol: str) -> Microstates:
         """Its sets: the same for all models and trials."""
@@ -80,7 +80,7 @@ class Setup:
 
     def size_test(self, name: str) -> Any:
         """One test set of a dataset of another size."""
-        path = self.root / "data" / f"{name}.zarr"
+        path = self.root / "data" / "classify" / f"{name}.zarr"
         return draw_tests(path, open_dataset(path), 1, self.seed)[0]
 
 
@@ -122,7 +122,7 @@ def _trained(setup: Setup, task: Task, folder: Path, device: torch.device) -> Tr
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a third less time for convolutions
     check(network, train, states.validation)
     for name in setup.sizes.get(task.system, ()) if task.kept else ():
-        network.check(*open_dataset(setup.root / "data" / f"{name}.zarr").spins.shape[2:])
+        network.check(*open_dataset(setup.root / "data" / "classify" / f"{name}.zarr").spins.shape[2:])
     if task.weights != NONE:
         network.keep_statistics = task.weights == PHYSICS
         reader = load_model(setup.physics) if task.weights == PHYSICS else None

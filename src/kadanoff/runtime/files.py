@@ -168,6 +168,16 @@ def fingerprint(*parts: Any) -> str:
     return digest.hexdigest()
 
 
+def folder_digest(folder: Path) -> str:
+    """Hash of all files in a folder and of their places; of no folder, that of an empty one."""
+    digest = hashlib.blake2b(digest_size=16)
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            content = path.read_bytes()
+            digest.update(f"{path.relative_to(folder).as_posix()}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()
+
+
 @contextmanager
 def working_folder(stage: str, variant: str, *parts: Any) -> Iterator[Path]:
     """Folder for the checkpoints of one stage, under a lock; removed when the block ends well.

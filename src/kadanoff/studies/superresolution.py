@@ -119,8 +119,8 @@ class Data:
         model.check(coarsened(self.fine.read(0, slice(0, 1)), model.rule, model.block).shape)
 
 
-def open_data(root: Path, where: str, dataset: str, train: int) -> Data:
-    """The dataset of the entry `where` of params.yaml, opened lazily.
+def open_data(root: Path, study: str, where: str, dataset: str, train: int) -> Data:
+    """The dataset of STUDY that the entry `where` of params.yaml names, opened lazily.
 
     Raises
     ------
@@ -128,7 +128,7 @@ def open_data(root: Path, where: str, dataset: str, train: int) -> Data:
         If it is missing; is not of periodic ferromagnets without a field; its temperatures do not ascend; or too few
         configurations are left to test on.
     """
-    path = root / "data" / f"{dataset}.zarr"
+    path = root / "data" / study / f"{dataset}.zarr"
     fine = open_dataset(path)
     check_physics(dataset, fine)
     samples = fine.spins.shape[1]
@@ -136,7 +136,7 @@ def open_data(root: Path, where: str, dataset: str, train: int) -> Data:
         raise KadanoffError(
             f"{where}.train is {train}, but {dataset} has {samples} configurations of each "
             f"temperature; at least {FEWEST} must be left to test on. Train on fewer, or raise "
-            f"datasets.{dataset}.samples."
+            f"datasets.{study}.{dataset}.samples."
         )
     return Data(path, fine, train)
 
@@ -177,24 +177,29 @@ def train_at(
 
 
 def train_variant(
-    root: Path, study: str, name: str, prepare: Callable[[], Finish] | None = None, more: Sequence[Path] = ()
+    root: Path,
+    study: str,
+    stage: str,
+    name: str,
+    prepare: Callable[[], Finish] | None = None,
+    more: Sequence[Path] = (),
 ) -> None:
-    """Train the entry NAME of STUDY.variants: models/STUDY/NAME.safetensors and the record reports/STUDY/NAME.
+    """Train the entry NAME of STAGE.variants on data of STUDY: models/STAGE/NAME.safetensors, reports/STAGE/NAME.
 
     What `prepare` returns before the training is done with the trained and tested networks before they are saved; it
     reads `more` datasets.
     """
-    variant, training = read_variant(root, name, study)
-    weights = root / "models" / study / f"{name}.safetensors"
+    variant, training = read_variant(root, name, stage)
+    weights = root / "models" / stage / f"{name}.safetensors"
     parameters = variant.model_dump() | training.model_dump()
-    with working_folder(study, name, parameters) as folder:
-        data = open_data(root, f"{study}.variants.{name}", variant.dataset, variant.train)
+    with working_folder(stage, name, parameters) as folder:
+        data = open_data(root, study, f"{stage}.variants.{name}", variant.dataset, variant.train)
         model = variant.built(data.dimension, data.temperatures)  # refuses now what it would refuse later
         data.check(model)
         finish = prepare() if prepare is not None else None
-        with recorded(study, name, parameters=parameters, inputs=[data.path, *more]) as record:
+        with recorded(stage, name, parameters=parameters, inputs=[data.path, *more]) as record:
             task = partial(_trained, variant, training, data.path, folder)
-            trained = in_processes(study, task, [(index,) for index in range(len(data.temperatures))])
+            trained = in_processes(stage, task, [(index,) for index in range(len(data.temperatures))])
             for network, (values, _) in zip(model.networks, trained, strict=True):
                 network.load_state_dict({key: torch.from_numpy(array) for key, array in values.items()})
             _record_quality(model.eval(), data, [fits for _, fits in trained], training.seed, record)

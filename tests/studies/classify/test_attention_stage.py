@@ -64,7 +64,8 @@ def project(tmp_path, monkeypatch, dataset):
     """A project with data, and networks by name, as the current folder; nothing is shown live."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("kadanoff.project.tracking.live.LiveRun", None)
-    (tmp_path / "data").symlink_to(dataset.parent)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "classify").symlink_to(dataset.parent)
     put(tmp_path, "vit", looking(-0.5))
     write(tmp_path)
     return tmp_path

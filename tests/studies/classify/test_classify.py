@@ -85,7 +85,7 @@ def write_data(folder):
         up = (1 / (1 + np.exp(2 - 8 / TEMPERATURES)))[:, None, None, None]
         spins = np.where(random.random((8, 16, size, size)) < up, 1, -1).astype(np.int8)
         values = random.standard_normal((2, 8, 16))
-        Ensemble(spins, TEMPERATURES, *values, np.ones(8), {}).save(folder / "data" / f"{name}.zarr")
+        Ensemble(spins, TEMPERATURES, *values, np.ones(8), {}).save(folder / "data" / "classify" / f"{name}.zarr")
 
 
 def patched(patch, folder):
@@ -192,7 +192,7 @@ def test_all_trials_are_in_the_scores_and_the_first_networks_are_kept(finished, 
     keys = ["protocol", "system", "start", "images", "trial"]
     assert set(scores[keys].itertuples(index=False, name=None)) == main | curve
     for system in systems:
-        path = finished / "data" / f"classify_{system}_equilibrium.zarr"
+        path = finished / "data" / "classify" / f"classify_{system}_equilibrium.zarr"
         images = microstates.draw(path, open_dataset(path), 2, 3).tests[1]
         network = load_model(folder / f"equilibrium_{system}.safetensors")
         own = regions_of(network, images.spins, torch.device("cpu"))
@@ -222,9 +222,9 @@ def test_the_record_has_all_scores(finished):
     }  # of one epoch there is no history
     info = json.loads((folder / "run.json").read_text())
     assert [item["path"] for item in info["inputs"]] == [
-        "data/classify_periodic_equilibrium.zarr",
-        "data/classify_antiferromagnet_equilibrium.zarr",
-        "data/larger.zarr",
+        "data/classify/classify_periodic_equilibrium.zarr",
+        "data/classify/classify_antiferromagnet_equilibrium.zarr",
+        "data/classify/larger.zarr",
         "models/pretrain/vit.safetensors",
     ]
     assert info["model"]["weights"] == "models/classify/vit/equilibrium_periodic.safetensors"
@@ -285,7 +285,7 @@ def test_trials_of_other_data_are_not_gone_on_from(project, monkeypatch, changed
             classify(project, "vit")
     assert len(ran) == 4
     if changed:
-        path = project / "data" / "classify_periodic_equilibrium.zarr"
+        path = project / "data" / "classify" / "classify_periodic_equilibrium.zarr"
         found = open_dataset(path)
         Ensemble(found.read(), *(getattr(found, name) for name in ("temperatures", "energy", "magnetization")),
                  found.autocorrelation_time, {"seed": 1}).save(path)  # fmt: skip

@@ -72,7 +72,7 @@ OTHER = {"periodic": "antiperiodic", "antiperiodic": "periodic"}
 
 
 def dataset(root, system, protocol="equilibrium"):
-    path = root / "data" / f"classify_{system}_{protocol}.zarr"
+    path = root / "data" / "classify" / f"classify_{system}_{protocol}.zarr"
     return path, open_dataset(path)
 
 
@@ -105,7 +105,7 @@ def trials(root, say, flawed):
                 elsewhere = draw(*dataset(root, OTHER[system]), TESTS, SEED).tests[0]
                 others = {f"system/{OTHER[system]}": (elsewhere.labels // 2 * 2).astype(np.int8)}
                 if system == "periodic":
-                    larger = draw_tests(root, open_dataset(root / "data" / "larger.zarr"), 1, SEED)[0]
+                    larger = draw_tests(root, open_dataset(root / "data" / "classify" / "larger.zarr"), 1, SEED)[0]
                     others["size/larger"] = larger.labels.astype(np.int8)
             found[Task("equilibrium", system, "physics", LABELLED, trial)] = Trial(said, others, None, 1)
     found[Task("equilibrium", "periodic", "none", 40, 0)] = Trial(np.zeros((TESTS, 400), np.int8), {}, None, 1)
@@ -117,7 +117,9 @@ def write(root, params):
 
 
 def labels_of(root, protocols):
-    labels = {("equilibrium", "larger"): draw_tests(root, open_dataset(root / "data" / "larger.zarr"), 1, SEED)}
+    labels = {
+        ("equilibrium", "larger"): draw_tests(root, open_dataset(root / "data" / "classify" / "larger.zarr"), 1, SEED)
+    }
     for protocol, systems in protocols.items():
         labels |= {(protocol, system): draw(*dataset(root, system, protocol), TESTS, SEED).tests for system in systems}
     return {where: np.array([images.labels for images in sets]) for where, sets in labels.items()}
@@ -137,7 +139,7 @@ def root(tmp_path_factory):
         size = LARGER if name == "larger" else SIZE
         found = kadanoff.simulate(size, TEMPERATURES, seed=seed, **given)
         known = found.provenance | {"equilibrated": name != "classify_antiperiodic_equilibrium"}
-        replace(found, provenance=known).save(folder / "data" / f"{name}.zarr")
+        replace(found, provenance=known).save(folder / "data" / "classify" / f"{name}.zarr")
     save(folder, "vit", trials(folder, best, 10), {"equilibrium": SYSTEMS})
     save(folder, "resnet18", trials(folder, perfect, 0), {"equilibrium": SYSTEMS})
     return folder

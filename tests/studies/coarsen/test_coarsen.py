@@ -53,7 +53,7 @@ def project(tmp_path_factory):
     (root / "dvc.yaml").touch()
     write_params(root)
     for name, size in (("small", 8), ("large", 16)):
-        kadanoff.simulate(size, [1.5, float(T_C), 3.5], 20, seed=size).save(root / f"data/{name}.zarr")
+        kadanoff.simulate(size, [1.5, float(T_C), 3.5], 20, seed=size).save(root / f"data/coarsen/{name}.zarr")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         patch.setattr("kadanoff.project.tracking.live.LiveRun", None)

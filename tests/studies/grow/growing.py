@@ -24,7 +24,7 @@ def save_antiperiodic(path, seeds):
 
 def save_project(root, seeds):
     """The seeds, and both networks; the Gibbs sweeps have the seeds' own conditional, so that they change nothing."""
-    seeds.save(root / "data/seeds.zarr")
+    seeds.save(root / "data/grow/seeds.zarr")
     arguments = {"rule": "majority", "block": 3, "dimension": 2, "temperatures": [float(T_C)]}
     torch.manual_seed(0)
     for name, network, own in (("kernel", "symmetric_blocks", {"width": 4}), ("seed_kernel", "seed_kernel", {})):

@@ -80,14 +80,14 @@ def test_bad_input_is_a_sentence(project, changes, message):
 
 
 def test_seeds_that_are_not_critical_are_refused(project, seeds):
-    Ensemble(**(vars(seeds) | {"temperatures": np.array([2.5])})).save(project / "data/warm.zarr")
+    Ensemble(**(vars(seeds) | {"temperatures": np.array([2.5])})).save(project / "data/grow/warm.zarr")
     write(project, dataset="warm")
     with pytest.raises(KadanoffError, match="needs square lattices at the critical temperature"):
         grow(project)
 
 
 def test_seeds_that_are_not_periodic_are_refused(project, seeds):
-    save_antiperiodic(project / "data/anti.zarr", seeds)
+    save_antiperiodic(project / "data/grow/anti.zarr", seeds)
     write(project, dataset="anti")
     with pytest.raises(KadanoffError, match=r"grow.dataset is anti, which has the boundary antiperiodic"):
         grow(project)

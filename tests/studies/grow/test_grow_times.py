@@ -79,7 +79,7 @@ def test_bad_input_is_a_sentence(project, changes, message):
 
 
 def test_seeds_that_are_not_periodic_are_refused(project, seeds):
-    save_antiperiodic(project / "data/anti.zarr", seeds)
+    save_antiperiodic(project / "data/grow/anti.zarr", seeds)
     write(project, dataset="anti")
     with pytest.raises(KadanoffError, match=r"grow_times.dataset is anti, which has the boundary antiperiodic"):
         grow_times(project)

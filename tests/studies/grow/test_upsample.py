@@ -46,7 +46,8 @@ def prepare(folder, monkeypatch, datasets):
     monkeypatch.setattr(
         superresolution, "in_processes", lambda what, function, tasks: [function(*task) for task in tasks]
     )
-    (folder / "data").symlink_to(datasets)
+    (folder / "data").mkdir()
+    (folder / "data" / "grow").symlink_to(datasets)
     write(folder)
 
 
@@ -145,7 +146,7 @@ def test_the_published_kernel_learns_its_energy_constraint(project):
     upsample(project, "k")
     network = load_model(project / "models/upsample/k.safetensors").at(float(T_C))
     assert isinstance(network, SeedKernel)
-    fine = kadanoff.open_dataset(project / "data/large.zarr").read(0)[:180]
+    fine = kadanoff.open_dataset(project / "data/grow/large.zarr").read(0)[:180]
     averages = torch.from_numpy(coarsened(fine, "average", 3).astype("float32")).unsqueeze(1)
     spins = torch.from_numpy(coarsened(fine, "majority", 3)).float().unsqueeze(1)
     with torch.no_grad():

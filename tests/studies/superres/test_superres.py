@@ -62,7 +62,8 @@ def prepare(folder, monkeypatch, datasets):
     monkeypatch.chdir(folder)
     monkeypatch.setattr("kadanoff.project.tracking.live.LiveRun", None)
     monkeypatch.setattr(superresolution, "in_processes", in_turn)
-    (folder / "data").symlink_to(datasets)
+    (folder / "data").mkdir()
+    (folder / "data" / "superres").symlink_to(datasets)
     write(folder)
 
 

@@ -59,7 +59,7 @@ def project(tmp_path, ensemble, params, monkeypatch):
     monkeypatch.setattr(stage, "in_processes", lambda _, function, tasks: [function(*task) for task in tasks])
     write(tmp_path, params)
     (tmp_path / "models" / "superres").mkdir(parents=True)
-    ensemble.save(tmp_path / "data" / "small.zarr")
+    ensemble.save(tmp_path / "data" / "superres" / "small.zarr")
     for name in VARIANTS:
         save(tmp_path, name)
     return tmp_path

@@ -1,6 +1,6 @@
 """The record of a run: a folder reports/STAGE/VARIANT of small files, put in place when the run ends well.
 
-    with recorded("coarsen", "cnn", parameters=..., inputs=[Path("data/coarsen16.zarr")]) as run:
+    with recorded("coarsen", "cnn", parameters=..., inputs=[Path("data/coarsen/coarsen16.zarr")]) as run:
         run.epoch(epoch, train_loss=..., validation_loss=...)  # a row of history.csv
         run.metrics({"mse": estimate, "energy": {"mean": -1.4, "error": 0.01}})  # metrics.json
         run.figure("history", figure, "Training and validation loss over epochs")  # history.png, with its caption

@@ -46,7 +46,7 @@ def attention(root: Path) -> None:
     sets = validated(TestSets, {key: classify[key] for key in TestSets.model_fields if key in classify}, "classify")
     section(root, "classify", "models", given.model)  # says which there are
     weights = root / "models" / "classify" / given.model / f"equilibrium_{given.system}.safetensors"
-    dataset = root / "data" / f"classify_{given.system}_equilibrium.zarr"
+    dataset = root / "data" / "classify" / f"classify_{given.system}_equilibrium.zarr"
     network, images = _network(weights, given.model), _images(dataset, given, sets)
     parameters = given.model_dump() | {"classify": sets.model_dump(), "lattice": system.model_dump()}
     with recorded("attention", parameters=parameters, inputs=[weights, dataset]) as record:

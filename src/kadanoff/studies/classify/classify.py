@@ -129,7 +129,7 @@ def classify(root: Path, name: str) -> None:
 
 def _inputs(setup: Setup, protocols: list[str], curve: Curve) -> list[Path]:
     """Datasets, and the pre-trained weights if they are there."""
-    sizes = [setup.root / "data" / f"{name}.zarr" for names in setup.sizes.values() for name in names]
+    sizes = [setup.root / "data" / "classify" / f"{name}.zarr" for names in setup.sizes.values() for name in names]
     data = [setup.dataset(system, protocol) for protocol in protocols for system in setup.systems]
     data = list(dict.fromkeys([*data, setup.dataset(curve.system, curve.protocol)]))
     return [*data, *sizes, *([setup.physics] if setup.physics.exists() else [])]

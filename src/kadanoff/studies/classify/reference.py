@@ -41,11 +41,11 @@ class Plan:
 
     def dataset(self, system: str, protocol: str) -> Path:
         """As a `Bench` of `classify` has it."""
-        return self.root / "data" / f"classify_{system}_{protocol}.zarr"
+        return self.root / "data" / "classify" / f"classify_{system}_{protocol}.zarr"
 
     def size(self, name: str) -> Path:
         """A dataset of another size."""
-        return self.root / "data" / f"{name}.zarr"
+        return self.root / "data" / "classify" / f"{name}.zarr"
 
     def inputs(self) -> list[Path]:
         """All datasets of the systems that are there, and those that have to be."""

@@ -48,7 +48,7 @@ def weights_path(root: Path, name: str) -> Path:
 def coarsen(root: Path, name: str) -> None:
     """Train a coarse-graining network into models/coarsen/VARIANT.safetensors."""
     variant, training = read_variant(root, name)
-    source, weights = root / "data" / f"{variant.dataset}.zarr", weights_path(root, name)
+    source, weights = root / "data" / "coarsen" / f"{variant.dataset}.zarr", weights_path(root, name)
     parameters = variant.model_dump() | training.model_dump()
     task = coarse_task(open_dataset(source), variant.rule, variant.block, training.seed)
     arguments = {"block": variant.block, "size": task.spins.shape[-1]}

@@ -39,7 +39,7 @@ def coarsen_compare(root: Path) -> None:
     networks = [_network(root, name) for name in section(root, "coarsen", "variants")]
     coarseners = networks + _fixed_rules(compare.dataset, sorted({item.rule for item in networks}))
     names = sorted({item.dataset for item in coarseners} | {compare.dataset, *compare.critical})
-    paths = [root / "data" / f"{name}.zarr" for name in names]
+    paths = [root / "data" / "coarsen" / f"{name}.zarr" for name in names]
     data = {name: open_dataset(path) for name, path in zip(names, paths, strict=True)}
     with recorded("coarsen_compare", parameters=compare.model_dump(), inputs=paths) as record:
         held_out = held_out_errors(coarseners, data, seed)

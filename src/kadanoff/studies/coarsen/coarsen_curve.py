@@ -43,7 +43,7 @@ def coarsen_curve(root: Path) -> None:
     """Train on more and more configurations: does the perceptron fail, or is it data-limited?"""
     curve = entry(root, Curve, "coarsen_curve")
     training = entry(root, TrainingParams, "coarsen", "training")
-    source = root / "data" / f"{curve.dataset}.zarr"
+    source = root / "data" / "coarsen" / f"{curve.dataset}.zarr"
     parameters = curve.model_dump() | training.model_dump()
     task = coarse_task(open_dataset(source), curve.rule, curve.block, training.seed)
     for name in curve.steps:
@@ -52,7 +52,7 @@ def coarsen_curve(root: Path) -> None:
     if max(curve.configurations) > available:
         raise KadanoffError(
             f"coarsen_curve.configurations asks for {max(curve.configurations)} configurations, but {source} has "
-            f"{available} to train on. Raise datasets.{curve.dataset}.samples, or ask for fewer."
+            f"{available} to train on. Raise datasets.coarsen.{curve.dataset}.samples, or ask for fewer."
         )
     with (
         working_folder("coarsen_curve", "all", parameters) as folder,

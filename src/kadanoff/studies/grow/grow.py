@@ -77,7 +77,7 @@ def grow(root: Path) -> None:
     """
     params = entry(root, Params, "grow")
     paths = [root / "models" / f"{name}.safetensors" for name in (params.model, params.published)]
-    paths.append(root / "data" / f"{params.dataset}.zarr")
+    paths.append(root / "data" / "grow" / f"{params.dataset}.zarr")
     network, block = network_of(paths[0], "grow.model", params.model, Blocks)
     published, _ = network_of(paths[1], "grow.published", params.published, SeedKernel)
     seeds, _ = critical_seeds(paths[2], "grow", params.dataset, "seeds", params.seeds[0])

@@ -79,7 +79,7 @@ def grow_times(root: Path) -> None:
         the seeds times a power of the network's factor.
     """
     params = entry(root, Params, "grow_times")
-    paths = root / "models" / f"{params.model}.safetensors", root / "data" / f"{params.dataset}.zarr"
+    paths = root / "models" / f"{params.model}.safetensors", root / "data" / "grow" / f"{params.dataset}.zarr"
     network, block = network_of(paths[0], "grow_times.model", params.model, Blocks)
     seeds, burn_in = critical_seeds(paths[1], "grow_times", params.dataset, "chains", max(params.chains))
     sides = {size: sides_to(len(seeds[0]), size, block, "grow_times.sizes") for size in params.sizes}

@@ -53,15 +53,15 @@ def upsample(root: Path, name: str) -> None:
     """
     variant = read_variant(root, name, "upsample")[0]
     if variant.network == "seed_kernel":  # as published, without calibration
-        return train_variant(root, "upsample", name)
+        return train_variant(root, "grow", "upsample", name)
     if variant.network != "symmetric_blocks":
         raise KadanoffError(
             f"upsample.variants.{name}.network is {variant.network}, but lattices grow by whole blocks with the "
             "symmetries of the square; take symmetric_blocks, or seed_kernel for the published one."
         )
     params = validated(Calibration, section(root, "upsample", "calibration"), "upsample.calibration")
-    path = root / "data" / f"{params.dataset}.zarr"
-    train_variant(root, "upsample", name, partial(_calibration, root, variant, params, path), [path])
+    path = root / "data" / "grow" / f"{params.dataset}.zarr"
+    train_variant(root, "grow", "upsample", name, partial(_calibration, root, variant, params, path), [path])
 
 
 def _calibration(root: Path, variant: Variant, params: Calibration, path: Path) -> Finish:
@@ -73,7 +73,7 @@ def _calibration(root: Path, variant: Variant, params: Calibration, path: Path) 
             f"upsample.calibration.dataset is {params.dataset}, whose lattices have the side {side}; Gibbs sweeps need "
             f"a multiple of {STEP}. Take another dataset."
         )
-    fine = open_dataset(root / "data" / f"{variant.dataset}.zarr").read(0, slice(0, variant.train))
+    fine = open_dataset(root / "data" / "grow" / f"{variant.dataset}.zarr").read(0, slice(0, variant.train))
     return partial(_calibrated, fine, ensemble.read(index), params.seed)
 
 

@@ -1,78 +1,73 @@
-"""The figures of a dataset with several temperatures."""
+"""Figures of stage `simulate`: energies against exact ones, the order parameter, and configurations."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kadanoff.data.description import Dataset
 from kadanoff.data.store import Ensemble
-from kadanoff.montecarlo.quality import FINE, exact_energy
 from kadanoff.project.figures import figure, show_spins
-from kadanoff.project.records import Recorder
 from kadanoff.spins.boundary import Lattice
-from kadanoff.spins.exact import spontaneous_magnetization
+from kadanoff.spins.exact import T_C, spontaneous_magnetization
 
-MOST_SHOWN = 8  # configurations in a figure
-CURVE = 30  # temperatures of an exact curve, each a sum over the modes of the lattice
+COLUMNS = 8  # pictures of configurations in a row
+FINE = 50  # temperatures: marks of more are small
 TEMPERATURE = r"temperature $T$ ($|J|/k_B$)"
-Rows = list[dict[str, Any]]
+
+Rows = Sequence[Mapping[str, Any]]
 
 
-def draw_observables(record: Recorder, rows: Rows, dataset: Dataset) -> None:
-    """Figure `observables`: energy and order of the rows of `montecarlo.quality.compare`, with exact curves."""
-    lattice = dataset.lattice
-    with figure(1, 2, figsize=(9, 3.6)) as (drawn, (left, right)):
-        _draw_energy(left, rows, lattice, dataset.field)
-        _draw_order(right, rows, lattice, dataset.field)
-        for axis, corner in ((left, "upper left"), (right, "upper right")):
-            axis.set_xlabel(TEMPERATURE)
-            axis.legend(loc=corner)
-        record.figure("observables", drawn, "Energy and order per site over temperature, beside exact curves")
+def draw_observables(record: Any, rows: Mapping[str, Rows], datasets: Mapping[str, Dataset]) -> None:
+    """Deviation of every energy from the exact one, and <|m|>, over temperature."""
+    with figure(1, 2, figsize=(10.5, 3.8)) as (drawn, (left, right)):
+        left.axhspan(-2, 2, color="0.92")
+        for index, (name, own) in enumerate(rows.items()):
+            mark = {"marker": "osD^v<>P*X"[index % 10], "ms": 2 if len(own) > FINE else 4, "ls": "", "label": name}
+            known = [(row["temperature"], row["deviation"]) for row in own if "deviation" in row]
+            left.plot(*np.array(known or np.empty((0, 2))).T, **mark)
+            right.plot(*np.array([(row["temperature"], _order(row)) for row in own]).T, **mark)
+        _draw_exact(right, datasets.values())
+        left.set(xlabel=TEMPERATURE, ylabel="energy less exact energy (standard errors)")
+        right.set(xlabel=TEMPERATURE, ylabel=r"$\langle|m|\rangle$ per site", ylim=(-0.03, 1.05))
+        drawn.legend(*right.get_legend_handles_labels(), loc="outside right upper", fontsize=7)
+        shows = "Left: energies less the exact ones of the same lattices, two standard errors shaded. Right: the order"
+        record.figure("observables", drawn, f"{shows} parameter, of antiferromagnets the staggered magnetization")
 
 
-def draw_configurations(record: Recorder, ensemble: Ensemble) -> None:
-    """Figure `configurations`: the first sample at up to eight temperatures, from cold to hot."""
-    temperatures = ensemble.temperatures
-    places = np.linspace(0, len(temperatures) - 1, min(len(temperatures), MOST_SHOWN)).round().astype(int)
-    with figure(1, len(places), figsize=(1.5 * len(places), 1.9), squeeze=False) as (drawn, axes):
-        for place, axis in zip(np.argsort(temperatures)[places], axes[0], strict=True):
-            show_spins(axis, np.atleast_2d(ensemble.spins[place, 0]), f"T = {temperatures[place]:.4g}")
-        record.figure("configurations", drawn, "One configuration at each of some temperatures")
+def _order(row: Mapping[str, Any]) -> float:
+    return row.get("absolute_staggered_magnetization", row["absolute_magnetization"])
 
 
-def _points(axis: Any, rows: Rows, name: str, colour: str) -> None:
-    values, errors = ([row[f"{name}{end}"] for row in rows] for end in ("", "_error"))
-    size = 4 if len(rows) <= FINE else 1.5
-    axis.errorbar(
-        [row["temperature"] for row in rows], values, errors, fmt="o", ms=size, color=colour, label="simulated"
-    )
-
-
-def _draw_energy(axis: Any, rows: Rows, lattice: Lattice, field: float) -> None:
-    temperatures = [row["temperature"] for row in rows]
-    if len(rows) > FINE:  # fine enough to be the curve themselves
-        exact = [(row["temperature"], row.get("energy_exact")) for row in rows]
-    else:
-        grid = np.linspace(min(temperatures), max(temperatures), CURVE)
-        exact = [(temperature, exact_energy(lattice, temperature, field)) for temperature in grid]
-    if all(value is not None for _, value in exact):
-        axis.plot(*zip(*exact, strict=True), color="0.5", label=f"exact, {lattice.height} x {lattice.width}")
-    _points(axis, rows, "energy", "C0")
-    axis.set_ylabel(r"energy per site $e$ ($|J|$)")
-
-
-def _draw_order(axis: Any, rows: Rows, lattice: Lattice, field: float) -> None:
-    staggered = lattice.coupling < 0
-    if orders_as_yang(lattice, field):
-        temperatures = [row["temperature"] for row in rows]
-        grid = np.linspace(min(temperatures), max(temperatures), 400)
-        axis.plot(grid, spontaneous_magnetization(grid), color="0.5", label="exact, infinite lattice (Yang)")
-    _points(axis, rows, "absolute_staggered_magnetization" if staggered else "absolute_magnetization", "C3")
-    axis.set_ylim(-0.03, 1.05)
-    axis.set_ylabel(r"staggered $\langle|m|\rangle$ per site" if staggered else r"$\langle|m|\rangle$ per site")
+def _draw_exact(axis: Any, datasets: Iterable[Dataset]) -> None:
+    """Yang's curve, where lattices that order like the infinite one have several temperatures."""
+    found = [each.temperatures for each in datasets if orders_as_yang(each.lattice, each.field)]
+    several = [temperatures for temperatures in found if len(temperatures) > 1]
+    if several:
+        grid = np.linspace(min(map(min, several)), max(map(max, several)), 400)
+        axis.plot(grid, spontaneous_magnetization(grid), color="0.5", lw=1, label="exact, infinite (Yang 1952)")
 
 
 def orders_as_yang(lattice: Lattice, field: float) -> bool:
     """Whether the order of large lattices is Yang's: no boundary forces a wall, no odd side frustrates."""
     frustrated = lattice.coupling < 0 and lattice.boundary == "periodic" and any(side % 2 for side in lattice.shape)
     return lattice.dimension == 2 and lattice.boundary in ("periodic", "free") and not field and not frustrated
+
+
+def draw_configurations(record: Any, ensembles: Mapping[str, Ensemble]) -> None:
+    """The first sample of every dataset at its coldest temperature, the one nearest to T_c, and its hottest."""
+    pictures = [(name, place) for name, ensemble in ensembles.items() for place in _places(ensemble.temperatures)]
+    rows = -(-len(pictures) // COLUMNS)
+    with figure(rows, COLUMNS, figsize=(1.3 * COLUMNS, 1.6 * rows), squeeze=False) as (drawn, axes):
+        for axis in axes.flat[len(pictures) :]:
+            axis.axis("off")
+        for axis, (name, place) in zip(axes.flat, pictures, strict=False):
+            spins = np.atleast_2d(ensembles[name].read(place, slice(0, 1))[0])
+            show_spins(axis, spins, f"{name}\n$T$ = {ensembles[name].temperatures[place]:.4g}")
+            axis.title.set_fontsize(6)
+        record.figure("configurations", drawn, "One configuration of each dataset: coldest, nearest to T_c, hottest")
+
+
+def _places(temperatures: NDArray[np.float64]) -> list[int]:
+    return sorted({int(temperatures.argmin()), int(np.abs(temperatures - T_C).argmin()), int(temperatures.argmax())})

@@ -63,7 +63,7 @@ def exponents(root: Path) -> None:
             )
     parameters = given(params, recipes)
     names = list(dict.fromkeys([params.dataset, params.smaller, *params.finite_size, *params.truth]))
-    paths = {name: root / "data" / f"{name}.zarr" for name in names}
+    paths = {name: root / "data" / "superres" / f"{name}.zarr" for name in names}
     with working_folder("exponents", "all", parameters) as folder:
         data = {name: _critical(name, open_dataset(path)) for name, path in paths.items()}
         fine, small = (data[name].read(0) for name in (params.dataset, params.smaller))
@@ -128,7 +128,7 @@ def _check(params: Params, fine: tuple[int, ...], small: tuple[int, ...]) -> Non
     if small[0] // params.repetitions < FEWEST:
         raise KadanoffError(
             f"{params.smaller} has {small[0]} configurations for {params.repetitions} repetitions; each calibrates on "
-            f"at least {FEWEST}. Raise datasets.{params.smaller}.samples, or ask for fewer repetitions."
+            f"at least {FEWEST}. Raise datasets.superres.{params.smaller}.samples, or ask for fewer repetitions."
         )
     share = fine[0] // params.repetitions
     most = max(params.seeds, params.pixel_seeds)
@@ -136,7 +136,7 @@ def _check(params: Params, fine: tuple[int, ...], small: tuple[int, ...]) -> Non
         raise KadanoffError(
             f"exponents.seeds or pixel_seeds is {most}, but each of {params.repetitions} repetitions has {share} "
             f"configurations of its own ({fine[0]} in {params.dataset}). Ask for fewer seeds or repetitions, or "
-            f"raise datasets.{params.dataset}.samples."
+            f"raise datasets.superres.{params.dataset}.samples."
         )
 
 

@@ -13,4 +13,4 @@ def superres(root: Path, name: str) -> None:
     KadanoffError
         If a parameter breaks its rule, the data are missing or do not suit, or the network cannot undo the rule.
     """
-    train_variant(root, "superres", name)
+    train_variant(root, "superres", "superres", name)

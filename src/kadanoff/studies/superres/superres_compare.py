@@ -63,7 +63,7 @@ class Plan:
     @property
     def data(self) -> Path:
         """The dataset."""
-        return self.root / "data" / f"{self.params.dataset}.zarr"
+        return self.root / "data" / "superres" / f"{self.params.dataset}.zarr"
 
 
 def superres_compare(root: Path) -> None:
@@ -128,7 +128,7 @@ def _check(plan: Plan, ensemble: Ensemble) -> None:
     if shape[1] - plan.start < 2 or plan.start < 2:
         raise KadanoffError(
             f"dataset {name} has {shape[1]} configurations a temperature, of which {plan.start} trained a network; both"
-            f" sets need 2 or more. Raise datasets.{name}.samples, or change `train` of the networks."
+            f" sets need 2 or more. Raise datasets.superres.{name}.samples, or change `train` of the networks."
         )
 
 

@@ -47,8 +47,8 @@ def superres_extrapolate(root: Path, name: str) -> None:
             f"{variant.dataset}; name the same in both."
         )
     model = trained(root, name, variant.model_dump() | training.model_dump())
-    data = open_data(root, f"superres.variants.{name}", variant.dataset, variant.train)
-    paths = [root / "data" / f"{other}.zarr" for other in (params.smaller, params.larger)]
+    data = open_data(root, "superres", f"superres.variants.{name}", variant.dataset, variant.train)
+    paths = [root / "data" / "superres" / f"{other}.zarr" for other in (params.smaller, params.larger)]
     factors = 1 / variant.block, variant.block
     smaller, larger = (
         _beside(f"superres_extrapolate.{name}.{key}", path, data.fine, factor)
