@@ -130,7 +130,7 @@ def test_physics_of_another_network_is_refused(other, tmp_path):
 
 def test_physics_that_is_not_there_says_how_to_make_it(tmp_path):
     for path in (tmp_path / "none.safetensors", tmp_path, None):
-        with pytest.raises(KadanoffError, match=r"there is no .*dvc repro pretrain.*kadanoff pull.*weights: none"):
+        with pytest.raises(KadanoffError, match=r"there is no .*dvc repro pretrain.*dvc pull.*weights: none"):
             first("transformers", VIT, "physics", path)
 
 
