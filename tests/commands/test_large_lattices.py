@@ -158,8 +158,8 @@ def test_nothing_is_overwritten(job, tmp_path):
 
 def test_memory_limits_the_threads(job, tmp_path, monkeypatch):
     way = Enlargement([], 3, 8, 0, RenormalizedGibbs(np.zeros(1 << 20, np.float32)))
-    held = module._held(way, 124416, 2048, 512)
-    assert [threads(workers, held, module.MEMORY) for workers in (1, 2, 64)] == [1, 2, 3]
+    needed = module._memory(way, 124416, 2048, 512)
+    assert [threads(workers, needed, module.MEMORY) for workers in (1, 2, 64)] == [1, 2, 3]
     monkeypatch.setattr(module, "MEMORY", 0)
     names = set()
     refined = module.refined
