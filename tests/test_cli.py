@@ -26,7 +26,8 @@ def run(*arguments, folder, **environment):
 
 @pytest.fixture
 def project(tmp_path):
-    params = {"datasets": {"good": GOOD, "bad": GOOD | {"samples": 0, "sise": 4}, "few": GOOD | {"sweeps": 2}}}
+    wrong = {"bad": GOOD | {"samples": 0, "sise": 4}}
+    params = {"datasets": {"good": {"good": GOOD}, "wrong": wrong, "short": {"few": GOOD | {"sweeps": 2}}}}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     (tmp_path / "dvc.yaml").touch()
     return tmp_path
@@ -45,9 +46,12 @@ def test_imports_stay_light(code):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["run", "simulate@bad"], ["datasets.bad.samples is 0", "datasets.bad.sise is not a known key", "'size'"]),
-        (["run", "simulate@none"], ["datasets has no entry 'none'; it has: good, bad, few"]),
-        (["run", "simulate@few"], ["sweeps is 2", "allow_unequilibrated"]),
+        (
+            ["run", "simulate@wrong"],
+            ["datasets.wrong.bad.samples is 0", "datasets.wrong.bad.sise is not a known key", "'size'"],
+        ),
+        (["run", "simulate@none"], ["datasets has no entry 'none'; it has: good, wrong, short"]),
+        (["run", "simulate@short"], ["sweeps is 2", "allow_unequilibrated"]),
         (["run", "simulate"], ["stage simulate needs a variant"]),
         (["run", "grow@x"], ["stage grow has no variants"]),
         (["run", "nothing"], ["there is no stage 'nothing'; the stages are: attention, classify"]),
@@ -94,10 +98,10 @@ def test_outside_of_a_project_the_folder_is_named(tmp_path):
 def test_letters_of_any_alphabet_in_paths_and_files(project):
     root, environment = project / "Größe ψ", {"LC_ALL": "C", "PYTHONUTF8": "0"}
     root.mkdir()
-    params = yaml.safe_dump({"datasets": {"no": GOOD}})
+    params = yaml.safe_dump({"datasets": {"a": {"no": GOOD}}})
     (root / "params.yaml").write_text(f"# Größe ψ\n{params}", encoding="utf-8")
     (root / "dvc.yaml").write_text("stages: {}  # ψ", encoding="utf-8")
-    made = run("run", "simulate@no", folder=root, **environment)
+    made = run("run", "simulate@a", folder=root, **environment)
     assert made.returncode == 0, made.stderr
-    assert (root / "data" / "no.zarr").exists()
+    assert (root / "data" / "a" / "no.zarr").exists()
     assert run("report", folder=root, **environment).returncode == 0

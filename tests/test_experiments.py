@@ -21,7 +21,7 @@ def project(tmp_path_factory):
     """One dataset and one network, committed; then a plain, a temporary and a queued experiment."""
     project = copy_project(tmp_path_factory.mktemp("experiments"))
     params = shrink(project.params())
-    params["datasets"] = {"coarsen16": params["datasets"]["coarsen16"]}
+    params["datasets"] = {"coarsen": {"coarsen16": params["datasets"]["coarsen"]["coarsen16"]}}
     params["coarsen"]["variants"] = {"exact": params["coarsen"]["variants"]["exact"]}
     params["superres"]["variants"], params["superres_extrapolate"], params["upsample"]["variants"] = {}, {}, {}
     params["classify"]["models"] = {}

@@ -40,8 +40,9 @@ def test_a_misspelt_line_would_be_refused(params):
 def test_all_of_it_is_valid(params):
     apply_overrides(params, OVERRIDES)
     changed = yaml.safe_load(params.read_text())
-    for name, values in changed["datasets"].items():
-        validated(Dataset, values, f"datasets.{name}")
+    for study, datasets in changed["datasets"].items():
+        for name, values in datasets.items():
+            validated(Dataset, values, f"datasets.{study}.{name}")
     readers = {"coarsen": coarsen.read_variant}
     readers |= {study: partial(superresolution.read_variant, study=study) for study in ("superres", "upsample")}
     for study, read in readers.items():

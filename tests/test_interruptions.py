@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 
 KILLS = 3
 STAGES = {
-    "simulate@coarsen16": "data/coarsen/coarsen16.zarr",
+    "simulate@coarsen": "data/coarsen",
     "coarsen@cnn": "models/coarsen/cnn.safetensors",
 }
 
@@ -20,7 +20,7 @@ STAGES = {
 def longer(params):
     """Parameters with which either stage takes some seconds."""
     params = shrink(params)
-    params["datasets"]["coarsen16"].update(size=64, samples=64, sweeps=1500)
+    params["datasets"]["coarsen"]["coarsen16"].update(size=64, samples=64, sweeps=1500)
     params["coarsen"]["training"].update(epochs=20, early_stopping_patience=20)
     return params
 

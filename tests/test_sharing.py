@@ -59,7 +59,7 @@ def computed(folder):
     """A project with one dataset."""
     project = copy_project(folder)
     params = shrink(project.params())
-    params["datasets"] = {"coarsen16": params["datasets"]["coarsen16"]}
+    params["datasets"] = {"coarsen": {"coarsen16": params["datasets"]["coarsen"]["coarsen16"]}}
     project.write_params(params)
     pipeline = yaml.safe_load((folder / "dvc.yaml").read_text())
     (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"simulate": pipeline["stages"]["simulate"]}}))

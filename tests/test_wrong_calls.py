@@ -80,7 +80,8 @@ def made(tmp_path_factory):
         "ragged": {"temperatures": [[1.0], [2.0, 3.0]]}, LONG: {},
     }  # fmt: skip
     datasets = {name: good | change for name, change in changes.items()} | {"text": "text", "list": [1], "none": None}
-    (root / "params.yaml").write_text(yaml.safe_dump({"datasets": datasets, "coarsen": {"variants": {}}}))
+    studies = {name: {"x": values} for name, values in datasets.items()}
+    (root / "params.yaml").write_text(yaml.safe_dump({"datasets": studies, "coarsen": {"variants": {}}}))
     (root / "dvc.yaml").write_text("stages: {}")
     return SimpleNamespace(root=root, fine=fine, coarse=coarse, ensemble=ensemble)
 

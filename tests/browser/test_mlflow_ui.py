@@ -115,8 +115,13 @@ def test_ui_shows_the_figure_of_a_run(pages):
     pages.until(lambda: pages.run(loaded), "history.png")
 
 
+def input_md5(clone, record):
+    (found,) = json.loads((clone.folder / "reports" / record / "run.json").read_text())["inputs"]
+    return found["md5"]
+
+
 def test_ui_shows_the_digest_of_a_dataset(pages, clone):
-    digest = clone.output_md5("simulate@coarsen16", "data/coarsen/coarsen16.zarr")
+    digest = input_md5(clone, "coarsen/cnn")
     open_run(pages, "cnn")
     pages.choose(f"coarsen16 ({digest[:36]})", "span")
     pages.see("Digest")
@@ -150,7 +155,7 @@ def test_ui_shows_the_registered_model(pages, clone):
     version = 1 + sorted(models).index(best)
     pages.choose(f"Version {version}", "a")
     pages.see(f"coarsen/{best} (test/mse")
-    pages.see(f"coarsen16 {clone.output_md5('simulate@coarsen16', 'data/coarsen/coarsen16.zarr')}")
+    pages.see(f"coarsen16 {input_md5(clone, f'coarsen/{best}')}")
     assert all("path=MLmodel" in line for line in pages.complaints())  # its weights were not pulled yet
 
 

@@ -202,7 +202,7 @@ def test_outside_a_project_no_store_is_made(tmp_path, monkeypatch):
     ("change", "message"),
     [
         ({"metric": "test/other"}, "the model's metric is 'test/other'; give it to run.metrics"),
-        ({"takes": [1]}, "the model's takes is"),
+        ({"takes": [1]}, "model.takes is"),
     ],
 )
 def test_a_model_that_is_described_wrongly_is_refused(project, change, message):

@@ -15,7 +15,7 @@ FOLDERS = ("data", "reports", ".checkpoints")
 
 def project(folder, monkeypatch):
     (folder / "dvc.yaml").touch()
-    (folder / "params.yaml").write_text(yaml.safe_dump({"datasets": {"x": DATASET}}))
+    (folder / "params.yaml").write_text(yaml.safe_dump({"datasets": {"study": {"x": DATASET}}}))
     monkeypatch.chdir(folder)
     monkeypatch.setattr("kadanoff.project.tracking.live.LiveRun", None)
     return folder
@@ -30,7 +30,7 @@ def test_a_stage_writes_to_another_file_system_what_it_writes_to_its_own(tmp_pat
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
     plain = project(tmp_path / "one", monkeypatch)
-    simulate(plain, "x")
+    simulate(plain, "study")
     with another(tmp_path) as elsewhere:
         root = project(tmp_path / "two", monkeypatch)
         (root / linked).symlink_to(elsewhere)
@@ -38,7 +38,7 @@ def test_a_stage_writes_to_another_file_system_what_it_writes_to_its_own(tmp_pat
             (root / "params.yaml").rename(root / linked / "params.yaml")
         assert error.value.errno == errno.EXDEV
         for _ in range(2):  # an earlier output is replaced
-            simulate(root, "x")
+            simulate(root, "study")
             assert content(root / "data") == content(plain / "data") != {}
             assert content(root / "reports").keys() == content(plain / "reports").keys() != set()
             assert not any(path.is_dir() for path in (root / ".checkpoints").iterdir())

@@ -70,3 +70,10 @@ def folder_md5(folder: Path, files: Iterable[Path]) -> str:
     listing = [{"md5": file_md5(file), "relpath": file.relative_to(folder).as_posix()} for file in files]
     listing.sort(key=lambda item: item["relpath"])
     return hashlib.md5(json.dumps(listing).encode(), usedforsecurity=False).hexdigest() + ".dir"
+
+
+def content_md5(path: Path) -> str | None:
+    """Hash that DVC gives what is at `path`, a file or a folder; None if there is nothing."""
+    if path.is_dir():
+        return folder_md5(path, (file for file in path.rglob("*") if file.is_file()))
+    return file_md5(path) if path.exists() else None

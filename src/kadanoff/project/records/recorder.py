@@ -21,7 +21,7 @@ from typing import Any
 
 from kadanoff.errors import KadanoffError
 from kadanoff.project.png import Figure, save_png
-from kadanoff.project.records.dvclock import file_md5, outputs, read_lock
+from kadanoff.project.records.dvclock import content_md5, file_md5
 from kadanoff.project.records.runinfo import HISTORY, ModelInfo, RunInfo, environment, flatten, git_commit, plain
 from kadanoff.project.view import View
 from kadanoff.runtime.files import alone, project_root, replace_folder
@@ -43,12 +43,11 @@ def recorded(
     """
     root = project_root()
     paths = [_inside(root, path) for path in inputs]
-    known = {path: md5 for entry in read_lock(root).values() for path, md5 in outputs(entry).items()} if paths else {}
     described = {
         "stage": stage,
         "variant": variant,
         "parameters": plain(parameters, "parameters"),
-        "inputs": [{"path": path, "md5": known.get(path)} for path in paths],
+        "inputs": [{"path": path, "md5": content_md5(root / path)} for path in paths],
         "environment": environment(),
         "started": datetime.now(UTC),
         "git_commit": git_commit(root),
