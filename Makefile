@@ -26,11 +26,11 @@ repro: setup  ## simulate, train, compare: everything that changed; then list ev
 full-scale: setup  ## all of it at the papers' sizes (full-scale.params), as a DVC experiment; on a GPU if there is one
 	dvc exp run $$(sed -n 's/^[^#]/-S &/p' full-scale.params)
 
-test: setup  ## the fast tests, some 5 minutes
-	pytest -m "not slow"
+test: setup  ## the fast tests, in some minutes
+	pytest -m "not slow" -n auto --dist loadfile
 
 test-all: setup  ## all tests, with the pipelines in temporary clones
-	pytest
+	pytest -n auto --dist loadfile
 
 ui: setup  ## browse all runs in MLflow on http://127.0.0.1:5000, or with `make ui PORT=5001` on another port
 	kadanoff ui --port $(PORT)
