@@ -44,7 +44,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def energies() -> str:
     """How far all datasets are from exact energies, and chains from different starts from each other."""
-    records = [json.loads(path.read_text()) for path in sorted(ROOT.glob("reports/simulate/*/metrics.json"))]
+    paths = sorted(ROOT.glob("reports/simulate/*/metrics.json"))
+    records = [dataset for path in paths for dataset in json.loads(path.read_text()).values()]
 
     def row(title: str, key: str, ends: Callable[[list[float]], str]) -> list[str]:
         values = [(record[key], record.get("compared_with_exact", 0)) for record in records if record.get(key)]
@@ -55,7 +56,7 @@ def energies() -> str:
     starts, unit = "largest_difference_of_starts", "_in_standard_errors"
     rows = [
         row("largest deviation, few temperatures", deviation + unit, lambda found: f"{max(found):.1f}"),
-        row("mean square deviation, fine grids", square + unit, lambda found: f"{min(found):.2f} to {max(found):.2f}"),
+        row("mean square deviation, many temperatures", square + unit, lambda f: f"{min(f):.2f} to {max(f):.2f}"),
     ]
     rows.append(row("largest difference of &lt;m²&gt; from two starts", starts + unit, lambda f: f"{max(f):.1f}"))
     rows[-1][2] = "–"

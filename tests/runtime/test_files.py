@@ -160,7 +160,7 @@ def children(process):
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         found = psutil.Process(process.pid).children(recursive=True)
-        if len(found) == 2 and "lifeline" in str(found[1].cmdline()):
+        if len(found) == 2 and "runtime.parent" in str(found[1].cmdline()):
             return found
         time.sleep(0.05)
     raise AssertionError("the stage did not start")

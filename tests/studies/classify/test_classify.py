@@ -53,18 +53,6 @@ PARAMS = {
 }
 
 
-class Silent:
-    """No live view, which takes longer to start than all else."""
-
-    run_id = None
-
-    def __init__(self, info):
-        pass
-
-    def call(self, action, *arguments):
-        pass
-
-
 def write(folder, *path, value=None):
     """params.yaml, with another value in one place."""
     params = json.loads(json.dumps(PARAMS))
@@ -90,7 +78,7 @@ def write_data(folder):
 
 def patched(patch, folder):
     patch.chdir(folder)
-    patch.setattr("kadanoff.project.records.recorder.View", Silent)
+    patch.setattr("kadanoff.project.view.LIVE_AFTER_SECONDS", float("inf"))  # MLflow starts in seconds
     patch.setattr(module, "in_processes", lambda _, function, tasks: [function(*task) for task in tasks])
     patch.setattr(torch.cuda, "is_available", lambda: False)
     for name, counts in (("TRAIN", TRAIN), ("VALIDATION", VALIDATION), ("TEST", TEST)):

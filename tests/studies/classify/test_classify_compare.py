@@ -152,21 +152,9 @@ def record(root):
     return root / "reports" / "classify_compare"
 
 
-class Silent:
-    """No live view, which takes longer to start than all else."""
-
-    run_id = None
-
-    def __init__(self, info):
-        pass
-
-    def call(self, action, *arguments):
-        pass
-
-
 def run(root, patch):
     patch.chdir(root)
-    patch.setattr("kadanoff.project.records.recorder.View", Silent)
+    patch.setattr("kadanoff.project.view.LIVE_AFTER_SECONDS", float("inf"))  # MLflow starts in seconds
     patch.setattr(classify_reference, "in_processes", lambda _, function, tasks: [function(*task) for task in tasks])
     classify_compare(root)
 
