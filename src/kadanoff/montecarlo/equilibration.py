@@ -153,14 +153,16 @@ def mean_square_over_translations(spins):
     for chain in range(chains):
         columns = np.zeros(width, np.int64)
         for y in range(height):
-            columns += spins[chain, y]
+            for x in range(width):
+                columns[x] += spins[chain, y, x]
         squares = 0
         for y in range(height):
             total = columns.sum()
             for x in range(width):
                 squares += total * total
                 total -= 2 * columns[x]  # what leaves on one side comes back reversed on the other
-            columns -= 2 * spins[chain, y].astype(np.int64)
+            for x in range(width):
+                columns[x] -= 2 * np.int64(spins[chain, y, x])
         found[chain] = squares / (height * width) ** 3
     return found
 

@@ -7,6 +7,8 @@ factor of a pair of kinks too. Band, rows and direction are drawn whatever the s
 likely: so the Metropolis rule on the energy of the seams keeps detailed balance.
 """
 
+from functools import cache
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -28,9 +30,13 @@ def advance(
     spins: NDArray[np.int8], temperature: float, key: np.uint64, first_chain: int, first_sweep: int, sweeps: int
 ) -> None:
     """Advance skewed ferromagnets, int8 (chain, height, width), in place; arguments as in `swendsen_wang.advance`."""
-    bonds = range(3 * spins.shape[2] + 1)  # at most, that break at three seams
-    thresholds = np.array([threshold(2 * broken, temperature) for broken in bonds], np.uint64)
-    _advance(spins, thresholds, np.uint64(key), first_chain, first_sweep, sweeps)
+    _advance(spins, _thresholds(spins.shape[2], temperature), np.uint64(key), first_chain, first_sweep, sweeps)
+
+
+@cache
+def _thresholds(width: int, temperature: float) -> NDArray[np.uint64]:
+    """Those of as many broken bonds as three seams have at most."""
+    return np.array([threshold(2 * broken, temperature) for broken in range(3 * width + 1)], np.uint64)
 
 
 @compiled
