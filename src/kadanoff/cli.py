@@ -122,3 +122,9 @@ def main() -> None:
     except KadanoffError as error:
         print(printable_lines(f"error: {error}"), file=sys.stderr)
         sys.exit(1)
+    except SystemExit as ended:
+        if ended.code or "DVC_STAGE" not in os.environ:
+            raise
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)  # a stage has written all it has; to take PyTorch down would need a second more
