@@ -17,7 +17,7 @@ DATASETS = {"ordered": SMALL, "staggered": SMALL | {"coupling": -1.0}, "single":
 
 
 def write(root, datasets):
-    (root / "params.yaml").write_text(yaml.safe_dump({"datasets": {"study": datasets}}))
+    (root / "params.yaml").write_text(yaml.safe_dump({"datasets": {"study": datasets}}, sort_keys=False))
 
 
 @pytest.fixture
