@@ -5,7 +5,7 @@ import json
 import re
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from filelock import FileLock, Timeout
 from kadanoff.errors import KadanoffError, shown
 
 LOCK = "lock"
+PACKAGES = ("spins", "data", "networks", "montecarlo", "learning", "inverse", "phases", "studies")
+"""Those whose code decides results; `project` and `runtime` cannot change one."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
@@ -159,12 +161,12 @@ def _clear(work: Path) -> None:
         work.rmdir()
 
 
-def fingerprint(*parts: Any) -> str:
-    """Hash of the parameters given and of the package's source: names a checkpoint that is safe to resume."""
+def fingerprint(*parts: Any, packages: Sequence[str] = PACKAGES) -> str:
+    """Hash of the parameters given and of the source of these packages: names a checkpoint that is safe to resume."""
     digest = hashlib.blake2b(json.dumps(parts, sort_keys=True, default=str).encode(), digest_size=8)
-    package = Path(__file__).parents[1]
-    for source in sorted(package.rglob("*.py")):
-        digest.update(source.read_bytes())
+    for package in packages:
+        for source in sorted((Path(__file__).parents[1] / package).rglob("*.py")):
+            digest.update(source.read_bytes())
     return digest.hexdigest()
 
 

@@ -13,6 +13,7 @@ from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact import T_C, spontaneous_magnetization
 
 COLUMNS = 8  # pictures of configurations in a row
+MARKERS = "osD^v<>P*Xh"  # as eleven are no multiple of ten colours, a hundred datasets differ
 FINE = 50  # temperatures: marks of more are small
 TEMPERATURE = r"temperature $T$ ($|J|/k_B$)"
 
@@ -24,7 +25,7 @@ def draw_observables(record: Any, rows: Mapping[str, Rows], datasets: Mapping[st
     with figure(1, 2, figsize=(10.5, 3.8)) as (drawn, (left, right)):
         left.axhspan(-2, 2, color="0.92")
         for index, (name, own) in enumerate(rows.items()):
-            mark = {"marker": "osD^v<>P*X"[index % 10], "ms": 2 if len(own) > FINE else 4, "ls": "", "label": name}
+            mark = {"marker": MARKERS[index % len(MARKERS)], "ms": 2 if len(own) > FINE else 4, "ls": "", "label": name}
             known = [(row["temperature"], row["deviation"]) for row in own if "deviation" in row]
             left.plot(*np.array(known or np.empty((0, 2))).T, **mark)
             right.plot(*np.array([(row["temperature"], _order(row)) for row in own]).T, **mark)

@@ -17,6 +17,7 @@ from kadanoff.project.params import entry, section
 from kadanoff.project.records import recorded
 from kadanoff.runtime.files import disk_errors, fingerprint, folder_digest, replace_folder, working_folder, write_atomic
 
+SAMPLING = ("spins", "data", "montecarlo")  # the packages that decide what is simulated
 Rows = list[dict[str, Any]]
 
 
@@ -56,7 +57,7 @@ def simulate(root: Path, study: str) -> None:
 
 def _simulated(folder: Path, name: str, dataset: Dataset) -> Simulated:
     """One dataset: as it is, if what made it is what would make it now; else simulated."""
-    target, key = folder / f"{name}.zarr", fingerprint(dataset.model_dump())
+    target, key = folder / f"{name}.zarr", fingerprint(dataset.model_dump(), packages=SAMPLING)
     with working_folder("simulate", name, dataset.model_dump()) as work:
         kept = work.parent / f"simulated-{name}.json"
         known = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
