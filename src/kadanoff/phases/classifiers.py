@@ -40,7 +40,7 @@ def tune(network: Reader, train: Images, validation: Images, settings: Settings,
     if not settings.epochs:
         return Fit((), Epoch(0, nan, before, nan))
     found = fit(network, augmented, _pair(validation), settings, loss=label_loss, device=device, checkpoint=folder)
-    if before <= _validation_loss(network, validation, device):
+    if not _validation_loss(network, validation, device) < before:  # nor is a loss that is no number
         network.load_state_dict(start)
         return Fit(found.history, Epoch(0, nan, before, nan))
     return found

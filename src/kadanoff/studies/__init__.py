@@ -9,6 +9,7 @@ from pathlib import Path
 from kadanoff.errors import KadanoffError, shown
 
 HERE = Path(__file__).parent
+FAST = ("classify",)  # transformers would take more than twice as long; these weights depend on the processor
 
 
 def _files() -> dict[str, Path]:
@@ -42,9 +43,11 @@ def run_stage(root: Path, address: str) -> None:
     files = _files()
     if name not in files:
         raise KadanoffError(f"there is no stage {shown(name)}; the stages are: {', '.join(files)}.")
-    # without it, MKL rounds in another way on Intel's processors than on AMD's: the same training gives other weights
-    os.environ.setdefault("MKL_CBWR", "COMPATIBLE")  # read once, when PyTorch first multiplies
-    function = getattr(import_module(f"kadanoff.studies.{files[name].parent.name}.{name}"), name)
+    study = files[name].parent.name
+    if study not in FAST:
+        # without it, MKL rounds in another way on Intel's processors than on AMD's: the same training gives other weights
+        os.environ.setdefault("MKL_CBWR", "COMPATIBLE")  # read once, when PyTorch first multiplies
+    function = getattr(import_module(f"kadanoff.studies.{study}.{name}"), name)
     needed = [each for each in signature(function).parameters.values() if each.default is each.empty]
     if len(needed) == 1:
         if at:
