@@ -45,7 +45,7 @@ def run_stage(root: Path, address: str) -> None:
         raise KadanoffError(f"there is no stage {shown(name)}; the stages are: {', '.join(files)}.")
     study = files[name].parent.name
     if study not in FAST:
-        # without it, MKL rounds in another way on Intel's processors than on AMD's: the same training gives other weights
+        # without it MKL rounds in another way on Intel's processors than on AMD's, and weights differ
         os.environ.setdefault("MKL_CBWR", "COMPATIBLE")  # read once, when PyTorch first multiplies
     function = getattr(import_module(f"kadanoff.studies.{study}.{name}"), name)
     needed = [each for each in signature(function).parameters.values() if each.default is each.empty]
