@@ -49,6 +49,7 @@ def growth(root):
         return bench_growth.growth(root, bench_growth.sizes(root, 1152))
 
 
+@pytest.mark.slow
 def test_steps_are_those_of_both_programs_at_one_size(growth):
     cpu = [row for row in growth["steps"] if row["device"] == "cpu"]
     assert {row["size"] for row in growth["steps"]} == {384}
@@ -66,6 +67,7 @@ def test_steps_are_those_of_both_programs_at_one_size(growth):
         assert bench_growth.enlargement_ns(growth, program, 1) == pytest.approx(whole)
 
 
+@pytest.mark.slow
 def test_a_row_of_every_command_whose_shares_add_up(growth):
     assert [row["size"] for row in growth["commands"]] == [384, 1152]
     for row in growth["commands"]:
@@ -84,6 +86,7 @@ def test_a_row_of_every_command_whose_shares_add_up(growth):
         assert work["shares"][name] == pytest.approx(share)
 
 
+@pytest.mark.slow
 def test_it_leaves_nothing_and_can_be_written(growth, root, tmp_path):
     assert not [path for path in (root / ".checkpoints").iterdir() if path.is_dir()]
     assert json.loads(json.dumps(growth)) == growth

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from torch.backends import mkl
 
+pytestmark = pytest.mark.slow
+
 TRAINING = """
 import hashlib, torch
 from kadanoff.learning.fit import fit

@@ -1,6 +1,6 @@
 """Networks that undo a block rule: coarse spins float32 (B, 1, y, x), or (B, 1, x), to probabilities of fine ones.
 
-`Pixels` is that of Efthymiou, Beach and Melko, arXiv:1810.02372 (the paper, section II A): every fine spin on its own.
+`Pixels` is that of Efthymiou, Beach and Melko, arXiv:1810.02372 (2019, section II A): every fine spin on its own.
 `SeedKernel` is that of CNN-RG-Fast (2026), every fine spin on its own too. `Blocks` is ours: whole blocks, over exactly
 the states that the rule allows, so that the rule cannot be broken.
 """
@@ -59,7 +59,7 @@ class SeedKernel(nn.Module):
     """
 
     SIDE = 9
-    SURE = 1e-6  # the work's clamp makes spins certain; a likelihood needs some doubt
+    SURE = 1e-6  # CNN-RG-Fast's clamp makes spins certain; a likelihood needs some doubt
 
     def __init__(self, block: int) -> None:
         super().__init__()
@@ -196,7 +196,7 @@ def _kept(part: Part, block: int, coarse: NDArray[np.int8]) -> list[Symmetry]:
 
 
 class Superresolution(nn.Module):
-    """Networks for one block rule, one a temperature, as in the paper.
+    """Networks for one block rule, one per temperature, as in Efthymiou et al. (2019).
 
     Attributes
     ----------
