@@ -155,6 +155,11 @@ def test_a_damaged_lock_is_named(project, text):
         read_lock(project)
 
 
+def test_a_lock_may_have_aliases_as_dvc_writes_where_parameters_have_them(project):
+    (project / "dvc.lock").write_text("stages:\n  a:\n    params: &id001 [1]\n  b:\n    params: *id001\n")
+    assert read_lock(project) == {"a": {"params": ["1"]}, "b": {"params": ["1"]}}
+
+
 def test_the_hash_of_a_folder_is_that_of_dvc(tmp_path):
     for name in ("b.md", "a é.png", "sub/c.csv"):
         (tmp_path / name).parent.mkdir(exist_ok=True)

@@ -34,10 +34,7 @@ def read_lock(folder: Path) -> dict[str, dict[str, Any]]:
     if path.stat().st_size > LARGEST_LOCK:
         raise KadanoffError(f"{path} has over {LARGEST_LOCK >> 20} MB, which is no lock file; restore it from Git.")
     try:
-        content = path.read_bytes()
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(content, LOADER)):
-            raise KadanoffError(f"{path} has YAML aliases, which DVC does not write; restore it from Git.")
-        tree = yaml.load(content, LOADER)
+        tree = yaml.load(path.read_bytes(), LOADER)  # DVC writes aliases where params.yaml has them
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise KadanoffError(f"{path} is not valid YAML ({error}); restore it from Git.") from error
     stages = tree.get("stages") if isinstance(tree, dict) else None
