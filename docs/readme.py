@@ -55,7 +55,7 @@ def energies() -> str:
     starts = [record[key] for record in records if (key := f"largest_difference_of_starts{unit}") in record]
     rows = [
         [f"energies at {points} temperatures of {len(compared)} datasets", f"{largest:.1f}", f"{chance:.0%}"],
-        [f"&lt;m²&gt; from two starts, {len(starts)} datasets whose starts could last", f"{max(starts):.1f}", "–"],
+        [f"&lt;m²&gt; from two starts, {len(starts)} datasets", f"{max(starts):.1f}", "–"],
     ]
     return table(["compared", "largest deviation, standard errors", "as large by chance"], rows)
 
