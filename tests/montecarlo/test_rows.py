@@ -40,7 +40,8 @@ def test_equilibrium_stays_equilibrium(temperature, monkeypatch):
     rows.advance(spins, temperature, KEY, 0, 0, 3)
     assert np.mean((spins != start).any((1, 2))) > 0.5
     assert agrees(spins, temperature)
-    monkeypatch.setattr(rows, "threshold", lambda *_: 1 << 32)  # the negative control: every turn is accepted
+    always = np.full(1000, 1 << 32, np.uint64)
+    monkeypatch.setattr(rows, "_thresholds", lambda *_: always)  # the negative control: every turn is accepted
     spins = start.copy()
     rows.advance(spins, temperature, KEY, 0, 0, 3)
     assert not agrees(spins, temperature)

@@ -232,7 +232,6 @@ def test_names_that_would_steer_a_terminal_are_escaped(project, capsys):
         ("stages: [", "is not valid YAML"),
         ("stages: 3", "has no mapping `stages`"),
         ("\0", "is not valid YAML"),
-        ("stages:\n  a: &a {b: 1}\n  c: *a\n", "has YAML aliases, which DVC does not write"),
         ("#" * (16 * 2**20 + 1), "has over 16 MB"),
         (f"stages: {{a: {{outs: [{{path: data/x, md5: ../{'a' * 32}}}]}}}}", "which is no md5"),
     ],
