@@ -169,7 +169,7 @@ def test_a_browser_zooms_in_a_sandbox(tmp_path, served):
     assert found["minus"] == found["first"]
     assert found["wheel"] == "512 × 512 sites are seen; a pixel is a spin"
     assert found["last"] == "32 × 32 sites are seen; a pixel is a spin"
-    assert found["shades"] > 16
+    assert found["shades"] > 1  # majorities; the canvas blends them where a pixel is not a pixel of the screen
     assert found["spins"] == 2
     assert not found["wide"]
     assert found["origin"] == "null"
