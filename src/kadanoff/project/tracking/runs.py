@@ -61,8 +61,9 @@ def log(
 
 
 def points(values: Mapping[str, float], step: int, when: int) -> list[Metric]:
-    """Numbers as MLflow's metrics. A table, such as `T=2.27/energy`, stays in metrics.json: nobody reads 500 charts."""
-    return [Metric(clean(name), value, when, step) for name, value in values.items() if "=" not in name]
+    """Numbers as MLflow's metrics. Where there are others, those of tables, as `T=2.27/energy`, stay in metrics.json."""
+    shown = [name for name in values if "=" not in name] or list(values)
+    return [Metric(clean(name), values[name], when, step) for name in shown]
 
 
 def description(info: RunInfo, md5: str, outputs: Iterable[str], publication: str | None = None) -> str:
