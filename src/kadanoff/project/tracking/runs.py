@@ -61,7 +61,7 @@ def log(
 
 
 def points(values: Mapping[str, float], step: int, when: int) -> list[Metric]:
-    """Numbers as MLflow's metrics. Where there are others, those of tables, as `T=2.27/energy`, stay in metrics.json."""
+    """Numbers as MLflow's metrics. Where there are others, those of tables (`T=2.27/energy`) stay in metrics.json."""
     shown = [name for name in values if "=" not in name] or list(values)
     return [Metric(clean(name), values[name], when, step) for name in shown]
 
