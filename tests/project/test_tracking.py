@@ -17,6 +17,7 @@ from kadanoff.project.records import recorded
 from kadanoff.project.records.dvclock import content_md5
 from kadanoff.project.tracking import live as live_module
 from kadanoff.project.tracking import serve
+from kadanoff.project.tracking.runs import points
 from kadanoff.project.tracking.store import experiment_id, open_store
 
 
@@ -214,3 +215,8 @@ def test_the_user_interface_shows_a_run_to_this_machine_only(tracked):
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait()
+
+
+def test_a_run_whose_numbers_are_all_of_tables_shows_them():
+    assert [metric.key for metric in points({"L=8/m": 1.0, "L=16/m": 2.0}, 0, 0)] == ["L_8/m", "L_16/m"]
+    assert [metric.key for metric in points({"L=8/m": 1.0, "mse": 2.0}, 0, 0)] == ["mse"]

@@ -17,7 +17,7 @@ def project(folder, monkeypatch):
     (folder / "dvc.yaml").touch()
     (folder / "params.yaml").write_text(yaml.safe_dump({"datasets": {"study": {"x": DATASET}}}))
     monkeypatch.chdir(folder)
-    monkeypatch.setattr("kadanoff.project.tracking.live.LiveRun", None)
+    monkeypatch.setattr("kadanoff.project.view.LIVE_AFTER_SECONDS", float("inf"))
     return folder
 
 

@@ -8,7 +8,6 @@ from kadanoff.project.params import section
 from kadanoff.validation import Section, validated
 
 VariantType = TypeVar("VariantType", bound=Section)
-TrainingType = TypeVar("TrainingType", bound=TrainingParams)
 
 
 def read_variant(root: Path, stage: str, name: str, model: type[VariantType]) -> tuple[VariantType, TrainingParams]:

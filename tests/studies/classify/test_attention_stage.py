@@ -63,7 +63,7 @@ def dataset(tmp_path_factory):
 def project(tmp_path, monkeypatch, dataset):
     """A project with data, and networks by name, as the current folder; nothing is shown live."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("kadanoff.project.tracking.live.LiveRun", None)
+    monkeypatch.setattr("kadanoff.project.view.LIVE_AFTER_SECONDS", float("inf"))
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "classify").symlink_to(dataset.parent)
     put(tmp_path, "vit", looking(-0.5))

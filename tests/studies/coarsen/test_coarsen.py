@@ -56,7 +56,7 @@ def project(tmp_path_factory):
         kadanoff.simulate(size, [1.5, float(T_C), 3.5], 20, seed=size).save(root / f"data/coarsen/{name}.zarr")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
-        patch.setattr("kadanoff.project.tracking.live.LiveRun", None)
+        patch.setattr("kadanoff.project.view.LIVE_AFTER_SECONDS", float("inf"))
         patch.setattr(curve_stage, "in_processes", serially)
         for name in VARIANTS:
             coarsen(root, name)

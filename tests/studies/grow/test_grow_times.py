@@ -24,7 +24,7 @@ def seeds():
 @pytest.fixture
 def project(tmp_path, monkeypatch, seeds):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("kadanoff.project.tracking.live.LiveRun", None)
+    monkeypatch.setattr("kadanoff.project.view.LIVE_AFTER_SECONDS", float("inf"))
     save_project(tmp_path, seeds)
     write(tmp_path)
     return tmp_path

@@ -42,7 +42,7 @@ def datasets(tmp_path_factory):
 
 def prepare(folder, monkeypatch, datasets):
     monkeypatch.chdir(folder)
-    monkeypatch.setattr("kadanoff.project.tracking.live.LiveRun", None)
+    monkeypatch.setattr("kadanoff.project.view.LIVE_AFTER_SECONDS", float("inf"))
     monkeypatch.setattr(
         superresolution, "in_processes", lambda what, function, tasks: [function(*task) for task in tasks]
     )

@@ -60,7 +60,7 @@ def in_turn(what, function, tasks):
 def prepare(folder, monkeypatch, datasets):
     """A project with data, as the current folder; nothing is shown live."""
     monkeypatch.chdir(folder)
-    monkeypatch.setattr("kadanoff.project.tracking.live.LiveRun", None)
+    monkeypatch.setattr("kadanoff.project.view.LIVE_AFTER_SECONDS", float("inf"))
     monkeypatch.setattr(superresolution, "in_processes", in_turn)
     (folder / "data").mkdir()
     (folder / "data" / "superres").symlink_to(datasets)
@@ -198,7 +198,7 @@ def test_processes_and_an_interruption_change_no_byte(project, all_trained, monk
     assert list((project / ".checkpoints").glob("superres-pixels-*/at-0-*/training.pt"))
     monkeypatch.undo()
     monkeypatch.chdir(project)
-    monkeypatch.setattr("kadanoff.project.tracking.live.LiveRun", None)
+    monkeypatch.setattr("kadanoff.project.view.LIVE_AFTER_SECONDS", float("inf"))
     superres(project, "pixels")  # in processes
     assert weights(project, "pixels") == weights(all_trained, "pixels")
 

@@ -61,7 +61,7 @@ def weights(tmp_path_factory):
 def project(tmp_path, monkeypatch, weights):
     """A project that has the weights, as the current folder; nothing is shown live."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("kadanoff.project.tracking.live.LiveRun", None)
+    monkeypatch.setattr("kadanoff.project.view.LIVE_AFTER_SECONDS", float("inf"))
     (tmp_path / "models/superres").mkdir(parents=True)
     (tmp_path / "models/superres/blocks.safetensors").write_bytes(weights.read_bytes())
     return tmp_path

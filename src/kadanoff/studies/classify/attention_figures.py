@@ -16,7 +16,6 @@ from kadanoff.project.tables import Cell, table
 from kadanoff.spins.exact import T_C
 from kadanoff.spins.statistics import independent_mean, jackknife
 
-SHOWN = 5  # configurations
 BINS = 12  # of patches by their energy, as many in each
 COLOURS = ("C0", "C9", "C3", "C1")  # of regions
 SURE = 3.0  # standard errors
