@@ -96,6 +96,6 @@ def critical_seeds(path: Path, section: str, dataset: str, key: str, count: int)
     if samples < count:
         raise KadanoffError(
             f"{section}.{key} is {count}, but {dataset} has {samples} configurations; ask for fewer, or raise "
-            f"datasets.{dataset}.samples."
+            f"datasets.{path.parent.name}.{dataset}.samples."
         )
     return list(ensemble.read(index, slice(count))), int(np.max(ensemble.provenance.get("sweeps", 0)))

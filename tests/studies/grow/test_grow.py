@@ -60,7 +60,7 @@ def test_the_record_does_not_depend_on_the_threads(project, monkeypatch):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"seeds": [9]}, "grow.seeds is 9, but seeds has 8 configurations"),
+        ({"seeds": [9]}, r"grow.seeds is 9, but seeds has 8 configurations.* raise datasets\.grow\.seeds\.samples"),
         ({"model": "upsample/none"}, r"dvc repro upsample@none"),
         ({"model": "upsample/seed_kernel"}, "grow.model is upsample/seed_kernel, no network of the kind Blocks"),
         ({"published": "upsample/kernel"}, "grow.published is upsample/kernel, no network of the kind SeedKernel"),

@@ -131,6 +131,6 @@ def _text(value: Any) -> str:
 def _dataset(item: Input) -> DatasetInput:
     path = Path(item.path)
     source = json.dumps({"uri": item.path})
-    # dvc.lock has no md5 yet if the stage was run by hand on new data
+    # a record from elsewhere may name data without a hash
     data = Dataset(path.stem, item.md5 or "unversioned", "local", source, profile=json.dumps({"md5": item.md5}))
     return DatasetInput(data, [InputTag("mlflow.data.context", "input")])

@@ -39,7 +39,7 @@ from kadanoff.project.records import recorded
 from kadanoff.runtime.progress import progress
 from kadanoff.spins.exact import T_C
 from kadanoff.studies.relaxation import CRITERION, record_results, training_seconds
-from kadanoff.validation import Section
+from kadanoff.validation import Section, Seed, WeightsName
 
 SMALLEST = 16
 RUNS = [f"{start}_{sampler}" for sampler in ("metropolis", "swendsen_wang") for start in ("superres", "hot", "cold")]
@@ -54,14 +54,14 @@ for all lattices and sizes.
 class Thermalize(Section):
     """The section `thermalize`."""
 
-    model: str = Field(pattern=r"^[A-Za-z0-9_-]+/[A-Za-z0-9_-]+$")
+    model: WeightsName
     sizes: list[int] = Field(min_length=1)
     chains: Annotated[int, Field(ge=8)]
     sweeps: Annotated[int, Field(gt=0)]
     cluster_sweeps: Annotated[int, Field(gt=0)]
     refinement: Annotated[int, Field(ge=0)]
     calibration: Annotated[int, Field(gt=1)]
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
 
     @field_validator("sizes")
     @classmethod
