@@ -18,7 +18,17 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
+# studies share no stage, so two run at a time; the last `dvc repro` finds nothing to do, or what failed
+define STUDIES
+pretrain* classify* attention
+superres* exponents thermalize
+upsample* grow*
+coarsen*
+endef
+export STUDIES
+
 repro: setup  ## simulate, train, compare: everything that changed; then list every run in MLflow, and write the report
+	printf '%s\n' "$$STUDIES" | xargs -P 2 -I % sh -fc 'dvc --wait-for-lock repro --glob % 2>&1 | cat'
 	dvc repro
 	kadanoff runs sync
 	kadanoff report

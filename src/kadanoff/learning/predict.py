@@ -16,4 +16,4 @@ def predict(
             network(torch.from_numpy(spins[first : first + batch]).to(device).float().unsqueeze(1)).squeeze(1)
             for first in range(0, len(spins), batch)
         ]
-    return torch.cat(blocks).cpu().numpy()
+    return torch.cat(blocks).float().cpu().numpy()

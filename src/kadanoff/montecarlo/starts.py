@@ -21,7 +21,7 @@ from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact import T_C
 from kadanoff.spins.statistics import independent_mean
 
-COMPARED = 5
+COMPARED = 3
 """Temperatures, at most."""
 
 
@@ -51,7 +51,7 @@ def compare_starts(dataset: Dataset, name: str, ensemble: Ensemble) -> list[dict
 
 
 def compared_places(temperatures: Sequence[float]) -> list[int]:
-    """Indices of the coldest temperature, the one nearest to T_c, and some between them."""
+    """Indices of the coldest temperature, the one nearest to T_c, and one between them."""
     order = np.argsort(temperatures)
     nearest = int(np.abs(np.asarray(temperatures)[order] - T_C).argmin())
     return order[np.unique(np.linspace(0, nearest, COMPARED).round().astype(int))].tolist()

@@ -126,24 +126,27 @@ def _trained(setup: Setup, task: Task, folder: Path, device: torch.device) -> Tr
     if task.weights != NONE:
         network.keep_statistics = task.weights == PHYSICS
         reader = load_model(setup.physics) if task.weights == PHYSICS else None
-        with _inference(device):
+        with _inference(setup, device):
             probe(network, train, states.validation, derived_seed(seed, 0, 3), device, reader)
     fitted = tune(network, train, states.validation, _settings(setup, task, seed, device), device.type, folder)
     made = task._asdict() | {"dataset": setup.dataset(task.system, task.protocol).name, "seed": seed}
     save_model(folder / NETWORK, network, Recipe(recipe.network, recipe.arguments, made))
     network.to(device)
-    with _inference(device):
+    with _inference(setup, device):
         tests = np.stack([regions_of(network, images.spins, device) for images in states.tests])
         others = _elsewhere(setup, task, network, device) if task.kept else {}
     return Trial(tests, others, fitted, sum(item.numel() for item in network.parameters()))
 
 
-def _inference(device: torch.device) -> torch.autocast:
-    """On a GPU, what learns nothing takes float16, with as many bits as TF32.
+def _inference(setup: Setup, device: torch.device) -> torch.autocast:
+    """What learns nothing: on a GPU in float16, with as many bits as TF32; else as the network is trained.
 
     Training must not be inside: autocast would go on with the weights that it has cast first.
     """
-    return torch.autocast("cuda", torch.float16, enabled=device.type == "cuda")
+    if device.type == "cuda":
+        return torch.autocast("cuda", torch.float16)
+    reduced = fast_precision(setup.training.precision, device) == "bfloat16"
+    return torch.autocast("cpu", torch.bfloat16, enabled=reduced)
 
 
 def _settings(setup: Setup, task: Task, seed: int, device: torch.device) -> Settings:
