@@ -12,12 +12,12 @@ from kadanoff.errors import KadanoffError
 
 
 class Coarsener(nn.Module):
-    """A stack of layers that takes lattices of any size whose sides are multiples of `block`.
+    """A stack of layers that takes lattices of any size whose sides are multiples of `block`, at least 2.
 
     Raises
     ------
     KadanoffError
-        If the block size is below 2, or, when applied, does not divide a side.
+        When applied, if the block does not divide a side.
     """
 
     def __init__(self, block: int, *layers: nn.Module) -> None:
@@ -44,7 +44,7 @@ class Drawn(Coarsener):
 
     def __init__(self, block: int) -> None:
         super().__init__(
-            _checked(block),
+            block,
             nn.Conv2d(1, 16, 3, padding=1),  # (B, 16, H, W)
             nn.ReLU(),
             nn.Conv2d(16, 32, 3, padding=1),  # (B, 32, H, W)
@@ -62,7 +62,7 @@ class Cnn(Coarsener):
 
     def __init__(self, block: int) -> None:
         super().__init__(
-            _checked(block),
+            block,
             *_convolution(1, 16),  # (B, 16, H, W)
             nn.Dropout2d(0.1),
             *_convolution(16, 32),  # (B, 32, H, W)
@@ -84,11 +84,11 @@ class Mlp(Coarsener):
     """
 
     def __init__(self, block: int, size: int) -> None:
-        coarse = size // _checked(block)
+        coarse = size // block
         widths = (size * size, 512, 256, 128)
         hidden = [layer for fan_in, fan_out in pairwise(widths) for layer in _dense(fan_in, fan_out)]
         super().__init__(
-            _checked(block),
+            block,
             nn.Flatten(),  # (B, size * size)
             *hidden,  # (B, 128)
             nn.Linear(widths[-1], coarse * coarse),
@@ -114,13 +114,7 @@ class Exact(Coarsener):
     """
 
     def __init__(self, block: int) -> None:
-        super().__init__(_checked(block), nn.Conv2d(1, 1, block, stride=block, bias=False))
-
-
-def _checked(block: int) -> int:
-    if block < 2:
-        raise KadanoffError(f"block is {block}; it must be at least 2 for a lattice to become coarser.")
-    return block
+        super().__init__(block, nn.Conv2d(1, 1, block, stride=block, bias=False))
 
 
 def _convolution(inputs: int, outputs: int) -> tuple[nn.Module, ...]:

@@ -15,7 +15,6 @@ from torch.nn.functional import pad
 
 from kadanoff.errors import KadanoffError
 
-LIBRARIES = ("transformers", "timm")
 LOADING = (
     *("architecture", "cache_dir", "checkpoint_path", "model_args"),
     *("pretrained", "pretrained_cfg", "pretrained_cfg_overlay"),
@@ -163,5 +162,4 @@ def _known(what: str, name: str, choices: Iterable[str]) -> None:
     known = list(choices)
     if name not in known:
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
-        hint = f"the nearest are {', '.join(near)}" if near else f"it has {len(known)} others"
-        raise KadanoffError(f"{what}; {hint}. Take one of its names.")
+        raise KadanoffError(f"{what}; take one of its {len(known)} names, as {', '.join(near or known[:3])}.")

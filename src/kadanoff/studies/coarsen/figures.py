@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kadanoff.data.store import Ensemble
-from kadanoff.learning.coarse import Coarsener, coarse_task
-from kadanoff.learning.metrics import spatial_correlation
+from kadanoff.learning.coarse import Coarsener, coarse_task, spatial_correlation
 from kadanoff.learning.training import Epoch
-from kadanoff.project.figures import figure, show_spins
+from kadanoff.project.figures import figure, points, show_spins
 from kadanoff.project.records import Recorder
 from kadanoff.spins.blocking import threshold
 from kadanoff.spins.exact import T_C, spontaneous_magnetization
@@ -80,9 +79,8 @@ def draw_magnetization(record: Recorder, ensemble: Ensemble, coarseners: dict[st
     with figure(figsize=(6, 4)) as (drawn, axis):
         axis.plot(grid, spontaneous_magnetization(grid), color="0.6", label="exact, infinite lattice (Yang)")
         for (name, order), marker, size in zip(orders.items(), "so^.", (9, 6, 5, 4), strict=False):
-            look = {"fmt": marker, "ms": size, "mfc": "white" if marker == "s" else None}
-            values = [independent_mean(np.abs(row)) for row in order]
-            axis.errorbar(ensemble.temperatures, *_bars(values), label=name, **look)
+            look: dict[str, Any] = {"fmt": marker, "ms": size, "mfc": "white" if marker == "s" else None}
+            points(axis, ensemble.temperatures, [independent_mean(np.abs(row)) for row in order], label=name, **look)
         axis.set(xlabel=TEMPERATURE, ylabel=r"$\langle|m|\rangle$ per site", ylim=(-0.03, 1.05))
         axis.legend()
         record.figure("magnetization", drawn, "Magnetization of the spins and of the block spins over temperature")
@@ -115,10 +113,10 @@ def draw_criticality(record: Recorder, critical: "pd.DataFrame") -> None:
     networks, sides = critical[critical.parameters.notna()], sorted(critical.side.unique())
     with figure(1, 2, figsize=(10, 3.8)) as (drawn, (left, right)):
         for colour, (name, rows) in enumerate(networks.groupby("network", sort=False)):
-            look: dict[str, Any] = {"ms": 4, "color": f"C{colour}", "label": name}
-            left.errorbar(rows.side, *_bars(rows.mse), fmt="o-", **look)
+            look: dict[str, Any] = {"color": f"C{colour}", "label": name}
+            points(left, rows.side, rows.mse, fmt="o-", **look)
             for ratio in rows.ratio[rows.side == sides[-1]]:
-                right.errorbar(range(len(ratio)), *_bars(ratio), fmt=".-", **look)
+                points(right, range(len(ratio)), ratio, fmt=".-", **look)
         left.set(xscale="log", yscale="log", xlabel="lattice size $L$ (trained at 16)")
         left.set_ylabel("mean squared error per site at $T_c$")
         left.set_xticks(sides, list(map(str, sides)))
@@ -148,22 +146,14 @@ def draw_flow(record: Recorder, ensemble: Ensemble, coarsener: Coarsener, steps:
         record.figure("flow", drawn, f"{caption} by {coarsener.name}")
 
 
-def draw_curve(record: Recorder, points: "pd.DataFrame") -> None:
+def draw_curve(record: Recorder, errors: "pd.DataFrame") -> None:
     """Figure `learning_curve`: errors on training and test configurations against the number of the former."""
     with figure(figsize=(5.4, 3.8)) as (drawn, axis):
-        for colour, (name, rows) in enumerate(points.groupby("network", sort=False)):
-            look: dict[str, Any] = {"ms": 5, "color": f"C{colour}"}
-            for part, style, fill in (("training", "o--", "white"), ("test", "o-", None)):
-                values = rows["train_mse" if part == "training" else "test_mse"]
-                look |= {"fmt": style, "mfc": fill, "label": f"{name}, {part}"}
-                axis.errorbar(rows.configurations, *_bars(values), **look)
+        for colour, (name, rows) in enumerate(errors.groupby("network", sort=False)):
+            for key, part, style, fill in (("train_mse", "training", "o--", "white"), ("test_mse", "test", "o-", None)):
+                look: dict[str, Any] = {"fmt": style, "mfc": fill, "color": f"C{colour}", "label": f"{name}, {part}"}
+                points(axis, rows.configurations, rows[key], **look)
         axis.set(xscale="log", yscale="log", xlabel="training configurations", ylabel="mean squared error per site")
         axis.legend(ncols=2)
         caption = "Errors on training and test configurations over the number of the former"
         record.figure("learning_curve", drawn, caption)
-
-
-def _bars(estimates: Iterable[Any]) -> tuple[list[float], list[float]]:
-    """Means and errors, for `errorbar`."""
-    found = list(estimates)
-    return [each.mean for each in found], [each.error for each in found]

@@ -6,32 +6,16 @@ SITES = 64  # of a coarse configuration
 # "Coarse-Graining the 2D Ising Model with Neural Networks" (project report, 2025), sections 4 and 5.
 # Its MSE and MAE of the test set are sums over the 64 sites of a configuration; RMSE is the root of that sum.
 # Its text says "block averaging"; its published code trains on the sign of the average, ties being -1.
+CNN = {"parameters": 9569, "validation_mse": 0.000301, "mse_sum": 0.019988, "mae_sum": 0.533706, "rmse_sum": 0.141380}
+CNN |= {"magnetization_rmse": 0.005498, "correlation": 0.999729, "sd": 0.000229, "minimum": 0.9965, "maximum": 1.0}
+MLP = {"parameters": 305856, "validation_mse": 0.239916, "mse_sum": 12.96046, "mae_sum": 12.990431}
+MLP |= {"rmse_sum": 3.600064}
 REPORT: list[dict[str, Any]] = [
-    {
-        "network": "report: cnn",
-        "parameters": 9569,
-        "validation_mse": 0.000301,
-        "mse_sum": 0.019988,
-        "mae_sum": 0.533706,
-        "rmse_sum": 0.141380,
-        "magnetization_rmse": 0.005498,
-        "correlation": 0.999729,
-        "sd": 0.000229,
-        "minimum": 0.9965,
-        "maximum": 1.0,
-    },
-    {
-        "network": "report: mlp",
-        "parameters": 305856,
-        "validation_mse": 0.239916,
-        "mse_sum": 12.960460,
-        "mae_sum": 12.990431,
-        "rmse_sum": 3.600064,
-    },
+    {"network": f"report: {name}", "mse": row["mse_sum"] / SITES, "mae": row["mae_sum"] / SITES}
+    | {"rmse": (row["mse_sum"] / SITES) ** 0.5}
+    | row
+    for name, row in (("cnn", CNN), ("mlp", MLP))
 ]
-for _row in REPORT:
-    _row |= {"mse": _row["mse_sum"] / SITES, "mae": _row["mae_sum"] / SITES, "rmse": (_row["mse_sum"] / SITES) ** 0.5}
-
 # epoch: (training loss, validation loss); sections 4.1 and 4.2
 REPORT_HISTORY: dict[str, dict[int, tuple[float, float]]] = {
     "cnn": {
