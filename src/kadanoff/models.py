@@ -20,13 +20,9 @@ from kadanoff.spins.exact import T_C
 def load_model(model: Path | str) -> nn.Module:
     """Trained network in evaluation mode, on the CPU; it takes float32 [n, 1, y, x], of chains [n, 1, x].
 
-    One of `superres` holds a network for each temperature: `network.at(temperature)`.
-
-    Parameters
-    ----------
-    model
-        A file such as `models/coarsen/exact.safetensors`, or a registered model of the project's MLflow store:
-        `models:/coarsen@champion`, `models:/coarsen/1`.
+    `model` is a file such as `models/coarsen/exact.safetensors`, or a registered model of the project's MLflow store:
+    `models:/coarsen@champion`, `models:/coarsen/1`. One of `superres` holds a network for each temperature:
+    `network.at(temperature)`.
 
     Raises
     ------

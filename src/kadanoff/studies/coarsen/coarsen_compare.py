@@ -51,7 +51,6 @@ def coarsen_compare(root: Path) -> None:
         )
         record.text("tables.md", tables(held_out, critical))
         ensemble, by_name = data[compare.dataset], {item.name: item for item in pairs}
-        figures.draw_gallery(record, ensemble, [item for item in pairs if item.parameters and item.rule == "threshold"])
         figures.draw_magnetization(record, ensemble, by_name)
         figures.draw_physics(record, ensemble, seed, by_name)
         figures.draw_criticality(record, critical)

@@ -1,6 +1,6 @@
 """The figures of the coarse-graining study."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +10,6 @@ from kadanoff.learning.coarse import Coarsener, coarse_task, spatial_correlation
 from kadanoff.learning.training import Epoch
 from kadanoff.project.figures import figure, points, show_spins
 from kadanoff.project.records import Recorder
-from kadanoff.spins.blocking import threshold
 from kadanoff.spins.exact import T_C, spontaneous_magnetization
 from kadanoff.spins.statistics import independent_mean
 from kadanoff.studies.coarsen.literature import REPORT_HISTORY
@@ -53,19 +52,6 @@ def draw_predictions(record: Recorder, spins: Any, target: Any, predictions: dic
                 show_spins(line[2 + 2 * column], values[row], "" if row else name)
                 show_spins(line[3 + 2 * column], error / scale, f"error, ±{scale:.1g}")
         record.figure("predictions", drawn, caption)
-
-
-def draw_gallery(record: Recorder, ensemble: Ensemble, networks: Iterable[Coarsener]) -> None:
-    """Figure `predictions`: configurations in order, near T_c and in disorder, coarsened by the report's networks."""
-    spins = np.concatenate([ensemble.read(index, slice(0, 1)) for index in _around_criticality(ensemble)])
-    caption = "Spins below, near and above the critical temperature, their block spins, predictions and errors"
-    predictions = {item.name: item.apply(spins) for item in networks}
-    draw_predictions(record, spins, threshold(spins, 2), predictions, caption)
-
-
-def _around_criticality(ensemble: Ensemble) -> list[int]:
-    """Places of the lowest temperature, the nearest to T_c and the highest."""
-    return [0, int(np.abs(ensemble.temperatures - T_C).argmin()), len(ensemble.temperatures) - 1]
 
 
 def draw_magnetization(record: Recorder, ensemble: Ensemble, coarseners: dict[str, Coarsener]) -> None:
@@ -131,7 +117,7 @@ def draw_criticality(record: Recorder, critical: "pd.DataFrame") -> None:
 
 def draw_flow(record: Recorder, ensemble: Ensemble, coarsener: Coarsener, steps: int = 3) -> None:
     """Figure `flow`: a coarsener applied again and again, below, at and above T_c, on the sample of median |m|."""
-    shown = _around_criticality(ensemble)
+    shown = [0, int(np.abs(ensemble.temperatures - T_C).argmin()), len(ensemble.temperatures) - 1]
     with figure(len(shown), steps + 1, figsize=(2.2 * (steps + 1), 2.35 * len(shown))) as (drawn, axes):
         for line, index in zip(axes, shown, strict=True):
             order = np.abs(ensemble.magnetization[index])
