@@ -53,7 +53,7 @@ def test_a_flipped_bit_of_a_weight_is_noticed(tmp_path: Path) -> None:
     content = bytearray(save(tmp_path / "m").read_bytes())
     content[-3] ^= 1 << 4  # of the mantissa: still a finite number
     (tmp_path / "m").write_bytes(content)
-    with pytest.raises(KadanoffError, match=r"is damaged: its weights are not those that were saved"):
+    with pytest.raises(KadanoffError, match=r"is damaged: its weights are not those saved"):
         load_model(tmp_path / "m")
 
 

@@ -29,14 +29,9 @@ _STATE = "training.pt"
 
 @dataclass(frozen=True)
 class Recipe:
-    """What rebuilds a network, and where its weights come from.
+    """What rebuilds a network: its name in the registry, and the arguments of its `build`.
 
-    Parameters
-    ----------
-    network, arguments
-        Name in the registry, and the arguments of its `build`.
-    training
-        Provenance, free of form (dataset, rule, seed, ...): whatever JSON can hold.
+    `training` is where the weights come from (dataset, rule, seed, ...): whatever JSON can hold.
     """
 
     network: str
@@ -77,9 +72,7 @@ def load_model(path: Path | str) -> nn.Module:
     recipe, weights, digest = _read(Path(path))
     _require_sound(path, weights)
     if digest not in (None, _digest(weights)):
-        raise KadanoffError(
-            f"{path} is damaged: its weights are not those that were saved. Fetch it again (`dvc pull`)."
-        )
+        raise KadanoffError(f"{path} is damaged: its weights are not those saved. Fetch it again (`dvc pull`).")
     try:
         network = registry.build(recipe.network, **recipe.arguments)
     except (KadanoffError, TypeError) as error:
@@ -113,13 +106,7 @@ def _digest(weights: dict[str, Tensor]) -> str:
 
 
 def read_recipe(path: Path | str) -> Recipe:
-    """Recipe of a weights file.
-
-    Raises
-    ------
-    KadanoffError
-        If the file is missing, damaged or not one of ours.
-    """
+    """Recipe of a weights file; KadanoffError if it is missing, damaged or not one of ours."""
     return _read(Path(path))[0]
 
 

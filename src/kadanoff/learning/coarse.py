@@ -58,7 +58,6 @@ class CoarseTask:
     `spins` is int8 (n, y, x) and `target` (n, y/block, x/block), n running over temperature, then sample.
     """
 
-    rule: str
     spins: NDArray[np.int8]
     target: Array
     split: Split
@@ -71,10 +70,7 @@ class CoarseTask:
 def coarse_task(ensemble: Ensemble, rule: str, block: int, seed: int) -> CoarseTask:
     """Learning a block rule on a dataset of square lattices, split 70/10/20 at every temperature.
 
-    Raises
-    ------
-    KadanoffError
-        If there is no such rule, the dataset holds chains or is damaged, or the block does not divide the lattice.
+    KadanoffError if there is no such rule, the dataset holds chains, or the block does not divide the lattice.
     """
     if rule not in RULES:
         raise KadanoffError(f"rule is {rule!r}; choose one of {', '.join(RULES)}.")
@@ -83,7 +79,7 @@ def coarse_task(ensemble: Ensemble, rule: str, block: int, seed: int) -> CoarseT
     spins = ensemble.read()
     temperatures, samples = spins.shape[:2]
     flat = spins.reshape(temperatures * samples, *spins.shape[2:])
-    return CoarseTask(rule, flat, RULES[rule](flat, block), stratified_split(temperatures, samples, seed))
+    return CoarseTask(flat, RULES[rule](flat, block), stratified_split(temperatures, samples, seed))
 
 
 @dataclass(frozen=True)

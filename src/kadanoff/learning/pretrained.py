@@ -135,7 +135,6 @@ def _unavailable(weights: str, error: Exception) -> KadanoffError:
             "model.safetensors of the same library and architecture, and for transformers config.json."
         )
     return KadanoffError(
-        f"weights is {weights!r}: that is no local folder, and Hugging Face's hub has no safetensors of that name or "
-        f"cannot be reached ({reason}). Where there is a network, `hf download {weights} --local-dir FOLDER` fetches a "
-        "folder to give here instead; or take weights: physics, or weights: none."
+        f"weights is {weights!r}: no local folder, and no safetensors of that name on Hugging Face's hub ({reason}). "
+        f"`hf download {weights} --local-dir FOLDER` fetches a folder to give here; or take physics, or none."
     )

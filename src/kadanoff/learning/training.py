@@ -113,13 +113,7 @@ class Training:
         )
 
     def advance(self, train: Pair, validation: Pair) -> Epoch:
-        """Run the next epoch on data that lie on the device.
-
-        Raises
-        ------
-        KadanoffError
-            If a loss is no longer a number, or a batch does not fit into the memory.
-        """
+        """Run the next epoch on data that lie on the device; KadanoffError if it diverges or a batch does not fit."""
         number, rate = len(self.history) + 1, self.optimizer.param_groups[0]["lr"]
         try:
             # TF32 would round the factors to 10 bits: `exact` could not reach machine precision on a GPU

@@ -32,13 +32,7 @@ def register(builder: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
 
 
 def build(name: str, **arguments: Any) -> nn.Module:
-    """Network `name` with freshly drawn weights.
-
-    Raises
-    ------
-    KadanoffError
-        If there is no such network, it does not take these arguments, or refuses their values.
-    """
+    """Network `name` with random initialization; KadanoffError if there is none, or it refuses the arguments."""
     if name not in _NETWORKS:
         raise KadanoffError(f"network is {reprlib.repr(name)}; choose one of {', '.join(_NETWORKS)}.")
     builder = _NETWORKS[name]
@@ -55,21 +49,16 @@ def build(name: str, **arguments: Any) -> nn.Module:
         raise KadanoffError(f"network {name!r}: {place} is {reprlib.repr(fault['input'])}: {fault['msg']}.") from error
 
 
-def _fitted(network: coarsen.Coarsener, size: Size) -> nn.Module:
-    network.check(size, size)
-    return network
-
-
 @register
 def drawn(block: Block, size: Size) -> nn.Module:
     """The report's diagram, for lattices of any size; trained at `size`."""
-    return _fitted(coarsen.Drawn(block), size)
+    return coarsen.Drawn(block, size)
 
 
 @register
 def cnn(block: Block, size: Size) -> nn.Module:
     """The report's convolutional network, for lattices of any size; trained at `size`."""
-    return _fitted(coarsen.Cnn(block), size)
+    return coarsen.Cnn(block, size)
 
 
 @register
@@ -81,7 +70,7 @@ def mlp(block: Block, size: Size) -> nn.Module:
 @register
 def exact(block: Block, size: Size) -> nn.Module:
     """One linear map of a block, for lattices of any size; trained at `size`."""
-    return _fitted(coarsen.Exact(block), size)
+    return coarsen.Exact(block, size)
 
 
 @register

@@ -73,14 +73,10 @@ class Reader(nn.Module):
 
 
 def transformers_model(name: str, outputs: int, size: int, scale: int, options: dict[str, Any]) -> Reader:
-    """Image classifier of Transformers by its model type (``vit``, ``swin``, ``convnext``, ...), freshly drawn.
+    """Image classifier of Transformers by its model type (``vit``, ``swin``, ...), with random initialization.
 
     `options` are keys of its configuration; images are `size` spins wide and have one channel unless they say more.
-
-    Raises
-    ------
-    KadanoffError
-        If there is no such model or option, or the library refuses a value.
+    KadanoffError if there is no such model or option, or the library refuses a value.
     """
     from transformers import AutoConfig, AutoModelForImageClassification
     from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES as KNOWN
@@ -107,12 +103,9 @@ def reader_of_transformers(body: Any, name: str, scale: int) -> Reader:
 
 
 def timm_model(name: str, outputs: int, scale: int, options: dict[str, Any]) -> Reader:
-    """Model of timm (``resnet18``, ``resnet50``, ...), freshly drawn; `options` are those of ``timm.create_model``.
+    """Model of timm (``resnet18``, ``resnet50``, ...), with random initialization.
 
-    Raises
-    ------
-    KadanoffError
-        If there is no such model, or the library refuses an option.
+    `options` are those of ``timm.create_model``. KadanoffError if there is no such model, or it refuses an option.
     """
     import timm
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kadanoff.data.store import Ensemble
-from kadanoff.learning.coarse import Coarsener, coarse_task, spatial_correlation
+from kadanoff.learning.coarse import Coarsener
 from kadanoff.learning.training import Epoch
 from kadanoff.project.figures import figure, points, show_spins
 from kadanoff.project.records import Recorder
@@ -70,28 +70,6 @@ def draw_magnetization(record: Recorder, ensemble: Ensemble, coarseners: dict[st
         axis.set(xlabel=TEMPERATURE, ylabel=r"$\langle|m|\rangle$ per site", ylim=(-0.03, 1.05))
         axis.legend()
         record.figure("magnetization", drawn, "Magnetization of the spins and of the block spins over temperature")
-
-
-def draw_physics(record: Recorder, ensemble: Ensemble, seed: int, coarseners: dict[str, Coarsener]) -> None:
-    """Figure `physics`: magnetization, error and spatial correlation of `cnn` and `mlp` on the test configurations."""
-    with figure(1, 3, figsize=(11, 3.5)) as (drawn, (scatter, histogram, correlation)):
-        for colour, item in enumerate(coarseners[name] for name in ("cnn", "mlp") if name in coarseners):
-            task = coarse_task(ensemble, item.rule, item.block, seed)
-            prediction, target = item.apply(task.spins[task.split.test]), task.target[task.split.test]
-            look: dict[str, Any] = {"color": f"C{colour}", "label": item.name}
-            bars = look | {"histtype": "step"}
-            scatter.plot(target.mean((1, 2)), prediction.mean((1, 2)), ".", ms=4, **look)
-            histogram.hist((prediction - target).ravel(), bins=np.linspace(-2, 2, 81), density=True, **bars)
-            known = spatial_correlation(prediction, target)
-            correlation.hist(known[~np.isnan(known)], bins=np.linspace(-0.2, 1, 49), **bars)
-        scatter.axline((0, 0), slope=1, color="0.6", lw=0.8, zorder=0)
-        scatter.set(xlabel="magnetization of the target", ylabel="magnetization of the prediction")
-        histogram.set(xlabel="error of a site", ylabel="density", yscale="log")
-        correlation.set(xlabel="spatial correlation with the target", ylabel="test configurations", yscale="log")
-        for axis in (scatter, histogram, correlation):
-            axis.legend(loc="upper left")
-        caption = "Magnetization, error and spatial correlation of predictions, against the block rule"
-        record.figure("physics", drawn, caption)
 
 
 def draw_criticality(record: Recorder, critical: "pd.DataFrame") -> None:
