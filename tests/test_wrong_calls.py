@@ -12,10 +12,6 @@ import yaml
 
 from kadanoff import Ensemble, KadanoffError, load_model, open_dataset, simulate, superresolve
 from kadanoff.cli import main
-from kadanoff.commands.apply import apply
-from kadanoff.commands.grow import Job, grow
-from kadanoff.commands.measure import measure
-from kadanoff.data.pyramid import write_pyramid
 from kadanoff.inverse.calibration import calibrate
 from kadanoff.inverse.critical import place_of
 from kadanoff.inverse.growth import sides_to
@@ -94,11 +90,6 @@ def here(made, monkeypatch):
     shutil.rmtree("x.zarr", ignore_errors=True)
 
 
-def job(**changes):
-    values = {"model": Path("fine.safetensors"), "source": Path("in.zarr"), "sample": 0, "size": 24, "sweeps": 1}
-    return Job(**(values | {"seed": 0} | changes))
-
-
 def sampled(**changes):
     return simulate(**({"size": 4, "temperatures": [2.0], "samples": 2, "sweeps": 100} | changes))
 
@@ -155,13 +146,6 @@ CALLS = {
     "calibrate pixels": lambda made: calibrate(made.fine.at(exact.T_C), UP, exact.T_C, 0),
     **{f"stream seed {value!r}": lambda _, value=value: stream_key(value) for value in (1.0, True, "1", None, -1)},
     # growth
-    **{
-        f"grow {name}={value!r:.40}": lambda _, name=name, value=value: grow(job(**{name: value}), Path("x.zarr"))
-        for name, value in [
-            ("model", Path("text")), ("model", Path("coarse.safetensors")), ("model", Path(LONG)), ("size", 0),
-            ("model", Path("fine.safetensors")), ("source", Path("none.zarr")), ("source", Path(LONG)),
-        ]
-    },
     "sides from 0": lambda _: sides_to(0, 24, 3, "size"),
     "sides of blocks of 1": lambda _: sides_to(8, 24, 1, "size"),
     "sides to nan": lambda _: sides_to(8, NAN, 3, "size"),
@@ -169,20 +153,7 @@ CALLS = {
     "place of another sample": lambda made: place_of(Path("x"), made.ensemble, 2),
     "place of a real sample": lambda made: place_of(Path("x"), made.ensemble, 1.0),
     "place in no critical lattices": lambda _: place_of(Path("x"), open_dataset("hot.zarr"), 0),
-    "apply to another kind": lambda _: apply(Path("fine.safetensors"), Path("chains.zarr"), Path("x.zarr")),
-    "apply to odd sides": lambda _: apply(Path("fine.safetensors"), Path("odd.zarr"), Path("x.zarr")),
-    "apply a coarsening to chains": lambda _: apply(Path("coarse.safetensors"), Path("chains.zarr"), Path("x.zarr")),
-    "apply a coarsening to odd sides": lambda _: apply(Path("coarse.safetensors"), Path("odd.zarr"), Path("x.zarr")),
-    "apply onto what is there": lambda _: apply(Path("fine.safetensors"), Path("in.zarr"), Path("text")),
-    "apply in batches of 0": lambda _: apply(Path("coarse.safetensors"), Path("in.zarr"), Path("x.zarr"), 0),
-    "apply with seed 1.0": lambda _: apply(Path("fine.safetensors"), Path("in.zarr"), Path("x.zarr"), seed=1.0),
-    "apply to a long name": lambda _: apply(Path("fine.safetensors"), Path("in.zarr"), Path(LONG)),
-    "measure a small lattice": lambda _: measure(Path("in.zarr"), sample=0),
-    "measure another sample": lambda _: measure(Path("in.zarr"), sample=7),
-    "measure a long name": lambda _: measure(Path(LONG)),
     "stream a small lattice": lambda _: stream(lambda first, end: UP[0, first:end], 8, 2),
-    "pyramid of chains": lambda _: write_pyramid(Path("chains.zarr"), Path("x.zarr")),
-    "pyramid of several": lambda _: write_pyramid(Path("in.zarr"), Path("x.zarr")),
     "equilibrium of 0 chains": lambda _: equilibrium(8, 0, 8, 0),
     "equilibrium of 0 sweeps": lambda _: equilibrium(8, 4, 0, 0),
     "equilibrium with seed 1.0": lambda _: equilibrium(8, 4, 8, 1.0),
@@ -319,11 +290,13 @@ COMMANDS = [
     ["apply", "fine.safetensors", "in.zarr", "x.zarr", "--seed", str(2**64)],
     ["apply", "fine.safetensors", "in.zarr", "x.zarr", "--batch", "0"],
     ["apply", "fine.safetensors", "in.zarr", "x.zarr", "--temperature", "nan"],
-    ["apply", "coarse.safetensors", "chains.zarr", "x.zarr"], ["apply", "fine.safetensors", "in.zarr", "text/x.zarr"],
+    ["apply", "coarse.safetensors", "chains.zarr", "x.zarr"], ["apply", "coarse.safetensors", "odd.zarr", "x.zarr"],
+    ["apply", "fine.safetensors", "odd.zarr", "x.zarr"], ["apply", "fine.safetensors", "in.zarr", "text/x.zarr"],
     ["grow", "x.zarr", "--model", "none"], ["grow", "x.zarr", "--model", "coarse.safetensors", "--start", "in.zarr"],
     ["grow", LONG, "--model", "fine.safetensors", "--start", "in.zarr"], ["grow", "x.zarr", "--size", "0"],
     ["grow", "x.zarr", "--size", "nan"], ["grow", "x.zarr", "--sample", "-1"], ["grow", "x.zarr", "--sweeps", "-1"],
-    ["grow"], ["pyramid", "in.zarr", "x.zarr"], ["pyramid", LONG, "x.zarr"], ["pyramid", "in.zarr", LONG],
+    ["grow", "x.zarr", "--model", "text", "--start", "in.zarr"], ["grow"], ["pyramid", "chains.zarr", "x.zarr"],
+    ["pyramid", "in.zarr", "x.zarr"], ["pyramid", LONG, "x.zarr"], ["pyramid", "in.zarr", LONG],
     ["pyramid", "in.zarr", "x.zarr", "text"], ["measure", "in.zarr"], ["measure", LONG], ["measure", "text"],
     ["measure", "in.zarr", "--sample", "9"], ["measure", "in.zarr", "--out", LONG],
     ["measure", "in.zarr", "--out", "text"],

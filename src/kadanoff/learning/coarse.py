@@ -166,16 +166,6 @@ def correlation_summary(correlation: Array) -> dict[str, float | int]:
     }
 
 
-def critical_spins(ensemble: Ensemble) -> Array:
-    """The configurations (n, y, x) of a dataset at T_c; KadanoffError if it has none."""
-    index = int(np.abs(ensemble.temperatures - T_C).argmin())
-    if abs(ensemble.temperatures[index] - T_C) > 1e-9:
-        raise KadanoffError(
-            f"{ensemble.provenance.get('name')} has no temperature {T_C!r} (T_c); add it and simulate again."
-        )
-    return ensemble.read(index)
-
-
 def correlation_ratio(prediction: Array, target: Array) -> list[Estimate]:
     """G(r) of the predictions divided by that of the targets, for r = 0 to half of the side.
 
@@ -193,7 +183,12 @@ def correlation_ratio(prediction: Array, target: Array) -> list[Estimate]:
 
 def at_criticality(coarsener: Coarsener, ensemble: Ensemble) -> tuple[Estimate, list[Estimate]] | None:
     """(mean squared error per site, `correlation_ratio`) at T_c; None if the network takes lattices of another size."""
-    spins = critical_spins(ensemble)
+    index = int(np.abs(ensemble.temperatures - T_C).argmin())
+    if abs(ensemble.temperatures[index] - T_C) > 1e-9:
+        raise KadanoffError(
+            f"{ensemble.provenance.get('name')} has no temperature {T_C!r} (T_c); add it to `datasets`."
+        )
+    spins = ensemble.read(index)
     try:
         prediction = coarsener.apply(spins)
     except KadanoffError:

@@ -30,42 +30,21 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Settings:
-    """How to train; the defaults are those of the coarse-graining report (section 3.1) and its code.
-
-    Parameters
-    ----------
-    batch_size
-        Largest batch: an epoch is cut into ceil(n / batch_size) batches of nearly equal sizes.
-    schedule
-        ``plateau``, or ``linear`` for a learning rate that falls evenly, to a hundredth in the last epoch.
-    plateau_patience, plateau_factor
-        The learning rate is multiplied by the factor after more than this many epochs without improvement.
-    early_stopping_patience
-        Training ends after this many epochs without improvement.
-    optimizer
-        ``adam``, whose weight decay is a part of the gradient, or ``adamw``, where it is not (Loshchilov and Hutter).
-    precision
-        ``float32``, or ``bfloat16`` for what autocast computes in it; weights and optimizer stay float32.
-    compile
-        Whether torch.compile builds the network: faster on a GPU after a minute.
-    threads
-        CPU threads. They are part of the settings because the rounding of a sum depends on their number; small
-        networks gain little from a second one, and lose much when something else wants its core.
-    """
+    """How to train; the defaults are those of the coarse-graining report (section 3.1) and its code."""
 
     seed: int
     epochs: int = 50
-    batch_size: int = 32
+    batch_size: int = 32  # at most: an epoch is cut into ceil(n / batch_size) batches of nearly equal sizes
     learning_rate: float = 1e-3
     weight_decay: float = 1e-5
-    plateau_patience: int = 5
+    plateau_patience: int = 5  # after more epochs than these without improvement, the factor lowers the learning rate
     plateau_factor: float = 0.5
-    early_stopping_patience: int = 15
-    schedule: str = "plateau"
-    optimizer: str = "adam"
-    precision: str = "float32"
-    compile: bool = False
-    threads: int = 1
+    early_stopping_patience: int = 15  # training ends after so many epochs without improvement
+    schedule: str = "plateau"  # or "linear": the learning rate falls evenly, to a hundredth in the last epoch
+    optimizer: str = "adam"  # or "adamw", whose weight decay is no part of the gradient (Loshchilov and Hutter 2019)
+    precision: str = "float32"  # or "bfloat16" for what autocast computes in it; weights and optimizer stay float32
+    compile: bool = False  # by torch.compile: faster on a GPU after a minute
+    threads: int = 1  # of the CPU: the rounding of a sum depends on their number, and small networks gain little
 
 
 @dataclass(frozen=True)

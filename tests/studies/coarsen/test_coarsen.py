@@ -25,7 +25,7 @@ VARIANTS = {
         "dataset": "small",
         "rule": "average",
         "block": 2,
-        "epochs": 60,
+        "epochs": 40,
         "learning_rate": 0.1,
     },
     "exact_block4": {"network": "exact", "dataset": "small", "rule": "average", "block": 4},

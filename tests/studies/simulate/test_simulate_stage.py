@@ -12,7 +12,7 @@ from kadanoff.montecarlo.quality import FINE
 from kadanoff.studies.simulate import simulate as module
 from kadanoff.studies.simulate.simulate import simulate
 
-SMALL = {"size": 4, "temperatures": [2.0, 3.0], "samples": 50, "seed": 1}
+SMALL = {"size": 4, "temperatures": [2.0, 3.0], "samples": 20, "seed": 1}
 DATASETS = {"ordered": SMALL, "staggered": SMALL | {"coupling": -1.0}, "single": SMALL | {"temperatures": [2.2]}}
 
 
