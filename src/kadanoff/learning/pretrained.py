@@ -40,8 +40,7 @@ def initial(
     Raises
     ------
     KadanoffError
-        If the library has no such model or refuses its options, or the weights are not to be had, are damaged, or
-        belong to another network.
+        If there is no such model or option, or the weights are not to be had, damaged, or of another network.
     """
     if weights in (NONE, PHYSICS):
         network = cast(Reader, build(library, **arguments))

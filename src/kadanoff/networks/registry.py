@@ -91,20 +91,16 @@ def blocks(rule: str, block: Block, dimension: Dimension, temperatures: Temperat
 
 @register
 def symmetric_blocks(
-    rule: str, block: Block, dimension: Dimension, temperatures: Temperatures, width: Width
+    rule: str, block: Block, dimension: Literal[2], temperatures: Temperatures, width: Width
 ) -> nn.Module:
     """The same, with a table for Gibbs sweeps of the coarse lattice (`kadanoff.inverse.renormalized`)."""
-    if dimension != 2:
-        raise KadanoffError("symmetric_blocks enlarges square lattices, not chains; take blocks.")
     networks = [superres.Blocks(rule, block, dimension, width, gibbs=True) for _ in temperatures]
     return superres.Superresolution(rule, block, dimension, temperatures, networks)
 
 
 @register
-def seed_kernel(rule: str, block: Block, dimension: Dimension, temperatures: Temperatures) -> nn.Module:
+def seed_kernel(rule: str, block: Block, dimension: Literal[2], temperatures: Temperatures) -> nn.Module:
     """The kernel of CNN-RG-Fast, one a temperature."""
-    if dimension != 2:
-        raise KadanoffError("seed_kernel enlarges square lattices, not chains; take pixels or blocks.")
     networks = [superres.SeedKernel(block) for _ in temperatures]
     return superres.Superresolution(rule, block, dimension, temperatures, networks)
 

@@ -7,7 +7,7 @@ the states that the rule allows, so that the rule cannot be broken.
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -31,7 +31,7 @@ class Pixels(nn.Module):
         self.scale = block
         convolution = nn.Conv2d if dimension == 2 else nn.Conv1d
         widths = [1, *(width,) * (layers - 1), 1]
-        stack: list[nn.Module] = []
+        stack: list[Any] = []
         for fan_in, fan_out in pairwise(widths):
             # an even kernel would have no centre; 2 block - 1 reaches the next block from every site
             stack += [convolution(fan_in, fan_out, 2 * block - 1, padding="same", padding_mode="circular"), nn.ReLU()]
@@ -39,8 +39,7 @@ class Pixels(nn.Module):
         half = width // 2
         with torch.no_grad():  # filters in pairs of opposite sign: without, a layer may be 0 on lattices of one sign
             for layer in stack[:-2:2]:
-                filters = cast(nn.Conv2d, layer).weight
-                filters[half : 2 * half] = -filters[:half]
+                layer.weight[half : 2 * half] = -layer.weight[:half]
 
     def forward(self, spins: Tensor) -> Tensor:
         """Probabilities of +1 on the fine lattice."""
@@ -99,8 +98,7 @@ class Orbit(NamedTuple):
         spins = rows(inputs)
         moved = np.stack([(spins[:, places] > 0) @ (1 << np.arange(inputs)) for places, _ in symmetries])
         states = np.stack([states for _, states in symmetries])
-        parts = spins.astype(np.float32), moved, states, moved.min(0)
-        return Orbit(*(torch.from_numpy(part) for part in parts))
+        return Orbit(*map(torch.from_numpy, (spins.astype(np.float32), moved, states, moved.min(0))))
 
     def apply(self, scores: Callable[[Tensor], Tensor], seen: Tensor) -> Tensor:
         """Scores (n, states) of what is seen, from those of the first of each orbit: so they have the symmetries."""
