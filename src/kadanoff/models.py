@@ -55,12 +55,7 @@ class Predictor:
         """Output for configurations int8 (n, y, x) of +1 and -1: float32 (n, y', x').
 
         A super-resolution network draws fine lattices with the one of its networks that was trained nearest to T_c,
-        always from the same random bits; one of chains takes (n, 1, x).
-
-        Raises
-        ------
-        KadanoffError
-            If the shape or a value is another, or the lattice does not fit the network.
+        always from the same random bits; one of chains takes (n, 1, x). KadanoffError if a shape or value is another.
         """
         spins = np.asarray(spins)
         if spins.ndim != 3:

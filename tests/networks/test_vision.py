@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from kadanoff.errors import KadanoffError
-from kadanoff.learning.checkpoints import Recipe, load_model, save_model
 from kadanoff.learning.randomness import seeded
 from kadanoff.networks.registry import build
 
@@ -48,16 +47,6 @@ def test_lattices_of_any_size_become_outputs(library, arguments, shape):
     network.check(*shape)
     with torch.inference_mode():
         assert network(spins(3, *shape)).shape == (3, arguments["outputs"])
-
-
-def test_models_without_attention_are_built_too():
-    network = drawn("transformers", VIT, model="convnext", size=32, options=STAGES | {"patch_size": 2})
-    network.check(32, 32)
-    assert network(spins(2, 32)).shape == (2, 4)
-
-
-def test_models_that_compute_attention_use_the_fast_one():
-    assert vit().body.config._attn_implementation == "sdpa"
 
 
 def test_resnet18_takes_lattices():
@@ -181,23 +170,6 @@ def test_wrong_arguments_name_the_right_ones(library, arguments):
 
 
 # --- files -----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("library", "arguments"),
-    [
-        ("transformers", VIT | {"model": "swin", "options": SWIN}),
-        ("timm", RESNET | {"options": {"in_chans": 3}}),
-    ],
-)
-def test_a_saved_model_gives_the_same_outputs(library, arguments, tmp_path):
-    network, lattice = drawn(library, arguments), spins(3, 16)
-    network.train()(spins(8, 16, seed=2))  # moves the statistics of batch normalization
-    save_model(tmp_path / "m.safetensors", network, Recipe(library, arguments))
-    loaded = load_model(tmp_path / "m.safetensors")
-    assert not loaded.training
-    with torch.inference_mode():
-        assert torch.equal(loaded(lattice), network.eval()(lattice))
 
 
 @pytest.mark.parametrize(("library", "key"), [("timm", "checkpoint_path"), ("timm", "pretrained_cfg_overlay")])

@@ -30,12 +30,8 @@ SAMPLING = ("spins", "data", "montecarlo")  # the packages that decide what is s
 def simulate(root: Path, study: str) -> None:
     """Simulate the datasets of a study into data/STUDY, validated against the exact energies of their lattices.
 
-    A dataset that is there already, from the same parameters and code, stays as it is.
-
-    Raises
-    ------
-    KadanoffError
-        If an entry breaks a rule, or its sweeps are too few for equilibrium.
+    A dataset that is there already, from the same parameters and code, stays as it is. KadanoffError if an entry breaks
+    a rule, or its sweeps are too few for equilibrium.
     """
     datasets = {name: entry(root, Dataset, "datasets", study, name) for name in section(root, "datasets", study)}
     targets = {name: root / "data" / study / f"{name}.zarr" for name in datasets}
