@@ -188,10 +188,6 @@ def test_keys_of_other_versions_in_a_configuration_do_not_reach_the_recipe(tmp_p
     rebuilt(network, recipe, tmp_path / "m.safetensors")
 
 
-def no_weights(folder):
-    (folder / "model.safetensors").unlink()
-
-
 def pickled(folder):
     weights = safetensors.torch.load_file(folder / "model.safetensors")
     (folder / "model.safetensors").unlink()
@@ -205,10 +201,6 @@ def damaged(folder):
 
 def of_others(folder):
     safetensors.torch.save_file({"a": torch.zeros(3)}, folder / "model.safetensors", {"format": "pt"})
-
-
-def no_configuration(folder):
-    (folder / "config.json").unlink()
 
 
 def configured(folder, **values):
@@ -234,11 +226,9 @@ def with_code(folder):
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (no_weights, "no file named model.safetensors"),
         (pickled, "no file named model.safetensors"),
         (damaged, "header|incomplete"),
         (of_others, r"lacks vit\.embeddings"),
-        (no_configuration, "model_type"),
         (of_more_layers, r"lacks vit\..*\.1\."),
         (of_language, "BertConfig"),
         (with_code, "code"),
