@@ -79,7 +79,7 @@ def copy_project(target: Path) -> Project:
 def shrink(params: dict) -> dict:
     """The same sections with tiny numbers, and fewer networks."""
     variants = params["coarsen"]["variants"]
-    params["coarsen"]["variants"] = {name: variants[name] for name in ("drawn", "cnn", "mlp", "exact", "exact_block3")}
+    params["coarsen"]["variants"] = {name: variants[name] for name in ("drawn", "cnn", "mlp", "exact")}
     for name, dataset in params["datasets"]["coarsen"].items():
         size = {"coarsen12": 12, "coarsen_critical32": 16, "coarsen_critical64": 32}.get(name, 8)
         dataset.update(TINY, size=size)

@@ -10,7 +10,7 @@ from project import copy_project, shrink
 
 pytestmark = pytest.mark.slow
 
-KILLS = 3
+KILLS = 2
 STAGES = {
     "simulate@coarsen": "data/coarsen",
     "coarsen@cnn": "models/coarsen/cnn.safetensors",

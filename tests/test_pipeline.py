@@ -1,6 +1,7 @@
 """dvc.yaml says what the code really is: dependencies are the imports, parameters are the sections."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,12 @@ from kadanoff.project.params import read_yaml
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src"
 PIPELINE = read_yaml(ROOT / "dvc.yaml")["stages"]
+FILES = sorted(SOURCE.rglob("*.py"))
+NAMES = [str(file.relative_to(SOURCE)) for file in FILES]
 LIBRARY = ("spins", "data", "networks", "montecarlo", "learning", "inverse", "phases")
 
 
+@cache
 def module_file(name):
     path = SOURCE / Path(*name.split("."))
     for candidate in (path.with_suffix(".py"), path / "__init__.py"):
@@ -21,6 +25,7 @@ def module_file(name):
     return None
 
 
+@cache
 def imports_of(file):
     """Modules of the package that a file imports, at its top or inside a function; not those for type checkers."""
     tree = ast.parse(file.read_text())
@@ -30,14 +35,13 @@ def imports_of(file):
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
         for child in ast.walk(node)
     }
+    found = []
     for node in ast.walk(tree):
-        if id(node) in hidden:
-            continue
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        if isinstance(node, ast.Import) and id(node) not in hidden:
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and id(node) not in hidden:
+            found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return found
 
 
 def imported(file):
@@ -100,7 +104,7 @@ def level(package):
     return next(number for number, packages in enumerate(ORDER) if package in packages)
 
 
-@pytest.mark.parametrize("file", sorted(SOURCE.rglob("*.py")), ids=lambda file: str(file.relative_to(SOURCE)))
+@pytest.mark.parametrize("file", FILES, ids=NAMES)
 def test_imports_go_one_way(file):
     own, *rest = file.relative_to(SOURCE / "kadanoff").with_suffix("").parts
     for name in imports_of(file):
@@ -120,7 +124,7 @@ def test_imports_go_one_way(file):
             assert level(package) > level(own), f"{file} imports {name}"
 
 
-@pytest.mark.parametrize("file", sorted(SOURCE.rglob("*.py")), ids=lambda file: str(file.relative_to(SOURCE)))
+@pytest.mark.parametrize("file", FILES, ids=NAMES)
 def test_one_package_imports_mlflow_and_one_file_opens_the_parameters(file):
     own = str(file.relative_to(SOURCE / "kadanoff"))
     if not own.startswith("project/"):
@@ -141,7 +145,7 @@ def default_encoding(call):
     return name in ("read_text", "write_text") or "text" in given
 
 
-@pytest.mark.parametrize("file", sorted(SOURCE.rglob("*.py")), ids=lambda file: str(file.relative_to(SOURCE)))
+@pytest.mark.parametrize("file", FILES, ids=NAMES)
 def test_text_is_utf_8_on_every_machine(file):
     calls = [node for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
     found = [f"line {call.lineno}: {ast.unparse(call)}" for call in calls if default_encoding(call)]

@@ -95,21 +95,3 @@ def test_metrics_and_plots_are_declared(finished):
     page = (finished.folder / "plots" / "index.html").read_text()
     assert "validation_loss" in page
     shutil.rmtree(finished.folder / "plots")
-
-
-def test_an_experiment_changes_one_number_and_reruns_what_needs_it(finished):
-    output = finished.run("dvc", "exp", "run", "-S", "coarsen.variants.exact.learning_rate=0.02", "coarsen@exact")
-    assert "Running stage 'coarsen@exact'" in output
-    assert "Running stage 'simulate" not in output
-    assert "Running stage 'coarsen@cnn'" not in output
-
-
-def test_other_commands_work_on_the_results(finished):
-    model, source = "models/coarsen/exact.safetensors", "data/coarsen/coarsen_critical32.zarr"
-    finished.run("kadanoff", "apply", model, source, "out.zarr")
-    assert "exists; nothing is overwritten" in finished.run("kadanoff", "apply", model, source, "out.zarr", code=1)
-    assert "bound to" in finished.run(
-        "kadanoff", "apply", "models/coarsen/mlp.safetensors", source, "other.zarr", code=1
-    )
-    assert not (finished.folder / "other.zarr").exists()
-    shutil.rmtree(finished.folder / "out.zarr")

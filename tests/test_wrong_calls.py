@@ -12,16 +12,12 @@ import yaml
 
 from kadanoff import Ensemble, KadanoffError, load_model, open_dataset, simulate, superresolve
 from kadanoff.cli import main
-from kadanoff.commands.apply import apply
-from kadanoff.commands.grow import Job, grow
-from kadanoff.commands.measure import measure
-from kadanoff.data.pyramid import write_pyramid
 from kadanoff.inverse.calibration import calibrate
 from kadanoff.inverse.critical import place_of
 from kadanoff.inverse.growth import sides_to
 from kadanoff.inverse.streaming import stream
 from kadanoff.inverse.thermalization import equilibrium
-from kadanoff.learning.checkpoints import Recipe, read_recipe, save_model
+from kadanoff.learning.checkpoints import Recipe, save_model
 from kadanoff.learning.randomness import seeded
 from kadanoff.montecarlo.rng import stream_key
 from kadanoff.networks.registry import build
@@ -94,11 +90,6 @@ def here(made, monkeypatch):
     shutil.rmtree("x.zarr", ignore_errors=True)
 
 
-def job(**changes):
-    values = {"model": Path("fine.safetensors"), "source": Path("in.zarr"), "sample": 0, "size": 24, "sweeps": 1}
-    return Job(**(values | {"seed": 0} | changes))
-
-
 def sampled(**changes):
     return simulate(**({"size": 4, "temperatures": [2.0], "samples": 2, "sweeps": 100} | changes))
 
@@ -125,16 +116,12 @@ CALLS = {
     "open a text": lambda _: open_dataset("text"),
     "open an empty folder": lambda _: open_dataset("empty.zarr"),
     "open a long name": lambda _: open_dataset(LONG),
-    "open a name with a null": lambda _: open_dataset("a\0b"),
     "save to a long name": lambda made: made.ensemble.save(LONG),
     "save over a text": lambda made: made.ensemble.save("text"),
-    "save below a text": lambda made: made.ensemble.save("text/x.zarr"),
     # networks
     "load a text": lambda _: load_model("text"),
     "load a folder": lambda _: load_model("empty.zarr"),
     "load a long name": lambda _: load_model(LONG),
-    "load a name with a null": lambda _: load_model("a\0b"),
-    "recipe of a text": lambda _: read_recipe("text"),
     # super-resolution
     **{
         f"superresolve {name}={value!r:.40}": lambda made, name=name, value=value: superresolve(
@@ -155,37 +142,14 @@ CALLS = {
     "calibrate pixels": lambda made: calibrate(made.fine.at(exact.T_C), UP, exact.T_C, 0),
     **{f"stream seed {value!r}": lambda _, value=value: stream_key(value) for value in (1.0, True, "1", None, -1)},
     # growth
-    **{
-        f"grow {name}={value!r:.40}": lambda _, name=name, value=value: grow(job(**{name: value}), Path("x.zarr"))
-        for name, value in [
-            ("model", Path("text")), ("model", Path("coarse.safetensors")), ("model", Path(LONG)), ("size", 0),
-            ("model", Path("fine.safetensors")), ("source", Path("none.zarr")), ("source", Path(LONG)),
-        ]
-    },
     "sides from 0": lambda _: sides_to(0, 24, 3, "size"),
     "sides of blocks of 1": lambda _: sides_to(8, 24, 1, "size"),
     "sides to nan": lambda _: sides_to(8, NAN, 3, "size"),
-    "sides to a huge one": lambda _: sides_to(8, HUGE, 3, "size"),
     "place of another sample": lambda made: place_of(Path("x"), made.ensemble, 2),
-    "place of a real sample": lambda made: place_of(Path("x"), made.ensemble, 1.0),
     "place in no critical lattices": lambda _: place_of(Path("x"), open_dataset("hot.zarr"), 0),
-    "apply to another kind": lambda _: apply(Path("fine.safetensors"), Path("chains.zarr"), Path("x.zarr")),
-    "apply to odd sides": lambda _: apply(Path("fine.safetensors"), Path("odd.zarr"), Path("x.zarr")),
-    "apply a coarsening to chains": lambda _: apply(Path("coarse.safetensors"), Path("chains.zarr"), Path("x.zarr")),
-    "apply a coarsening to odd sides": lambda _: apply(Path("coarse.safetensors"), Path("odd.zarr"), Path("x.zarr")),
-    "apply onto what is there": lambda _: apply(Path("fine.safetensors"), Path("in.zarr"), Path("text")),
-    "apply in batches of 0": lambda _: apply(Path("coarse.safetensors"), Path("in.zarr"), Path("x.zarr"), 0),
-    "apply with seed 1.0": lambda _: apply(Path("fine.safetensors"), Path("in.zarr"), Path("x.zarr"), seed=1.0),
-    "apply to a long name": lambda _: apply(Path("fine.safetensors"), Path("in.zarr"), Path(LONG)),
-    "measure a small lattice": lambda _: measure(Path("in.zarr"), sample=0),
-    "measure another sample": lambda _: measure(Path("in.zarr"), sample=7),
-    "measure a long name": lambda _: measure(Path(LONG)),
     "stream a small lattice": lambda _: stream(lambda first, end: UP[0, first:end], 8, 2),
-    "pyramid of chains": lambda _: write_pyramid(Path("chains.zarr"), Path("x.zarr")),
-    "pyramid of several": lambda _: write_pyramid(Path("in.zarr"), Path("x.zarr")),
     "equilibrium of 0 chains": lambda _: equilibrium(8, 0, 8, 0),
     "equilibrium of 0 sweeps": lambda _: equilibrium(8, 4, 0, 0),
-    "equilibrium with seed 1.0": lambda _: equilibrium(8, 4, 8, 1.0),
     # lattices
     **{
         f"Lattice {values!r}": lambda _, values=values: Lattice(*values)
@@ -201,66 +165,37 @@ CALLS = {
     },
     # observables
     "energy of another shape": lambda _: observables.energy(UP, Lattice(4, 4)),
-    "energy of text": lambda _: observables.energy("up", Lattice(4, 4)),
     "energy of ragged lists": lambda _: observables.energy([[1], [1, 1]], Lattice(2, 2)),
-    "energy of nothing": lambda _: observables.energy(None, Lattice(4, 4)),
-    "energy of complex numbers": lambda _: observables.energy(np.ones((4, 4), complex), Lattice(4, 4)),
     "magnetization in 3 dimensions": lambda _: observables.magnetization(UP, 3),
-    "magnetization of a number": lambda _: observables.magnetization(1),
     "magnetization of no spins": lambda _: observables.magnetization(np.ones((1, 0, 0))),
-    "magnetization in True dimensions": lambda _: observables.magnetization(UP, True),
-    "two-point of a number": lambda _: observables.two_point(1),
     "two-point without axes": lambda _: observables.two_point(UP, ()),
-    "two-point of no spins": lambda _: observables.two_point(np.ones((1, 0, 0))),
     **{
         f"block sums of {block!r}": lambda _, block=block: observables.block_sums(UP, block)
         for block in (0, -2, 3, 2.0, "2", None, True, NAN, 10**30)
     },
     **{f"{name} by 3": lambda _, rule=rule: rule(UP, 3) for name, rule in blocking.RULES.items()},
-    **{f"{name} of text": lambda _, rule=rule: rule("up", 2) for name, rule in blocking.RULES.items()},
     "binder of one": lambda _: observables.binder([1.0]),
-    "binder of nothing": lambda _: observables.binder([]),
-    "binder of text": lambda _: observables.binder(["a", "b"]),
     "specific heat at 0": lambda _: observables.specific_heat([1.0, 2.0, 3.0], 16, 0.0),
-    "specific heat at nan": lambda _: observables.specific_heat([1.0, 2.0, 3.0], 16, NAN),
     "specific heat of 0 sites": lambda _: observables.specific_heat([1.0, 2.0, 3.0], 0, 1.0),
     "susceptibility at -1": lambda _: observables.susceptibility([1.0, 2.0, 3.0], 16, -1.0),
-    "susceptibility at text": lambda _: observables.absolute_susceptibility([1.0, 2.0], 16, "1"),
     # statistics
-    "tau of nothing": lambda _: statistics.autocorrelation_time([]),
-    "tau of a cube": lambda _: statistics.autocorrelation_time(np.ones((2, 2, 2))),
-    "tau of text": lambda _: statistics.autocorrelation_time("abc"),
     "tau of ragged lists": lambda _: statistics.autocorrelation_time([[1.0], [1.0, 2.0]]),
     "mean of one": lambda _: statistics.mean_estimate([1.0]),
     "independent mean of nothing": lambda _: statistics.independent_mean(np.array([])),
-    "independent mean of text": lambda _: statistics.independent_mean(np.array(["a", "b"])),
     "jackknife of one": lambda _: statistics.jackknife(np.mean, [1.0]),
     "jackknife in nan blocks": lambda _: statistics.jackknife(np.mean, [1.0, 2.0], NAN),
-    "jackknife in 1.5 blocks": lambda _: statistics.jackknife(np.mean, np.arange(9.0), 2.5),
-    "jackknife in text blocks": lambda _: statistics.jackknife(np.mean, [1.0, 2.0], "2"),
-    "jackknife of a number": lambda _: statistics.jackknife(np.mean, 1.0),
     # surroundings, rescaling, scaling
-    "block shape 1": lambda _: surroundings.block_shape(1, 2),
     "block shape 4": lambda _: surroundings.block_shape(4, 2),
     "block shape 2.0": lambda _: surroundings.block_shape(2.0, 2),
-    "block shape text": lambda _: surroundings.block_shape("2", 2),
     "block shape in 3 dimensions": lambda _: surroundings.block_shape(2, 3),
     "coarse spins of the average": lambda _: surroundings.coarse_spins("average", 2, 2),
-    "coarse spins of a list": lambda _: surroundings.coarse_spins([], 2, 2),
     "decimated 0": lambda _: rescaling.decimated_temperature(0.0),
-    "decimated text": lambda _: rescaling.decimated_temperature("2"),
     "decimated by 2.0": lambda _: rescaling.decimated_temperature(1.0, 2.0),
-    "decimated by True": lambda _: rescaling.decimated_temperature(1.0, True),
-    "decimated many": lambda _: rescaling.decimated_temperature(np.full(10**5, NAN)),
     "restored inf": lambda _: rescaling.restored_temperature(INF),
-    "collapse of one": lambda _: rescaling.collapse([1.0], (ROWS, ROWS), (ROWS, ROWS)),
     "collapse of other shapes": lambda _: rescaling.collapse([1.0, 2.0], (ROWS, ROWS), (ROWS, ROWS)),
     "collapse of constants": lambda _: rescaling.collapse([1.0, 2.0, 3.0], (ROWS, ROWS), (ROWS, ROWS)),
-    "collapse of text": lambda _: rescaling.collapse(["a", "b"], (ROWS, ROWS), (ROWS, ROWS)),
     "exponents of one size": lambda _: scaling.exponents([8], ROWS, ROWS, ROWS),
-    "exponents of text": lambda _: scaling.exponents(["a", "b"], ROWS, ROWS, ROWS),
     "exponents of other shapes": lambda _: scaling.exponents([8, 16], ROWS, ROWS[:, :2], ROWS),
-    "exponents in nan blocks": lambda _: scaling.exponents([8, 16], ROWS, ROWS, ROWS, blocks=NAN),
     "slopes of nothing": lambda _: scaling.local_slopes([], []),
     "combine nothing": lambda _: scaling.combine([]),
     # exact
@@ -319,11 +254,13 @@ COMMANDS = [
     ["apply", "fine.safetensors", "in.zarr", "x.zarr", "--seed", str(2**64)],
     ["apply", "fine.safetensors", "in.zarr", "x.zarr", "--batch", "0"],
     ["apply", "fine.safetensors", "in.zarr", "x.zarr", "--temperature", "nan"],
-    ["apply", "coarse.safetensors", "chains.zarr", "x.zarr"], ["apply", "fine.safetensors", "in.zarr", "text/x.zarr"],
+    ["apply", "coarse.safetensors", "chains.zarr", "x.zarr"], ["apply", "coarse.safetensors", "odd.zarr", "x.zarr"],
+    ["apply", "fine.safetensors", "odd.zarr", "x.zarr"], ["apply", "fine.safetensors", "in.zarr", "text/x.zarr"],
     ["grow", "x.zarr", "--model", "none"], ["grow", "x.zarr", "--model", "coarse.safetensors", "--start", "in.zarr"],
     ["grow", LONG, "--model", "fine.safetensors", "--start", "in.zarr"], ["grow", "x.zarr", "--size", "0"],
     ["grow", "x.zarr", "--size", "nan"], ["grow", "x.zarr", "--sample", "-1"], ["grow", "x.zarr", "--sweeps", "-1"],
-    ["grow"], ["pyramid", "in.zarr", "x.zarr"], ["pyramid", LONG, "x.zarr"], ["pyramid", "in.zarr", LONG],
+    ["grow", "x.zarr", "--model", "text", "--start", "in.zarr"], ["grow"], ["pyramid", "chains.zarr", "x.zarr"],
+    ["pyramid", "in.zarr", "x.zarr"], ["pyramid", LONG, "x.zarr"], ["pyramid", "in.zarr", LONG],
     ["pyramid", "in.zarr", "x.zarr", "text"], ["measure", "in.zarr"], ["measure", LONG], ["measure", "text"],
     ["measure", "in.zarr", "--sample", "9"], ["measure", "in.zarr", "--out", LONG],
     ["measure", "in.zarr", "--out", "text"],

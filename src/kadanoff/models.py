@@ -20,13 +20,9 @@ from kadanoff.spins.exact import T_C
 def load_model(model: Path | str) -> nn.Module:
     """Trained network in evaluation mode, on the CPU; it takes float32 [n, 1, y, x], of chains [n, 1, x].
 
-    One of `superres` holds a network for each temperature: `network.at(temperature)`.
-
-    Parameters
-    ----------
-    model
-        A file such as `models/coarsen/exact.safetensors`, or a registered model of the project's MLflow store:
-        `models:/coarsen@champion`, `models:/coarsen/1`.
+    `model` is a file such as `models/coarsen/exact.safetensors`, or a registered model of the project's MLflow store:
+    `models:/coarsen@champion`, `models:/coarsen/1`. One of `superres` holds a network for each temperature:
+    `network.at(temperature)`.
 
     Raises
     ------
@@ -59,12 +55,7 @@ class Predictor:
         """Output for configurations int8 (n, y, x) of +1 and -1: float32 (n, y', x').
 
         A super-resolution network draws fine lattices with the one of its networks that was trained nearest to T_c,
-        always from the same random bits; one of chains takes (n, 1, x).
-
-        Raises
-        ------
-        KadanoffError
-            If the shape or a value is another, or the lattice does not fit the network.
+        always from the same random bits; one of chains takes (n, 1, x). KadanoffError if a shape or value is another.
         """
         spins = np.asarray(spins)
         if spins.ndim != 3:

@@ -1,5 +1,4 @@
 import errno
-import json
 from pathlib import Path
 
 import pytest
@@ -54,7 +53,7 @@ def test_a_flipped_bit_of_a_weight_is_noticed(tmp_path: Path) -> None:
     content = bytearray(save(tmp_path / "m").read_bytes())
     content[-3] ^= 1 << 4  # of the mantissa: still a finite number
     (tmp_path / "m").write_bytes(content)
-    with pytest.raises(KadanoffError, match=r"is damaged: its weights are not those that were saved"):
+    with pytest.raises(KadanoffError, match=r"is damaged: its weights are not those saved"):
         load_model(tmp_path / "m")
 
 
@@ -74,36 +73,19 @@ def without_recipe(path: Path) -> None:
     safetensors.torch.save_file(build("cnn", block=2, size=8).state_dict(), path)
 
 
-def with_recipe(path: Path, text: str) -> None:
-    safetensors.torch.save_file(build("cnn", block=2, size=8).state_dict(), path, metadata={"kadanoff": text})
+def with_recipe(text: str):
+    def write(path: Path) -> None:
+        safetensors.torch.save_file(build("cnn", block=2, size=8).state_dict(), path, metadata={"kadanoff": text})
 
-
-def of_another_network(path: Path) -> None:
-    save(path, recipe=recipe_of("drawn"))
+    return write
 
 
 def of_another_block(path: Path) -> None:
     save_model(path, build("drawn", block=4, size=8), recipe_of("drawn"))
 
 
-def unknown_network(path: Path) -> None:
-    save(path, recipe=recipe_of("resnet"))
-
-
-def unknown_argument(path: Path) -> None:
-    save(path, recipe=Recipe("cnn", {"block": 2, "size": 8, "depth": 9}))
-
-
-def newer_format(path: Path) -> None:
-    with_recipe(path, json.dumps({"format": 99}))
-
-
-def garbled_recipe(path: Path) -> None:
-    with_recipe(path, "{'network'")
-
-
-def incomplete_recipe(path: Path) -> None:
-    with_recipe(path, json.dumps({"format": 1, "network": "cnn"}))
+def described(recipe: Recipe):
+    return lambda path: save(path, recipe=recipe)
 
 
 @pytest.mark.parametrize(
@@ -113,13 +95,14 @@ def incomplete_recipe(path: Path) -> None:
         (empty, "not a whole safetensors file"),
         (pickled, "not a whole safetensors file"),
         (without_recipe, "weights without a recipe"),
-        (garbled_recipe, "recipe that cannot be read"),
-        (incomplete_recipe, "recipe that cannot be read"),
-        (newer_format, "has format 99; this version reads 1"),
-        (of_another_network, "weights of another"),
+        (with_recipe("{'network'"), "recipe that cannot be read"),
+        (with_recipe('{"format": 1, "network": "cnn"}'), "recipe that cannot be read"),
+        (with_recipe('{"format": 1, "network": "cnn", "arguments": 3}'), "cannot be rebuilt"),
+        (with_recipe('{"format": 99}'), "has format 99; this version reads 1"),
+        (described(recipe_of("drawn")), "weights of another"),
         (of_another_block, "weights of another"),
-        (unknown_network, "network is 'resnet'; choose one of drawn"),
-        (unknown_argument, "unexpected keyword argument 'depth'; its arguments are block, size"),
+        (described(recipe_of("resnet")), "network is 'resnet'; choose one of drawn"),
+        (described(Recipe("cnn", {"block": 2, "size": 8, "depth": 9})), "'depth'; its arguments are block, size"),
         (Path.unlink, "cannot read .* No such file"),
     ],
 )
@@ -129,11 +112,6 @@ def test_bad_files_are_named_with_what_is_wrong(tmp_path: Path, damage, message:
     with pytest.raises(KadanoffError, match=message) as error:
         load_model(path)
     assert "bad.safetensors" in str(error.value)
-
-
-def test_folder_is_not_a_model(tmp_path: Path) -> None:
-    with pytest.raises(KadanoffError, match=r"cannot read .* Give a \.safetensors file"):
-        load_model(tmp_path)
 
 
 @pytest.mark.parametrize("write", [lambda path: save(path, "drawn"), lambda path: save_state(path.parent, {"a": 1})])
@@ -160,11 +138,3 @@ def test_state_comes_back(tmp_path: Path) -> None:
     assert loaded["history"] == state["history"]
     assert torch.equal(loaded["weights"]["w"], state["weights"]["w"])
     assert loaded["weights"]["w"].stride() == (1, 3)
-
-
-def test_damaged_state_is_named(tmp_path: Path) -> None:
-    save_state(tmp_path, {"a": torch.zeros(1000)})
-    file = next(tmp_path.iterdir())
-    file.write_bytes(file.read_bytes()[:500])
-    with pytest.raises(KadanoffError, match=f"{file.name} is damaged .* Remove it"):
-        load_state(tmp_path, torch.device("cpu"))

@@ -1,15 +1,12 @@
 """First weights: drawn, of physics, and of checkpoints that lie in a folder; nothing here needs the network."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 import safetensors.torch
 import timm
 import torch
-from transformers import AutoConfig, AutoModelForImageClassification, DeiTForImageClassificationWithTeacher, ViTConfig
+from transformers import AutoConfig, AutoModelForImageClassification, DeiTForImageClassificationWithTeacher
 from transformers.utils import logging
 
 from kadanoff.errors import KadanoffError
@@ -69,11 +66,6 @@ def test_without_weights_they_are_drawn_by_the_seed(library, arguments, tmp_path
     rebuilt(network, recipe, tmp_path / "m.safetensors")
 
 
-def test_another_library_is_refused():
-    with pytest.raises(KadanoffError, match="library is 'keras'; take one of transformers, timm"):
-        initial("keras", VIT, "none")
-
-
 # --- physics ---------------------------------------------------------------------------------------------
 
 
@@ -110,10 +102,8 @@ def test_of_physics_every_weight_is_taken_but_the_last_layer(library, arguments,
 @pytest.mark.parametrize(
     "other",
     [
-        {"options": TINY | {"hidden_size": 32}},
         {"options": TINY | {"num_hidden_layers": 2}},
         {"options": TINY | {"intermediate_size": 64}},
-        {"options": TINY | {"patch_size": 8}},
         {"size": 32},
         {"model": "deit"},
     ],
@@ -129,23 +119,15 @@ def test_physics_of_another_network_is_refused(other, tmp_path):
 
 
 def test_physics_that_is_not_there_says_how_to_make_it(tmp_path):
-    for path in (tmp_path / "none.safetensors", tmp_path, None):
-        with pytest.raises(KadanoffError, match=r"there is no .*dvc repro pretrain.*dvc pull.*weights: none"):
-            first("transformers", VIT, "physics", path)
-
-
-def test_physics_that_is_damaged_is_named(tmp_path):
-    path = tmp_path / "physics.safetensors"
-    path.write_bytes(b"cut")
-    with pytest.raises(KadanoffError, match=r"physics\.safetensors is not a whole safetensors file"):
-        first("transformers", VIT, "physics", path)
+    with pytest.raises(KadanoffError, match=r"there is no .*dvc repro pretrain.*dvc pull.*weights: none"):
+        first("transformers", VIT, "physics", tmp_path / "none.safetensors")
 
 
 # --- checkpoints of Transformers -------------------------------------------------------------------------
 
 
 def transformers_folder(folder, model="vit", kind=None, dtype=torch.float32, **options):
-    given = {"vit": TINY, "deit": TINY, "beit": TINY}.get(model, {}) | {"image_size": 16} | options
+    given = {"vit": TINY, "deit": TINY}.get(model, {}) | {"image_size": 16} | options
     config = AutoConfig.for_model(model, num_labels=10, **given)
     config.architectures = []
     with seeded(3):
@@ -159,10 +141,7 @@ def transformers_folder(folder, model="vit", kind=None, dtype=torch.float32, **o
     ("model", "options"),
     [
         ("vit", {}),
-        ("vit", {"num_channels": 1}),
         ("vit", {"num_channels": 3, "image_size": 224, "patch_size": 16}),  # the library's defaults
-        ("deit", {}),
-        ("beit", {"use_mask_token": False}),
         ("swin", {"embed_dim": 8, "depths": [1, 1], "num_heads": [2, 2], "window_size": 2, "patch_size": 2}),
     ],
 )
@@ -182,22 +161,8 @@ def test_a_checkpoint_is_loaded_and_its_recipe_rebuilds_it_offline(model, option
     assert (loaded.channels, loaded.scale, loaded.patch) == (network.channels, 2, network.patch)
 
 
-def test_the_last_layer_follows_the_seed_and_nothing_else_does(tmp_path):
-    transformers_folder(tmp_path)
-    one, same, other = (first("transformers", VIT, tmp_path, seed=seed)[0].body.state_dict() for seed in (0, 0, 1))
-    assert not changed(one, same)
-    assert changed(one, other) == ["classifier.weight"]  # its bias begins at 0
-
-
-def test_a_checkpoint_is_another_start_than_weights_that_are_drawn(tmp_path):
-    transformers_folder(tmp_path, num_channels=1)
-    network = first("transformers", VIT, tmp_path)[0]
-    assert len(changed(first("transformers", VIT, "none")[0].state_dict(), network.state_dict())) > 5
-
-
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_weights_become_float32_whatever_they_were_saved_in(dtype, tmp_path):
-    saved = transformers_folder(tmp_path / "half", dtype=dtype)
+def test_weights_become_float32_whatever_they_were_saved_in(tmp_path):
+    saved = transformers_folder(tmp_path / "half", dtype=torch.bfloat16)
     network, recipe = first("transformers", VIT, tmp_path / "half")
     assert changed(saved, network.body.state_dict()) == HEAD
     assert {tensor.dtype for tensor in rebuilt(network, recipe, tmp_path / "m.safetensors").parameters()} == {
@@ -223,21 +188,6 @@ def test_keys_of_other_versions_in_a_configuration_do_not_reach_the_recipe(tmp_p
     rebuilt(network, recipe, tmp_path / "m.safetensors")
 
 
-def test_the_library_talks_as_before_afterwards(tmp_path, capfd):
-    transformers_folder(tmp_path)
-    logging.enable_progress_bar()
-    before = logging.get_verbosity()
-    capfd.readouterr()
-    first("transformers", VIT, tmp_path)
-    assert capfd.readouterr() == ("", "")
-    assert logging.get_verbosity() == before
-    assert logging.is_progress_bar_enabled()
-
-
-def no_weights(folder):
-    (folder / "model.safetensors").unlink()
-
-
 def pickled(folder):
     weights = safetensors.torch.load_file(folder / "model.safetensors")
     (folder / "model.safetensors").unlink()
@@ -249,29 +199,13 @@ def damaged(folder):
     path.write_bytes(path.read_bytes()[:-50])
 
 
-def no_file(folder):
-    (folder / "model.safetensors").write_bytes(b"")
-
-
 def of_others(folder):
     safetensors.torch.save_file({"a": torch.zeros(3)}, folder / "model.safetensors", {"format": "pt"})
-
-
-def no_configuration(folder):
-    (folder / "config.json").unlink()
-
-
-def broken_configuration(folder):
-    (folder / "config.json").write_text("{")
 
 
 def configured(folder, **values):
     path = folder / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | values))
-
-
-def of_another_width(folder):
-    configured(folder, hidden_size=32)
 
 
 def of_more_layers(folder):
@@ -280,22 +214,6 @@ def of_more_layers(folder):
 
 def of_language(folder):
     configured(folder, model_type="bert")
-
-
-def not_finite(folder, value=float("nan")):
-    path = folder / "model.safetensors"
-    weights = safetensors.torch.load_file(path)
-    name = max(weights, key=lambda name: weights[name].numel())  # not of the last layer, which is drawn
-    weights[name].view(-1)[-1] = value
-    safetensors.torch.save_file(weights, path, {"format": "pt"})
-
-
-def infinite(folder):
-    not_finite(folder, float("inf"))
-
-
-def of_nonsense(folder):
-    configured(folder, patch_size=0)
 
 
 def with_code(folder):
@@ -308,19 +226,11 @@ def with_code(folder):
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (no_weights, "no file named model.safetensors"),
         (pickled, "no file named model.safetensors"),
-        (not_finite, "has values that are not finite numbers"),
-        (infinite, "has values that are not finite numbers"),
         (damaged, "header|incomplete"),
-        (no_file, "header"),
         (of_others, r"lacks vit\.embeddings"),
-        (no_configuration, "model_type"),
-        (broken_configuration, "not a valid JSON"),
-        (of_another_width, r"lacks vit\.embeddings"),
         (of_more_layers, r"lacks vit\..*\.1\."),
         (of_language, "BertConfig"),
-        (of_nonsense, "zero"),
         (with_code, "code"),
     ],
 )
@@ -349,11 +259,7 @@ def timm_folder(folder, model="test_resnet", **options):
 
 @pytest.mark.parametrize(
     ("model", "stem", "head"),
-    [
-        ("test_resnet", "conv1.0.weight", "fc"),
-        ("resnet18", "conv1.weight", "fc"),
-        ("test_convnext", "stem.0.weight", "head.fc"),
-    ],
+    [("test_resnet", "conv1.0.weight", "fc"), ("test_convnext", "stem.0.weight", "head.fc")],
 )
 def test_a_checkpoint_of_colours_is_summed_to_one_channel(model, stem, head, tmp_path):
     saved = timm_folder(tmp_path, model)
@@ -367,7 +273,7 @@ def test_a_checkpoint_of_colours_is_summed_to_one_channel(model, stem, head, tmp
     rebuilt(network, recipe, tmp_path / "m.safetensors")
 
 
-@pytest.mark.parametrize("classes", [0, 4, 1000])
+@pytest.mark.parametrize("classes", [0, 4])
 def test_only_the_last_layer_is_drawn_whatever_it_was(classes, tmp_path):
     saved = timm_folder(tmp_path, in_chans=3, num_classes=classes)
     network = first("timm", RESNET | {"options": {"in_chans": 3}}, tmp_path)[0]
@@ -379,11 +285,14 @@ def test_only_the_last_layer_is_drawn_whatever_it_was(classes, tmp_path):
 
 
 def larger(folder):
-    timm_folder(folder, "resnet34")
+    timm_folder(folder, "test_resnet")
+    path = folder / "model.safetensors"
+    weights = safetensors.torch.load_file(path)
+    safetensors.torch.save_file(weights | {"layer9.weight": torch.zeros(10**6)}, path)
 
 
 def smaller(folder):
-    timm_folder(folder, "test_resnet")
+    timm_folder(folder, "test_convnext")
 
 
 def of_other_shapes(folder):
@@ -395,24 +304,19 @@ def of_other_shapes(folder):
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (no_weights, "No such file"),
         (pickled, "No such file"),
         (damaged, "incomplete"),
-        (no_file, "header"),
-        (of_others, "It lacks bn1"),
-        (smaller, "It lacks conv1"),
-        (larger, r"It is larger: it has layer1\.2\."),
+        (smaller, "It lacks"),
+        (larger, r"It is larger: it has layer9\.weight"),
         (of_other_shapes, "size mismatch"),
-        (not_finite, "has values that are not finite numbers"),
-        (infinite, "has values that are not finite numbers"),
     ],
 )
 def test_a_folder_of_timm_from_which_nothing_can_be_loaded_is_named(spoil, words, tmp_path, monkeypatch):
-    timm_folder(tmp_path, "resnet18")
+    timm_folder(tmp_path)
     spoil(tmp_path)
     monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("a pickle was opened"))
     with pytest.raises(KadanoffError, match=f"a folder from which this model cannot be loaded: .*{words}") as caught:
-        first("timm", RESNET | {"model": "resnet18"}, tmp_path)
+        first("timm", RESNET, tmp_path)
     assert str(tmp_path) in str(caught.value)
 
 
@@ -420,33 +324,11 @@ def test_a_folder_of_timm_from_which_nothing_can_be_loaded_is_named(spoil, words
 
 
 @pytest.mark.parametrize(("library", "arguments"), CASES)
-@pytest.mark.parametrize("weights", ["someone/vit-nothere", "vit nothere", "a/b/c", "x" * 300])
+@pytest.mark.parametrize("weights", ["someone/vit-nothere", "vit nothere"])
 def test_without_a_network_a_folder_is_asked_for(library, arguments, weights, tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(KadanoffError) as caught:
         first(library, arguments, weights)
     text = str(caught.value)
-    assert text.startswith(
-        f"weights is {weights!r}: that is no local folder, and Hugging Face's hub has no safetensors"
-    )
+    assert text.startswith(f"weights is {weights!r}: no local folder, and no safetensors of that name on Hugging")
     assert f"`hf download {weights} --local-dir FOLDER`" in text
-    assert text.endswith("or take weights: physics, or weights: none.")
-
-
-def test_the_variable_of_the_hub_is_obeyed(tmp_path):
-    script = (
-        "import socket; socket.socket.connect = lambda *_: print('CONNECTED')\n"
-        "from kadanoff.learning.pretrained import initial\n"
-        f"try: initial('transformers', {VIT!r}, 'someone/vit-nothere')\n"
-        "except Exception as error: print(type(error).__name__, error)"
-    )
-    environment = os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
-    finished = subprocess.run(
-        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=120
-    )
-    assert finished.stdout.startswith("KadanoffError weights is 'someone/vit-nothere'")
-    assert "CONNECTED" not in finished.stdout
-
-
-def test_a_configuration_of_the_library_is_what_these_tests_think_it_is():
-    assert ViTConfig().num_channels == 3  # where a recipe left it out, it would be rebuilt with 1

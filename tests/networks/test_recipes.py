@@ -1,8 +1,6 @@
 """A weights file may come from anywhere: what no network of the registry can be is refused, quickly, in a sentence."""
 
 import json
-import time
-from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -12,7 +10,7 @@ import torch
 from kadanoff.errors import KadanoffError
 from kadanoff.inverse.superresolve import superresolve
 from kadanoff.learning.checkpoints import Recipe, load_model, save_model
-from kadanoff.networks.registry import build, names
+from kadanoff.networks.registry import _NETWORKS, build
 
 COARSEN = {"block": 2, "size": 8}
 SUPERRES = {"rule": "majority", "block": 2, "dimension": 2, "temperatures": [2.0, 3.0]}
@@ -31,18 +29,6 @@ NETWORKS = {
 }
 
 
-def places(tree, above=()):
-    """Where the numbers of nested arguments are."""
-    if isinstance(tree, dict | list):
-        for key, part in tree.items() if isinstance(tree, dict) else enumerate(tree):
-            yield from places(part, (*above, key))
-    elif not isinstance(tree, str):
-        yield above
-
-
-NUMBERS = [(name, place) for name, arguments in NETWORKS.items() for place in places(arguments)]
-
-
 def write(path, name, recipe=None, change=lambda tensor: tensor):
     """A file with the weights of a network, each changed, and a recipe."""
     weights = {key: change(tensor) for key, tensor in build(name, **NETWORKS[name]).state_dict().items()}
@@ -51,18 +37,8 @@ def write(path, name, recipe=None, change=lambda tensor: tensor):
     return path
 
 
-def changed(tree, place, value):
-    """Nested arguments with another value at a place."""
-    copy = json.loads(json.dumps(tree))
-    part = copy
-    for key in place[:-1]:
-        part = part[key]
-    part[place[-1]] = value
-    return copy
-
-
 def test_the_table_has_every_network():
-    assert set(NETWORKS) == set(names())
+    assert NETWORKS.keys() == _NETWORKS.keys()
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -78,8 +54,7 @@ def test_a_plain_file_loads_and_leaves_the_random_numbers_of_others_alone(name, 
     assert all(torch.equal(tensor, weights[key]) for key, tensor in network.state_dict().items())
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(("name", "value"), [("cnn", float("nan")), ("blocks", float("inf"))])
 def test_weights_that_are_not_finite_are_refused_on_reading_and_on_writing(name, value, tmp_path):
     network = build(name, **NETWORKS[name])
     last = [tensor for tensor in network.state_dict().values() if tensor.is_floating_point()][-1]
@@ -94,49 +69,21 @@ def test_weights_that_are_not_finite_are_refused_on_reading_and_on_writing(name,
         load_model(path)
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64, torch.int32, torch.bool])
-@pytest.mark.parametrize("name", NETWORKS)
-def test_weights_of_another_type_are_refused(name, dtype, tmp_path):
-    path = write(tmp_path / "m.safetensors", name, change=lambda tensor: tensor.to(dtype))
-    with pytest.raises(KadanoffError, match=r"weights are float32|holds the weights of another"):
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
+def test_weights_of_another_type_are_refused(dtype, tmp_path):
+    path = write(tmp_path / "m.safetensors", "cnn", change=lambda tensor: tensor.to(dtype))
+    with pytest.raises(KadanoffError, match="weights are float32"):
         load_model(path)
 
 
-@pytest.mark.parametrize(("name", "place"), NUMBERS)
-def test_numbers_of_a_recipe_have_bounds(name, place, tmp_path):
-    """What is no number of that kind is refused too, but for temperatures and sizes of what fits any."""
-    for value in (10**9, 10**400, -1, 2.5, float("nan"), True, "2", [[[]]], "x" * 10**6):
-        path = write(tmp_path / "m.safetensors", name, {"arguments": changed(NETWORKS[name], place, value)})
-        started = time.process_time()
-        with suppress(KadanoffError):
-            load_model(path)
-            assert value not in (10**9, 10**400) or place[0] == "temperatures"
-        assert time.process_time() - started < 10
-
-
-@pytest.mark.parametrize("name", NETWORKS)
-def test_nested_text_of_a_recipe_is_refused(name, tmp_path):
-    for key in NETWORKS[name]:
-        text = json.dumps({"format": 1, "network": name, "arguments": NETWORKS[name] | {key: "HERE"}})
-        for depth in (500, 100_000):
-            path = tmp_path / "m.safetensors"
-            weights = build(name, **NETWORKS[name]).state_dict()
-            nested = text.replace('"HERE"', "[" * depth + "]" * depth)
-            safetensors.torch.save_file(weights, path, {"kadanoff": nested})
-            with pytest.raises(KadanoffError, match=r"m\.safetensors") as caught:
-                load_model(path)
-            assert len(str(caught.value)) < 1000
-
-
-def test_a_network_of_many_more_parts_than_its_file_is_never_built(tmp_path):
-    started = time.process_time()
-    deep = NETWORKS["transformers"] | {"options": VIT | {"num_hidden_layers": 100_000}}
-    wide = NETWORKS["transformers"] | {"options": VIT | {"hidden_size": 100_000, "intermediate_size": 100_000}}
-    for arguments, message in ((deep, "more parts than the file has weights"), (wide, "the weights of another")):
-        path = write(tmp_path / "m.safetensors", "transformers", {"arguments": arguments})
-        with pytest.raises(KadanoffError, match=message):
-            load_model(path)
-    assert time.process_time() - started < 10
+@pytest.mark.parametrize("value", [10**9, -1, 2.5, True, "2", [[[]]]])
+@pytest.mark.parametrize(
+    ("name", "key"), [("cnn", "size"), ("blocks", "width"), ("pixels", "layers"), ("timm", "scale")]
+)
+def test_numbers_of_a_recipe_have_bounds(name, key, value, tmp_path):
+    path = write(tmp_path / "m.safetensors", name, {"arguments": NETWORKS[name] | {key: value}})
+    with pytest.raises(KadanoffError, match=rf"m\.safetensors cannot be rebuilt: network '{name}': {key}"):
+        load_model(path)
 
 
 @pytest.mark.parametrize("name", ["cnn", "timm"])

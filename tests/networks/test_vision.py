@@ -1,16 +1,13 @@
 """Image models of the two libraries, tiny and freshly drawn; nothing here needs the network."""
 
 import re
-import subprocess
-import sys
 
 import pytest
 import torch
 
 from kadanoff.errors import KadanoffError
-from kadanoff.learning.checkpoints import Recipe, load_model, save_model
 from kadanoff.learning.randomness import seeded
-from kadanoff.networks.registry import build, names
+from kadanoff.networks.registry import build
 
 TINY = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
 VIT = {"model": "vit", "outputs": 4, "size": 16, "scale": 1, "options": TINY | {"patch_size": 4}}
@@ -33,19 +30,16 @@ def vit(size=16, **options):
     return drawn("transformers", VIT, size=size, options=VIT["options"] | options)
 
 
-@pytest.mark.parametrize("shape", [(8, 8), (16, 16), (10, 10), (9, 22), (40, 40)])
+@pytest.mark.parametrize("shape", [(16, 16), (9, 22)])
 @pytest.mark.parametrize(
     ("library", "arguments"),
     [
         ("transformers", VIT),
-        ("transformers", VIT | {"scale": 2}),
-        ("transformers", VIT | {"options": VIT["options"] | {"num_channels": 3}}),
-        ("transformers", VIT | {"model": "deit"}),
+        ("transformers", VIT | {"scale": 2, "options": VIT["options"] | {"num_channels": 3}}),
         ("transformers", VIT | {"model": "swin", "options": SWIN}),
         ("transformers", VIT | {"model": "resnet", "options": STAGES | {"embedding_size": 4}}),
-        ("timm", RESNET),
-        ("timm", RESNET | {"scale": 2, "options": {"in_chans": 3}}),
         ("timm", RESNET | {"outputs": 7}),
+        ("timm", RESNET | {"scale": 2, "options": {"in_chans": 3}}),
     ],
 )
 def test_lattices_of_any_size_become_outputs(library, arguments, shape):
@@ -53,16 +47,6 @@ def test_lattices_of_any_size_become_outputs(library, arguments, shape):
     network.check(*shape)
     with torch.inference_mode():
         assert network(spins(3, *shape)).shape == (3, arguments["outputs"])
-
-
-def test_models_without_attention_are_built_too():
-    network = drawn("transformers", VIT, model="convnext", size=32, options=STAGES | {"patch_size": 2})
-    network.check(32, 32)
-    assert network(spins(2, 32)).shape == (2, 4)
-
-
-def test_models_that_compute_attention_use_the_fast_one():
-    assert vit().body.config._attn_implementation == "sdpa"
 
 
 def test_resnet18_takes_lattices():
@@ -74,8 +58,7 @@ def test_resnet18_takes_lattices():
 # --- what a model sees -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("patch", [4, 10])
-@pytest.mark.parametrize("shape", [(16, 16), (20, 40), (9, 22)])
+@pytest.mark.parametrize(("shape", "patch"), [((16, 16), 4), ((20, 40), 10), ((9, 22), 4)])
 def test_zeros_are_added_below_and_to_the_right(shape, patch):
     height, width = shape
     lattice = spins(2, *shape)
@@ -113,14 +96,6 @@ def test_every_parameter_learns():
         assert any(gradient.abs().max() > 0 for gradient in gradients.values())
 
 
-def test_drawn_weights_follow_the_seed():
-    with seeded(1):
-        other = build("transformers", **VIT)
-    first, again = vit().state_dict(), vit().state_dict()
-    assert all(torch.equal(first[name], again[name]) for name in first)
-    assert any(not torch.equal(first[name], other.state_dict()[name]) for name in first)
-
-
 # --- refusals --------------------------------------------------------------------------------------------
 
 
@@ -153,22 +128,13 @@ def test_a_size_that_a_model_does_not_take_is_named_with_the_reason(library, arg
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
 
 
-def test_a_check_that_passes_leaves_no_trace():
-    network = drawn("timm", RESNET).train()
-    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    network.check(16, 16)
-    assert network.training
-    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
-
-
 @pytest.mark.parametrize(
     ("library", "model", "words"),
     [
         ("transformers", "vitt", "transformers has no image classifier 'vitt'; the nearest are vit"),
         ("transformers", "bert", "transformers has no image classifier 'bert'"),
-        ("transformers", "qqqqqqq", r"'qqqqqqq'; it has \d+ others. Take one of its names"),
         ("timm", "resnet-18", "timm has no model 'resnet-18'; the nearest are resnet18"),
-        ("timm", "zzzzzqqqqq", r"'zzzzzqqqqq'; it has \d+ others. Take one of its names"),
+        ("timm", "zzzzzqqqqq", r"'zzzzzqqqqq'; the nearest are \w+.* Take one of its names"),
         ("timm", "hf-hub:some/model", "timm has no model 'hf-hub:some/model'"),
     ],
 )
@@ -178,40 +144,21 @@ def test_an_unknown_model_names_the_nearest(library, model, words):
 
 
 def test_an_unknown_option_names_the_nearest():
-    with pytest.raises(
-        KadanoffError, match="configuration of vit has no key 'hiden_size'; the nearest are hidden_size"
-    ):
+    with pytest.raises(KadanoffError, match="vit has no key 'hiden_size'; the nearest are hidden_size"):
         vit(hiden_size=3)
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"patch_size": 0},
-        {"patch_size": -1},
-        {"patch_size": "a"},
-        {"num_attention_heads": 0},
-        {"hidden_act": "none"},
-        {"hidden_size": -2},
-        {"num_hidden_layers": "many"},
-    ],
-)
+@pytest.mark.parametrize("options", [{"patch_size": 0}, {"hidden_act": "none"}, {"num_hidden_layers": "many"}])
 def test_an_option_of_transformers_that_makes_no_sense_is_a_sentence(options):
     with pytest.raises(KadanoffError, match="vit") as caught:
         vit(**options).check(16, 16)
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("options", [{"depth": 3}, {"in_chans": 0}, {"num_classes": 3}, {"in_chans": "a"}])
+@pytest.mark.parametrize("options", [{"depth": 3}, {"num_classes": 3}, {"in_chans": "a"}])
 def test_an_option_of_timm_that_makes_no_sense_is_a_sentence(options):
     with pytest.raises(KadanoffError, match=r"timm refuses test_resnet with .*Change these options"):
         drawn("timm", RESNET, options=options)
-
-
-def test_heads_that_do_not_divide_the_width_are_refused_by_timm_and_leave_a_rest_in_transformers():
-    with pytest.raises(KadanoffError, match=r"timm refuses test_vit .*AssertionError.*Change these options"):
-        drawn("timm", RESNET, model="test_vit", options={"num_heads": 5})
-    assert vit(hidden_size=33)(spins(2, 16)).shape == (2, 4)
 
 
 @pytest.mark.parametrize(
@@ -223,31 +170,6 @@ def test_wrong_arguments_name_the_right_ones(library, arguments):
 
 
 # --- files -----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("library", "arguments"),
-    [
-        ("transformers", VIT | {"scale": 2}),
-        ("transformers", VIT | {"model": "swin", "options": SWIN}),
-        ("timm", RESNET | {"options": {"in_chans": 3}}),
-    ],
-)
-def test_a_saved_model_gives_the_same_outputs(library, arguments, tmp_path):
-    network, lattice = drawn(library, arguments), spins(3, 16)
-    network.train()(spins(8, 16, seed=2))  # moves the statistics of batch normalization
-    save_model(tmp_path / "m.safetensors", network, Recipe(library, arguments))
-    loaded = load_model(tmp_path / "m.safetensors")
-    assert not loaded.training
-    with torch.inference_mode():
-        assert torch.equal(loaded(lattice), network.eval()(lattice))
-
-
-@pytest.mark.parametrize("code", ["from kadanoff.networks import registry", "from kadanoff import load_model"])
-def test_the_libraries_are_imported_where_they_are_needed(code):
-    assert {"transformers", "timm"} <= set(names())
-    script = f"import sys; {code}; print([name for name in ('transformers', 'timm') if name in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize(("library", "key"), [("timm", "checkpoint_path"), ("timm", "pretrained_cfg_overlay")])

@@ -15,7 +15,6 @@ from kadanoff.studies.targets import every, needed, vanishes, verdict
         (2.5, 1.0, "open"),
         (4.5, 1.0, "no"),
         (4.5, 2.0, "open"),
-        (-4.5, 1.0, "no"),
         (3.0, 0.0, "yes"),
         (3.1, 0.0, "no"),
         (0.0, float("nan"), "open"),
@@ -34,7 +33,6 @@ def test_a_target_within_three(mean, error, expected):
         (-2.9, 1.1, "open"),
         (-3.1, 1.0, "no"),
         (0.4, 0.1, "no"),  # an exact 0 has no tolerance beside the error
-        (3.4, 1.1, "no"),
         (0.0, 0.0, "yes"),
         (0.0, float("nan"), "open"),
     ],

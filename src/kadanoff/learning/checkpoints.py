@@ -1,4 +1,4 @@
-"""Files of a training: finished weights with their recipe, and the state from which a killed run goes on.
+"""Files of a training: finished weights with their recipe, and the state from which a killed run resumes.
 
 Weights are safetensors (no pickle, no code). The state of a running training is PyTorch's own format, read with
 `weights_only=True`, which holds the optimizer's nested dictionaries and strides as they are; it never leaves the
@@ -9,8 +9,6 @@ import hashlib
 import io
 import json
 import reprlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,6 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
-from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from kadanoff.errors import KadanoffError
 from kadanoff.networks import registry
@@ -32,14 +29,9 @@ _STATE = "training.pt"
 
 @dataclass(frozen=True)
 class Recipe:
-    """What rebuilds a network, and where its weights come from.
+    """What rebuilds a network: its name in the registry, and the arguments of its `build`.
 
-    Parameters
-    ----------
-    network, arguments
-        Name in the registry, and the arguments of its `build`.
-    training
-        Provenance, free of form (dataset, rule, seed, ...): whatever JSON can hold.
+    `training` is where the weights come from (dataset, rule, seed, ...): whatever JSON can hold.
     """
 
     network: str
@@ -55,15 +47,14 @@ def save_model(path: Path | str, module: nn.Module, recipe: Recipe) -> None:
     KadanoffError
         If a weight is not finite or not float32, or the disk refuses; a file that was there before is then intact.
     """
-    path = Path(path)
-    _require_sound(path, module.state_dict())
-    found = {"format": FORMAT, "sha256": _digest(module.state_dict()), **asdict(recipe)}
-    text = json.dumps(found, sort_keys=True)
-    save_weights(path, module.state_dict(), {_KEY: text})
+    weights = module.state_dict()
+    _require_sound(path, weights)
+    found = {"format": FORMAT, "sha256": _digest(weights), **asdict(recipe)}
+    save_weights(Path(path), weights, {_KEY: json.dumps(found, sort_keys=True)})
 
 
 def save_weights(path: Path, weights: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
-    """Write tensors by name as safetensors, atomically; raises as `save_model` does."""
+    """Write tensors by name as safetensors, atomically; KadanoffError if the disk refuses."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
     with disk_errors(path):
         write_atomic(path, safetensors.torch.save(plain, metadata=metadata))
@@ -81,22 +72,18 @@ def load_model(path: Path | str) -> nn.Module:
     recipe, weights, digest = _read(Path(path))
     _require_sound(path, weights)
     if digest not in (None, _digest(weights)):
-        raise KadanoffError(
-            f"{path} is damaged: its weights are not those that were saved. Fetch it again (`dvc pull`)."
-        )
+        raise KadanoffError(f"{path} is damaged: its weights are not those saved. Fetch it again (`dvc pull`).")
     try:
-        with torch.device("meta"), _most_parameters(2 * len(weights) + 100):  # numbers of a recipe may be anything
-            shapes = _shapes(registry.build(recipe.network, **recipe.arguments).state_dict())
-        fits = shapes == _shapes(weights)
-        network = registry.build(recipe.network, **recipe.arguments) if fits else None
-    except Exception as error:  # a recipe from outside raises whatever its network stumbles over
+        network = registry.build(recipe.network, **recipe.arguments)
+    except (KadanoffError, TypeError) as error:
         raise KadanoffError(f"{path} cannot be rebuilt: {error} Was it written by a newer version?") from error
-    if network is None:
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
         raise KadanoffError(
             f"{path} says that it is network {recipe.network!r} {reprlib.repr(recipe.arguments)}, but holds the "
             "weights of another. Train it again, or take the file that belongs to this network."
-        )
-    network.load_state_dict(weights)
+        ) from error
     return network.eval()
 
 
@@ -118,42 +105,8 @@ def _digest(weights: dict[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _shapes(weights: dict[str, Tensor]) -> dict[str, tuple[torch.Size, torch.dtype]]:
-    return {name: (tensor.shape, tensor.dtype) for name, tensor in weights.items()}
-
-
-@contextmanager
-def _most_parameters(most: int) -> Iterator[None]:
-    """Refuse inside the block to go on with a network of more parameter tensors than these.
-
-    Raises
-    ------
-    KadanoffError
-        Before the next one is made.
-    """
-    made = 0
-
-    def count(*_: Any) -> None:
-        nonlocal made
-        made += 1
-        if made > most:
-            raise KadanoffError(f"the network has more parts than the file has weights ({most} are too many).")
-
-    handle = register_module_parameter_registration_hook(count)
-    try:
-        yield
-    finally:
-        handle.remove()
-
-
 def read_recipe(path: Path | str) -> Recipe:
-    """Recipe of a weights file.
-
-    Raises
-    ------
-    KadanoffError
-        If the file is missing, damaged or not one of ours.
-    """
+    """Recipe of a weights file; KadanoffError if it is missing, damaged or not one of ours."""
     return _read(Path(path))[0]
 
 
@@ -174,29 +127,18 @@ def _read(path: Path) -> tuple[Recipe, dict[str, Tensor], str | None]:
             f"{path} holds weights without a recipe (no {_KEY!r} in its metadata), so the network cannot be rebuilt. "
             "Take a file that a training stage wrote under models/."
         )
-    recipe, digest = _parsed(path, text)
-    return recipe, weights, digest
-
-
-def _parsed(path: Path, text: str) -> tuple[Recipe, str | None]:
     try:
         found = json.loads(text)
         version, digest = found.pop("format"), found.pop("sha256", None)
-        if version == FORMAT:
-            return Recipe(**found), digest
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        if version != FORMAT:
+            raise KadanoffError(f"{path} has format {version}; this version reads {FORMAT}. Train it again, or update.")
+        return Recipe(**found), weights, digest
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise KadanoffError(f"{path} has a recipe that cannot be read: {error}. Train it again.") from error
-    raise KadanoffError(f"{path} has format {version}; this version reads {FORMAT}. Train it again, or update.")
 
 
 def save_state(folder: Path, state: dict[str, Any]) -> None:
-    """Replace the training state in `folder`, atomically: tensors, numbers, strings, and dicts and lists of them.
-
-    Raises
-    ------
-    KadanoffError
-        If the disk refuses; the state before is then intact.
-    """
+    """Replace the training state in `folder`, atomically: tensors, numbers, strings, and dicts and lists of them."""
     buffer = io.BytesIO()
     torch.save(state, buffer)
     with disk_errors(folder / _STATE):
@@ -204,17 +146,6 @@ def save_state(folder: Path, state: dict[str, Any]) -> None:
 
 
 def load_state(folder: Path, device: torch.device) -> dict[str, Any] | None:
-    """Training state of `folder`, its tensors on `device`; None if there is none.
-
-    Raises
-    ------
-    KadanoffError
-        If the file is damaged.
-    """
+    """Training state of `folder`, its tensors on `device`; None if there is none."""
     path = folder / _STATE
-    if not path.exists():
-        return None
-    try:
-        return torch.load(path, map_location=device, weights_only=True)
-    except Exception as error:  # a damaged archive raises whatever its parser stumbles over
-        raise KadanoffError(f"{path} is damaged ({error}). Remove it to train from the start.") from error
+    return torch.load(path, map_location=device, weights_only=True) if path.exists() else None

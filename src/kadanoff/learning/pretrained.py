@@ -4,8 +4,6 @@ Checkpoints are safetensors, by a local folder or by their name on Hugging Face'
 """
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from os.path import isdir  # False, too, for what no file system can hold
 from pathlib import Path
 from typing import Any, cast
@@ -16,7 +14,7 @@ from torch import nn
 from kadanoff.errors import KadanoffError
 from kadanoff.learning.checkpoints import Recipe, load_model
 from kadanoff.networks.registry import build
-from kadanoff.networks.vision import LIBRARIES, Reader, reader_of_transformers
+from kadanoff.networks.vision import Reader, reader_of_transformers
 
 NONE, PHYSICS = "none", "physics"
 TRANSIENT = ("dtype", "id2label", "label2id", "model_type", "problem_type", "transformers_version")
@@ -42,11 +40,8 @@ def initial(
     Raises
     ------
     KadanoffError
-        If the library is none of the two, it has no such model or refuses its options, or the weights are not to be
-        had, are damaged, or belong to another network.
+        If there is no such model or option, or the weights are not to be had, damaged, or of another network.
     """
-    if library not in LIBRARIES:
-        raise KadanoffError(f"library is {library!r}; take one of {', '.join(LIBRARIES)}.")
     if weights in (NONE, PHYSICS):
         network = cast(Reader, build(library, **arguments))
         if weights == PHYSICS:
@@ -77,19 +72,21 @@ def _from_transformers(arguments: dict[str, Any], weights: str) -> tuple[Reader,
     from transformers import AutoModelForImageClassification
 
     try:
-        with _quiet():
-            body, found = AutoModelForImageClassification.from_pretrained(
-                weights,
-                num_labels=arguments["outputs"],
-                ignore_mismatched_sizes=True,
-                use_safetensors=True,
-                local_files_only=isdir(weights),
-                trust_remote_code=False,
-                dtype=torch.float32,  # whatever it was saved in
-                output_loading_info=True,
-            )
-        _refuse_lost(body, {*found["missing_keys"], *(name for name, *_ in found["mismatched_keys"])})
-        _refuse_unsound(body)
+        body, found = AutoModelForImageClassification.from_pretrained(
+            weights,
+            num_labels=arguments["outputs"],
+            ignore_mismatched_sizes=True,
+            use_safetensors=True,
+            local_files_only=isdir(weights),
+            trust_remote_code=False,
+            dtype=torch.float32,  # whatever it was saved in
+            output_loading_info=True,
+        )
+        # it draws whatever the file does not have or has in other shapes; only heads may be drawn
+        drawn = {*found["missing_keys"], *(name for name, *_ in found["mismatched_keys"])}
+        trunk, _ = max(body.named_children(), key=lambda child: sum(part.numel() for part in child[1].parameters()))
+        if lost := sorted(name for name in drawn if name.startswith(f"{trunk}.")):
+            raise ValueError(f"It lacks {', '.join(lost[:3])}, ... in these shapes.")
     except Exception as error:  # a damaged folder raises whatever its parser stumbles over
         raise _unavailable(weights, error) from error
     config, known = body.config.to_diff_dict(), type(body.config)().to_dict()  # files have keys of other times as well
@@ -97,37 +94,6 @@ def _from_transformers(arguments: dict[str, Any], weights: str) -> tuple[Reader,
     kept["architectures"] = [type(body).__name__]  # some have several kinds of classifiers
     rebuilt = arguments | {"model": body.config.model_type, "options": kept}
     return reader_of_transformers(body, weights, arguments["scale"]), Recipe("transformers", rebuilt)
-
-
-def _refuse_lost(body: nn.Module, drawn: set[str]) -> None:
-    """Transformers draws whatever a checkpoint does not have or has in other shapes; only heads may be drawn."""
-    trunk, _ = max(body.named_children(), key=lambda child: sum(weights.numel() for weights in child[1].parameters()))
-    lost = sorted(name for name in drawn if name.startswith(f"{trunk}."))
-    if lost:
-        raise ValueError(f"It lacks {', '.join(lost[:3])}, ... in these shapes.")
-
-
-def _refuse_unsound(body: nn.Module) -> None:
-    """Numbers of few bits become float32; but no training mends values that are none."""
-    for name, tensor in body.state_dict().items():
-        if not tensor.isfinite().all():
-            raise ValueError(f"{name} has values that are not finite numbers.")
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without bars, and without a report that the last layer is new."""
-    from transformers.utils import logging
-
-    before, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(before)
-        if bars:
-            logging.enable_progress_bar()
 
 
 def _from_timm(arguments: dict[str, Any], weights: str) -> tuple[Reader, Recipe]:
@@ -155,7 +121,6 @@ def _from_timm(arguments: dict[str, Any], weights: str) -> tuple[Reader, Recipe]
             num_classes=arguments["outputs"],
             **({"in_chans": 1} | arguments["options"]),
         )
-        _refuse_unsound(network.body)
     except Exception as error:  # as above
         raise _unavailable(weights, error) from error
     return network, Recipe("timm", arguments)
@@ -169,7 +134,6 @@ def _unavailable(weights: str, error: Exception) -> KadanoffError:
             "model.safetensors of the same library and architecture, and for transformers config.json."
         )
     return KadanoffError(
-        f"weights is {weights!r}: that is no local folder, and Hugging Face's hub has no safetensors of that name or "
-        f"cannot be reached ({reason}). Where there is a network, `hf download {weights} --local-dir FOLDER` fetches a "
-        "folder to give here instead; or take weights: physics, or weights: none."
+        f"weights is {weights!r}: no local folder, and no safetensors of that name on Hugging Face's hub ({reason}). "
+        f"`hf download {weights} --local-dir FOLDER` fetches a folder to give here; or take physics, or none."
     )

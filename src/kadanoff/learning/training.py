@@ -5,7 +5,6 @@ The batches and the dropout of an epoch depend on (seed, epoch) alone, so nothin
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import asdict, astuple, dataclass
 from typing import Any
 
@@ -31,42 +30,21 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Settings:
-    """How to train; the defaults are those of the coarse-graining report (section 3.1) and its code.
-
-    Parameters
-    ----------
-    batch_size
-        Largest batch: an epoch is cut into ceil(n / batch_size) batches of nearly equal sizes.
-    schedule
-        ``plateau``, or ``linear`` for a learning rate that falls evenly, to a hundredth in the last epoch.
-    plateau_patience, plateau_factor
-        The learning rate is multiplied by the factor after more than this many epochs without improvement.
-    early_stopping_patience
-        Training ends after this many epochs without improvement.
-    optimizer
-        ``adam``, whose weight decay is a part of the gradient, or ``adamw``, where it is not (Loshchilov and Hutter).
-    precision
-        ``float32``, or ``bfloat16`` for what autocast computes in it; weights and optimizer stay float32.
-    compile
-        Whether torch.compile builds the network: faster on a GPU after a minute.
-    threads
-        CPU threads. They are part of the settings because the rounding of a sum depends on their number; small
-        networks gain little from a second one, and lose much when something else wants its core.
-    """
+    """How to train; the defaults are those of the coarse-graining report (section 3.1) and its code."""
 
     seed: int
     epochs: int = 50
-    batch_size: int = 32
+    batch_size: int = 32  # at most: an epoch is cut into ceil(n / batch_size) batches of nearly equal sizes
     learning_rate: float = 1e-3
     weight_decay: float = 1e-5
-    plateau_patience: int = 5
+    plateau_patience: int = 5  # after more epochs than these without improvement, the factor lowers the learning rate
     plateau_factor: float = 0.5
-    early_stopping_patience: int = 15
-    schedule: str = "plateau"
-    optimizer: str = "adam"
-    precision: str = "float32"
-    compile: bool = False
-    threads: int = 1
+    early_stopping_patience: int = 15  # training ends after so many epochs without improvement
+    schedule: str = "plateau"  # or "linear": the learning rate falls evenly, to a hundredth in the last epoch
+    optimizer: str = "adam"  # or "adamw", whose weight decay is no part of the gradient (Loshchilov and Hutter 2019)
+    precision: str = "float32"  # or "bfloat16" for what autocast computes in it; weights and optimizer stay float32
+    compile: bool = False  # by torch.compile: faster on a GPU after a minute
+    threads: int = 1  # of the CPU: the rounding of a sum depends on their number, and small networks gain little
 
 
 @dataclass(frozen=True)
@@ -79,10 +57,6 @@ class Epoch:
     learning_rate: float
 
 
-class DivergedError(Exception):
-    """A loss is no longer a finite number; the text says which, and where."""
-
-
 class Training:
     """A network on its way: weights, optimizer, schedule, history and the best weights so far."""
 
@@ -92,18 +66,17 @@ class Training:
         layout = torch.channels_last if device.type == "cpu" else torch.contiguous_format
         self.network = network.to(device, memory_format=layout)  # type: ignore[call-overload]
         self._forward: Any = torch.compile(self.network) if settings.compile else self.network
-        kind = {"adam": Adam, "adamw": AdamW}[settings.optimizer]
+        kind = AdamW if settings.optimizer == "adamw" else Adam
         self.optimizer = kind(
             network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
-        self.schedule = self._scheduled(settings)
+        self.schedule: LRScheduler = (
+            LinearLR(self.optimizer, 1.0, 0.01, max(1, settings.epochs - 1))
+            if settings.schedule == "linear"
+            else ReduceLROnPlateau(self.optimizer, factor=settings.plateau_factor, patience=settings.plateau_patience)
+        )
         self.history: list[Epoch] = []
         self.best_weights: dict[str, Tensor] = {}
-
-    def _scheduled(self, settings: Settings) -> LRScheduler:
-        if settings.schedule == "linear":
-            return LinearLR(self.optimizer, 1.0, 0.01, max(1, settings.epochs - 1))
-        return ReduceLROnPlateau(self.optimizer, factor=settings.plateau_factor, patience=settings.plateau_patience)
 
     @property
     def best(self) -> Epoch:
@@ -119,19 +92,22 @@ class Training:
         )
 
     def advance(self, train: Pair, validation: Pair) -> Epoch:
-        """Run the next epoch on data that lie on the device.
-
-        Raises
-        ------
-        DivergedError
-            If a loss is no longer a number.
-        """
-        number = len(self.history) + 1
-        rate = self.optimizer.param_groups[0]["lr"]
-        with torch_threads(self.settings.threads), _repeatable_convolutions():
-            epoch = Epoch(number, self._train(train, number), self._validate(validation), rate)
-        if not math.isfinite(epoch.validation_loss):
-            raise DivergedError(f"the validation loss is {epoch.validation_loss} in epoch {number}")
+        """Run the next epoch on data that lie on the device; KadanoffError if it diverges or a batch does not fit."""
+        number, rate = len(self.history) + 1, self.optimizer.param_groups[0]["lr"]
+        try:
+            # TF32 would round the factors to 10 bits: `exact` could not reach machine precision on a GPU
+            exact = cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
+            with torch_threads(self.settings.threads), exact:
+                epoch = Epoch(number, self._train(train, number), self._validate(validation), rate)
+        except torch.OutOfMemoryError as error:
+            size = self.settings.batch_size
+            raise KadanoffError(f"batch_size is {size}: the memory of {self.device} is too small. Lower it.") from error
+        for name, loss in (("training", epoch.train_loss), ("validation", epoch.validation_loss)):
+            if not math.isfinite(loss):
+                raise KadanoffError(
+                    f"the {name} loss is {loss} in epoch {number}: the training diverged. Lower learning_rate (it is "
+                    f"{rate:g})."
+                )
         if isinstance(self.schedule, ReduceLROnPlateau):
             self.schedule.step(epoch.validation_loss)
         else:
@@ -148,20 +124,12 @@ class Training:
         losses = []
         with seeded(dropout, self.device):
             for inputs, targets in self._batches(pair, order):
-                losses.append(self.step(inputs, targets) * len(inputs))
-        found = torch.stack(losses).tolist()  # once an epoch: the GPU need not wait for it
-        for batch, loss in enumerate(found):
-            if not math.isfinite(loss):
-                raise DivergedError(f"the training loss is {loss} in epoch {number}, batch {batch + 1} of {len(found)}")
-        return sum(found) / len(order)
-
-    def step(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        """Learn from one batch; returns its loss."""
-        self.optimizer.zero_grad()
-        loss = self._loss(inputs, targets)
-        loss.backward()
-        self.optimizer.step()
-        return loss.detach()
+                self.optimizer.zero_grad()
+                loss = self._loss(inputs, targets)
+                loss.backward()
+                self.optimizer.step()
+                losses.append(loss.detach() * len(inputs))
+        return sum(torch.stack(losses).tolist()) / len(order)  # once an epoch: the GPU need not wait for it
 
     def _loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
         reduced = self.settings.precision == "bfloat16"
@@ -173,8 +141,7 @@ class Training:
     def _validate(self, pair: Pair) -> float:
         self.network.eval()
         order = torch.arange(len(pair[0]))
-        batches = self._batches(pair, order)
-        losses = [self._loss(inputs, targets) * len(inputs) for inputs, targets in batches]
+        losses = [self._loss(inputs, targets) * len(inputs) for inputs, targets in self._batches(pair, order)]
         return sum(torch.stack(losses).tolist()) / len(order)
 
     def _batches(self, pair: Pair, order: Tensor) -> Iterator[Pair]:
@@ -195,25 +162,14 @@ class Training:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take over a `state`.
-
-        Raises
-        ------
-        KadanoffError
-            If it belongs to other settings or to another network.
-        """
+        """Take over a `state`; KadanoffError if it belongs to other settings."""
         if state["settings"] != asdict(self.settings):
-            raise KadanoffError(f"it has the settings {state['settings']}, this training {asdict(self.settings)}.")
-        try:
-            self.network.load_state_dict(state["network"])
-        except RuntimeError as error:
-            raise KadanoffError("it has the weights of another network.") from error
+            raise KadanoffError(
+                f"the checkpoint is of another training, with the settings {state['settings']}; these are "
+                f"{asdict(self.settings)}. Remove it to train from the start, or take another folder."
+            )
+        self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
         self.best_weights = state["best_weights"]
         self.history = [Epoch(*epoch) for epoch in state["history"]]
-
-
-def _repeatable_convolutions() -> AbstractContextManager[None]:
-    # TF32 would round the factors to 10 bits: `exact` could not reach machine precision on a GPU
-    return cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)

@@ -4,26 +4,22 @@
 3); its own code trained another network than its diagram shows, and both are here. `Exact` is ours.
 """
 
-from itertools import pairwise
-
 from torch import Tensor, nn
 
 from kadanoff.errors import KadanoffError
 
 
 class Coarsener(nn.Module):
-    """A stack of layers that takes lattices of any size whose sides are multiples of `block`.
+    """A stack of layers for lattices of any size whose sides are multiples of `block`; trained at `size`.
 
-    Raises
-    ------
-    KadanoffError
-        If the block size is below 2, or, when applied, does not divide a side.
+    KadanoffError if the block divides no side, of what it is trained on or applied to.
     """
 
-    def __init__(self, block: int, *layers: nn.Module) -> None:
+    def __init__(self, block: int, size: int, *layers: nn.Module) -> None:
         super().__init__()
         self.block = block
         self.layers = nn.Sequential(*layers)
+        Coarsener.check(self, size, size)
 
     def check(self, height: int, width: int) -> None:
         """Refuse a lattice that cannot be cut into blocks."""
@@ -42,9 +38,10 @@ class Coarsener(nn.Module):
 class Drawn(Coarsener):
     """The report's diagram (section 3.1): 4,929 parameters at block 2, although it states 9,569."""
 
-    def __init__(self, block: int) -> None:
+    def __init__(self, block: int, size: int) -> None:
         super().__init__(
-            _checked(block),
+            block,
+            size,
             nn.Conv2d(1, 16, 3, padding=1),  # (B, 16, H, W)
             nn.ReLU(),
             nn.Conv2d(16, 32, 3, padding=1),  # (B, 32, H, W)
@@ -60,9 +57,10 @@ class Cnn(Coarsener):
     about 1e-3 a site remains however long it is trained. A majority it learns to any accuracy.
     """
 
-    def __init__(self, block: int) -> None:
+    def __init__(self, block: int, size: int) -> None:
         super().__init__(
-            _checked(block),
+            block,
+            size,
             *_convolution(1, 16),  # (B, 16, H, W)
             nn.Dropout2d(0.1),
             *_convolution(16, 32),  # (B, 32, H, W)
@@ -75,28 +73,22 @@ class Cnn(Coarsener):
 
 
 class Mlp(Coarsener):
-    """The perceptron that the report trained: 305,856 parameters at size 16 and block 2.
-
-    Raises
-    ------
-    KadanoffError
-        If `block` does not divide `size`, or, when applied, on a lattice that is not size x size.
-    """
+    """The perceptron that the report trained, for size x size only: 305,856 parameters at size 16 and block 2."""
 
     def __init__(self, block: int, size: int) -> None:
-        coarse = size // _checked(block)
-        widths = (size * size, 512, 256, 128)
-        hidden = [layer for fan_in, fan_out in pairwise(widths) for layer in _dense(fan_in, fan_out)]
+        coarse = size // block
         super().__init__(
-            _checked(block),
+            block,
+            size,
             nn.Flatten(),  # (B, size * size)
-            *hidden,  # (B, 128)
-            nn.Linear(widths[-1], coarse * coarse),
+            *_dense(size * size, 512),
+            *_dense(512, 256),
+            *_dense(256, 128),  # (B, 128)
+            nn.Linear(128, coarse * coarse),
             nn.Tanh(),
             nn.Unflatten(1, (1, coarse, coarse)),  # (B, 1, size/block, size/block)
         )
         self.size = size
-        super().check(size, size)
 
     def check(self, height: int, width: int) -> None:
         """Refuse every lattice but the one it was built for."""
@@ -113,14 +105,8 @@ class Exact(Coarsener):
     Every block rule that is linear (the average, decimation) is a point of its block^2 parameters.
     """
 
-    def __init__(self, block: int) -> None:
-        super().__init__(_checked(block), nn.Conv2d(1, 1, block, stride=block, bias=False))
-
-
-def _checked(block: int) -> int:
-    if block < 2:
-        raise KadanoffError(f"block is {block}; it must be at least 2 for a lattice to become coarser.")
-    return block
+    def __init__(self, block: int, size: int) -> None:
+        super().__init__(block, size, nn.Conv2d(1, 1, block, stride=block, bias=False))
 
 
 def _convolution(inputs: int, outputs: int) -> tuple[nn.Module, ...]:

@@ -5,65 +5,34 @@ import reprlib
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, ValidationError, validate_call
+from pydantic import ConfigDict, Field, ValidationError, validate_call
 from torch import nn
 
 from kadanoff.errors import KadanoffError
 from kadanoff.networks import coarsen, superres, vision
 
-LARGEST_NUMBER = 100_000
-LONGEST = 200
-
-
-def _bounded(options: Any) -> Any:
-    """Refuse numbers and lengths that no image model has."""
-    if isinstance(options, int | float) and not abs(options) <= LARGEST_NUMBER:  # NaN too
-        raise ValueError(f"numbers of options reach up to {LARGEST_NUMBER:,}")
-    if isinstance(options, str | list | tuple | dict):
-        if len(options) > LONGEST:
-            raise ValueError(f"parts of options have a length of at most {LONGEST}")
-        parts = (*options, *options.values()) if isinstance(options, dict) else options
-        for part in parts if not isinstance(options, str) else ():
-            _bounded(part)
-    return options
-
-
 # a recipe may come from outside: without bounds `layers: 10**9` takes all memory before anything else refuses it
-Block = Annotated[int, Field(le=64)]  # its lower bound is the networks' own
+Block = Annotated[int, Field(ge=2, le=64)]
 Size = Annotated[int, Field(ge=1, le=2**14)]
 Width = Annotated[int, Field(ge=1, le=10_000)]
 Layers = Annotated[int, Field(ge=1, le=100)]
-Temperatures = Annotated[
-    Sequence[Annotated[float, Field(gt=0, allow_inf_nan=False)]], Field(min_length=1, max_length=1000)
-]
+Temperature = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Temperatures = Annotated[Sequence[Temperature], Field(min_length=1, max_length=1000)]
 Dimension = Literal[1, 2]
 Scale = Annotated[int, Field(ge=1, le=64)]
-Outputs = Annotated[int, Field(ge=1, le=10_000)]
-Text = Annotated[str, Field(max_length=100)]
-Options = Annotated[dict[str, Any], AfterValidator(_bounded)]
+Options = dict[str, Any]
 
 _NETWORKS: dict[str, Callable[..., nn.Module]] = {}
 
 
 def register(builder: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
-    """Enter `builder` under its own name; its parameters are the network's arguments, with the types that they have."""
+    """Enter `builder` under its own name; its parameters are the network's arguments, of the types that they have."""
     _NETWORKS[builder.__name__] = validate_call(config=ConfigDict(strict=True))(builder)
     return builder
 
 
-def names() -> tuple[str, ...]:
-    """Names of all networks, in the order of their entries."""
-    return tuple(_NETWORKS)
-
-
 def build(name: str, **arguments: Any) -> nn.Module:
-    """Network `name` with freshly drawn weights.
-
-    Raises
-    ------
-    KadanoffError
-        If there is no such network, it does not take these arguments, or refuses their values.
-    """
+    """Network `name` with random initialization; KadanoffError if there is none, or it refuses the arguments."""
     if name not in _NETWORKS:
         raise KadanoffError(f"network is {reprlib.repr(name)}; choose one of {', '.join(_NETWORKS)}.")
     builder = _NETWORKS[name]
@@ -80,21 +49,16 @@ def build(name: str, **arguments: Any) -> nn.Module:
         raise KadanoffError(f"network {name!r}: {place} is {reprlib.repr(fault['input'])}: {fault['msg']}.") from error
 
 
-def _fitted(network: coarsen.Coarsener, size: Size) -> nn.Module:
-    network.check(size, size)
-    return network
-
-
 @register
 def drawn(block: Block, size: Size) -> nn.Module:
     """The report's diagram, for lattices of any size; trained at `size`."""
-    return _fitted(coarsen.Drawn(block), size)
+    return coarsen.Drawn(block, size)
 
 
 @register
 def cnn(block: Block, size: Size) -> nn.Module:
     """The report's convolutional network, for lattices of any size; trained at `size`."""
-    return _fitted(coarsen.Cnn(block), size)
+    return coarsen.Cnn(block, size)
 
 
 @register
@@ -106,12 +70,12 @@ def mlp(block: Block, size: Size) -> nn.Module:
 @register
 def exact(block: Block, size: Size) -> nn.Module:
     """One linear map of a block, for lattices of any size; trained at `size`."""
-    return _fitted(coarsen.Exact(block), size)
+    return coarsen.Exact(block, size)
 
 
 @register
 def pixels(
-    rule: Text, block: Block, dimension: Dimension, temperatures: Temperatures, width: Width, layers: Layers
+    rule: str, block: Block, dimension: Dimension, temperatures: Temperatures, width: Width, layers: Layers
 ) -> nn.Module:
     """The super-resolution network of Efthymiou, Beach and Melko, one a temperature."""
     networks = [superres.Pixels(block, dimension, width, layers) for _ in temperatures]
@@ -119,7 +83,7 @@ def pixels(
 
 
 @register
-def blocks(rule: Text, block: Block, dimension: Dimension, temperatures: Temperatures, width: Width) -> nn.Module:
+def blocks(rule: str, block: Block, dimension: Dimension, temperatures: Temperatures, width: Width) -> nn.Module:
     """Whole blocks that obey the rule, one network a temperature."""
     networks = [superres.Blocks(rule, block, dimension, width) for _ in temperatures]
     return superres.Superresolution(rule, block, dimension, temperatures, networks)
@@ -127,31 +91,27 @@ def blocks(rule: Text, block: Block, dimension: Dimension, temperatures: Tempera
 
 @register
 def symmetric_blocks(
-    rule: Text, block: Block, dimension: Dimension, temperatures: Temperatures, width: Width
+    rule: str, block: Block, dimension: Literal[2], temperatures: Temperatures, width: Width
 ) -> nn.Module:
     """The same, with a table for Gibbs sweeps of the coarse lattice (`kadanoff.inverse.renormalized`)."""
-    if dimension != 2:
-        raise KadanoffError("symmetric_blocks enlarges square lattices, not chains; take blocks.")
     networks = [superres.Blocks(rule, block, dimension, width, gibbs=True) for _ in temperatures]
     return superres.Superresolution(rule, block, dimension, temperatures, networks)
 
 
 @register
-def seed_kernel(rule: Text, block: Block, dimension: Dimension, temperatures: Temperatures) -> nn.Module:
+def seed_kernel(rule: str, block: Block, dimension: Literal[2], temperatures: Temperatures) -> nn.Module:
     """The kernel of CNN-RG-Fast, one a temperature."""
-    if dimension != 2:
-        raise KadanoffError("seed_kernel enlarges square lattices, not chains; take pixels or blocks.")
     networks = [superres.SeedKernel(block) for _ in temperatures]
     return superres.Superresolution(rule, block, dimension, temperatures, networks)
 
 
 @register
-def transformers(model: Text, outputs: Outputs, size: Size, scale: Scale, options: Options) -> nn.Module:
+def transformers(model: str, outputs: Width, size: Size, scale: Scale, options: Options) -> nn.Module:
     """An image classifier of Hugging Face's Transformers, by its model type."""
     return vision.transformers_model(model, outputs, size, scale, options)
 
 
 @register
-def timm(model: Text, outputs: Outputs, scale: Scale, options: Options) -> nn.Module:
+def timm(model: str, outputs: Width, scale: Scale, options: Options) -> nn.Module:
     """A model of timm, by its name; most take any size."""
     return vision.timm_model(model, outputs, scale, options)

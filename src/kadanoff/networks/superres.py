@@ -7,7 +7,7 @@ the states that the rule allows, so that the rule cannot be broken.
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -31,7 +31,7 @@ class Pixels(nn.Module):
         self.scale = block
         convolution = nn.Conv2d if dimension == 2 else nn.Conv1d
         widths = [1, *(width,) * (layers - 1), 1]
-        stack: list[nn.Module] = []
+        stack: list[Any] = []
         for fan_in, fan_out in pairwise(widths):
             # an even kernel would have no centre; 2 block - 1 reaches the next block from every site
             stack += [convolution(fan_in, fan_out, 2 * block - 1, padding="same", padding_mode="circular"), nn.ReLU()]
@@ -39,8 +39,7 @@ class Pixels(nn.Module):
         half = width // 2
         with torch.no_grad():  # filters in pairs of opposite sign: without, a layer may be 0 on lattices of one sign
             for layer in stack[:-2:2]:
-                filters = cast(nn.Conv2d, layer).weight
-                filters[half : 2 * half] = -filters[:half]
+                layer.weight[half : 2 * half] = -layer.weight[:half]
 
     def forward(self, spins: Tensor) -> Tensor:
         """Probabilities of +1 on the fine lattice."""
@@ -97,11 +96,9 @@ class Orbit(NamedTuple):
     def of(inputs: int, symmetries: Sequence[Symmetry]) -> "Orbit":
         """That of so many spins under these symmetries."""
         spins = rows(inputs)
-        weights = 1 << np.arange(inputs)
-        moved = np.stack([(spins[:, places] > 0) @ weights for places, _ in symmetries])
+        moved = np.stack([(spins[:, places] > 0) @ (1 << np.arange(inputs)) for places, _ in symmetries])
         states = np.stack([states for _, states in symmetries])
-        parts = spins.astype(np.float32), moved, states, moved.min(0)
-        return Orbit(*(torch.from_numpy(part) for part in parts))
+        return Orbit(*map(torch.from_numpy, (spins.astype(np.float32), moved, states, moved.min(0))))
 
     def apply(self, scores: Callable[[Tensor], Tensor], seen: Tensor) -> Tensor:
         """Scores (n, states) of what is seen, from those of the first of each orbit: so they have the symmetries."""
@@ -170,15 +167,10 @@ class Blocks(nn.Module):
         coarse = coarse_spins(rule, block, dimension)
         self.scheme = parts(block, dimension)
         self.odd = is_odd(rule, block, dimension)
+        kept = [_kept(part, block, coarse) if dimension == 2 else () for part in self.scheme]
         self.parts = nn.ModuleList(
-            Conditional(
-                part.inputs,
-                torch.from_numpy(coarse),
-                self.odd,
-                width,
-                _kept(part, block, coarse) if dimension == 2 else (),
-            )
-            for part in self.scheme
+            Conditional(part.inputs, torch.from_numpy(coarse), self.odd, width, own)
+            for part, own in zip(self.scheme, kept, strict=True)
         )
         self.register_buffer("log_odds", torch.zeros(1 << len(AROUND)) if gibbs else None)
 
@@ -198,12 +190,8 @@ def _kept(part: Part, block: int, coarse: NDArray[np.int8]) -> list[Symmetry]:
 class Superresolution(nn.Module):
     """Networks for one block rule, one per temperature, as in Efthymiou et al. (2019).
 
-    Attributes
-    ----------
-    rule, block, dimension
-        What the networks undo: a block x block square (dimension 2) or a segment (1) became one spin.
-    temperatures
-        Of the fine lattices that they were trained on, in units of |J|/k_B, ascending.
+    They undo a `rule` by which a `block` x `block` square (`dimension` 2) or a segment (1) became one spin;
+    `temperatures` are those of the fine lattices that they were trained on, in units of |J|/k_B, ascending.
     """
 
     def __init__(
@@ -217,11 +205,8 @@ class Superresolution(nn.Module):
     def at(self, temperature: float) -> Pixels | SeedKernel | Blocks:
         """The network of the nearest trained temperature.
 
-        Raises
-        ------
-        KadanoffError
-            If the temperature is outside of the trained ones, or further from the nearest than half of the step to its
-            neighbour.
+        KadanoffError if the temperature is outside of the trained ones, or further from the nearest than half of the
+        step to its neighbour.
         """
         known = np.array(self.temperatures)
         nearest = int(np.abs(known - temperature).argmin())
@@ -238,13 +223,7 @@ class Superresolution(nn.Module):
         return cast(Pixels | SeedKernel | Blocks, self.networks[nearest])
 
     def check(self, shape: Sequence[int], rule: str | None = None) -> None:
-        """Refuse coarse lattices (n, y, x) or (n, x) that these networks cannot refine.
-
-        Raises
-        ------
-        KadanoffError
-            If the dimension or the rule is another, or a side is odd.
-        """
+        """KadanoffError if coarse lattices (n, y, x) or (n, x) have another dimension or rule, or a side is odd."""
         names = {1: "chains (n, x)", 2: "square lattices (n, y, x)"}
         if len(shape) != self.dimension + 1:
             raise KadanoffError(
@@ -264,13 +243,7 @@ class Superresolution(nn.Module):
             )
 
     def forward(self, spins: Tensor) -> Tensor:
-        """What the only network gives for coarse spins (B, 1, y, x) or (B, 1, x).
-
-        Raises
-        ------
-        KadanoffError
-            If there are networks for several temperatures, or the lattice does not fit.
-        """
+        """What the only network gives for coarse spins (B, 1, y, x) or (B, 1, x); KadanoffError if it has several."""
         if len(self.networks) > 1:
             raise KadanoffError(
                 f"this file holds {len(self.networks)} networks, one a temperature from {min(self.temperatures):g} to "

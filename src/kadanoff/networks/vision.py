@@ -15,34 +15,19 @@ from torch.nn.functional import pad
 
 from kadanoff.errors import KadanoffError
 
-LIBRARIES = ("transformers", "timm")
-LOADING = (
-    *("architecture", "cache_dir", "checkpoint_path", "model_args"),
-    *("pretrained", "pretrained_cfg", "pretrained_cfg_overlay"),
-)
-"""Options that would load files: a recipe from outside must not."""
+LOADING = ("cache_dir", "checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay")
+"""Options of timm that would load files: a recipe from outside must not."""
 
 
 class Reader(nn.Module):
-    """An image model before whose eyes a lattice is held.
+    """An image model that sees lattices: `body` takes (B, channels, H', W') and returns (B, outputs).
 
-    A spin becomes `scale` x `scale` pixels of as many channels as the model has; zeros, which are no spins, are added
-    below and to the right until the sides are multiples of `patch`.
-
-    Parameters
-    ----------
-    body
-        Takes (B, channels, H', W') and returns (B, outputs), as a tensor or as `.logits`.
-    name
-        What users call it, for messages.
-    channels, scale, patch
-        Channels of its images, pixels a spin, and the sides of its patches.
-
-    Where `keep_statistics` is set, batch normalization uses what it has learned before, in training too: a few hundred
-    images do not measure it better.
+    A spin becomes `scale` x `scale` pixels of as many `channels` as the model has; zeros, which are no spins, are added
+    below and to the right until the sides are multiples of `patch`. `name` is what messages call it.
     """
 
     keep_statistics = False
+    """Whether batch normalization keeps its statistics in training: a few hundred images do not measure them better."""
 
     def __init__(self, body: nn.Module, name: str, channels: int, scale: int, patch: int) -> None:
         super().__init__()
@@ -60,7 +45,7 @@ class Reader(nn.Module):
         return pad(spins, (0, right, 0, below)).expand(-1, self.channels, -1, -1)
 
     def train(self, mode: bool = True) -> "Reader":
-        """As of any module, but for statistics that are kept."""
+        """As of any module, but for `keep_statistics`."""
         super().train(mode)
         for module in self.modules() if self.keep_statistics else ():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
@@ -73,13 +58,7 @@ class Reader(nn.Module):
         return found if isinstance(found, Tensor) else found.logits
 
     def check(self, height: int, width: int) -> None:
-        """Refuse lattices that the model does not take, by trying one.
-
-        Raises
-        ------
-        KadanoffError
-            With the library's reason.
-        """
+        """Try a lattice; KadanoffError with the library's reason if the model does not take it."""
         before = self.training
         try:
             with torch.inference_mode():
@@ -94,20 +73,15 @@ class Reader(nn.Module):
 
 
 def transformers_model(name: str, outputs: int, size: int, scale: int, options: dict[str, Any]) -> Reader:
-    """Image classifier of Transformers by its model type (``vit``, ``swin``, ``convnext``, ...), freshly drawn.
+    """Image classifier of Transformers by its model type (``vit``, ``swin``, ...), with random initialization.
 
     `options` are keys of its configuration; images are `size` spins wide and have one channel unless they say more.
-
-    Raises
-    ------
-    KadanoffError
-        If there is no such model or option, or the library refuses a value.
+    KadanoffError if there is no such model or option, or the library refuses a value.
     """
     from transformers import AutoConfig, AutoModelForImageClassification
     from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES as KNOWN
 
     _known(f"transformers has no image classifier {name!r}", name, KNOWN)
-    _loads_nothing(options)
     plain = AutoConfig.for_model(name).to_dict()
     for key in options:
         _known(f"the configuration of {name} has no key {key!r}", key, plain)
@@ -129,29 +103,21 @@ def reader_of_transformers(body: Any, name: str, scale: int) -> Reader:
 
 
 def timm_model(name: str, outputs: int, scale: int, options: dict[str, Any]) -> Reader:
-    """Model of timm (``resnet18``, ``resnet50``, ...), freshly drawn; `options` are those of ``timm.create_model``.
+    """Model of timm (``resnet18``, ``resnet50``, ...), with random initialization.
 
-    Raises
-    ------
-    KadanoffError
-        If there is no such model, or the library refuses an option.
+    `options` are those of ``timm.create_model``. KadanoffError if there is no such model, or it refuses an option.
     """
     import timm
 
     _known(f"timm has no model {name!r}", name, timm.list_models())
-    _loads_nothing(options)
+    if loading := [key for key in options if key in LOADING]:
+        raise KadanoffError(f"options has {loading[0]!r}, which would load files; remove it, give `weights` instead.")
     given = {"in_chans": 1} | options
     try:
         body = timm.create_model(name, pretrained=False, num_classes=outputs, **given)
     except Exception as error:  # every model has its own way to refuse
         raise _refused("timm", name, given, error) from error
     return Reader(body, name, given["in_chans"], scale, 1)
-
-
-def _loads_nothing(options: dict[str, Any]) -> None:
-    for key in options:
-        if key in LOADING:
-            raise KadanoffError(f"options has {key!r}, which would load files; remove it, and give `weights` instead.")
 
 
 def _refused(library: str, name: str, given: dict[str, Any], error: Exception) -> KadanoffError:
@@ -162,6 +128,5 @@ def _refused(library: str, name: str, given: dict[str, Any], error: Exception) -
 def _known(what: str, name: str, choices: Iterable[str]) -> None:
     known = list(choices)
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
-        hint = f"the nearest are {', '.join(near)}" if near else f"it has {len(known)} others"
-        raise KadanoffError(f"{what}; {hint}. Take one of its names.")
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0)
+        raise KadanoffError(f"{what}; the nearest are {', '.join(near)}. Take one of its names.")

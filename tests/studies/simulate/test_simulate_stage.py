@@ -12,7 +12,7 @@ from kadanoff.montecarlo.quality import FINE
 from kadanoff.studies.simulate import simulate as module
 from kadanoff.studies.simulate.simulate import simulate
 
-SMALL = {"size": 4, "temperatures": [2.0, 3.0], "samples": 50, "seed": 1}
+SMALL = {"size": 4, "temperatures": [2.0, 3.0], "samples": 20, "seed": 1}
 DATASETS = {"ordered": SMALL, "staggered": SMALL | {"coupling": -1.0}, "single": SMALL | {"temperatures": [2.2]}}
 
 
@@ -42,6 +42,12 @@ def simulated(monkeypatch):
     return names
 
 
+@pytest.fixture
+def undrawn(monkeypatch):
+    for name in ("_draw_observables", "_draw_configurations"):
+        monkeypatch.setattr(module, name, lambda *_: None)
+
+
 def stores(root):
     folder = root / "data" / "study"
     return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
@@ -63,6 +69,7 @@ def test_all_temperatures_of_all_datasets_are_one_table(project):
     assert {path.name for path in record.glob("*.png")} == {"configurations.png", "observables.png"}
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_only_what_changed_is_simulated(project, simulated):
     simulate(project, "study")
     before, (record,) = stores(project), (project / "reports/simulate").iterdir()
@@ -82,6 +89,7 @@ def test_only_what_changed_is_simulated(project, simulated):
     assert {path.parts[0] for path in stores(project)} == {"ordered.zarr", "single.zarr"}
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_stage_that_was_killed_keeps_the_datasets_that_had_ended(project, simulated, monkeypatch):
     write_group = module.write_group
 
@@ -100,6 +108,7 @@ def test_a_stage_that_was_killed_keeps_the_datasets_that_had_ended(project, simu
     assert simulated == ["staggered", "single"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_of_many_temperatures_the_mean_square_deviation_is_told(project):
     temperatures = [round(2.0 + 0.01 * index, 2) for index in range(FINE + 1)]
     write(project, {"fine": SMALL | {"temperatures": temperatures, "samples": 10}})
@@ -111,6 +120,7 @@ def test_of_many_temperatures_the_mean_square_deviation_is_told(project):
     assert "largest_deviation_from_exact_energy_in_standard_errors" not in found
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_quench_is_not_compared_with_equilibrium(project):
     quench = {"sampler": "metropolis", "sweeps": 2, "allow_unequilibrated": True}
     write(project, {"quench": SMALL | quench})

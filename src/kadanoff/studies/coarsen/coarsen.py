@@ -1,16 +1,15 @@
 """Stage `coarsen`: train one network to apply a block rule; models/coarsen/VARIANT.safetensors."""
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from pydantic import Field
-from torch import nn
 
 from kadanoff.data.store import open_dataset
 from kadanoff.learning.checkpoints import Recipe, save_model
-from kadanoff.learning.coarse import CoarseTask, coarse_task, errors
+from kadanoff.learning.coarse import Coarsener, CoarseTask, coarse_task
 from kadanoff.learning.fit import fit
 from kadanoff.learning.parameters import TrainingParams
 from kadanoff.learning.predict import predict
@@ -52,13 +51,16 @@ def coarsen(root: Path, name: str) -> None:
     parameters = variant.model_dump() | training.model_dump()
     task = coarse_task(open_dataset(source), variant.rule, variant.block, training.seed)
     arguments = {"block": variant.block, "size": task.spins.shape[-1]}
+    contender = (variant.rule, variant.block) == REPORT_TASK
     with seeded(derived_seed(training.seed)):
         network = build(variant.network, **arguments)
+    count = sum(each.numel() for each in network.parameters())
+    trained = Coarsener(name, variant.rule, variant.block, variant.dataset, partial(predict, network), count)
     with (
         working_folder("coarsen", name, parameters) as folder,
         recorded("coarsen", name, parameters=parameters, inputs=[source]) as record,
     ):
-        trained = fit(
+        found = fit(
             network,
             task.pair(task.split.train),
             task.pair(task.split.validation),
@@ -66,30 +68,25 @@ def coarsen(root: Path, name: str) -> None:
             on_epoch=lambda epoch: record.epoch(**asdict(epoch)),
             checkpoint=folder,
         )
-        record.metrics({"parameters": sum(each.numel() for each in network.parameters())} | trained.metrics())
-        draw_history(record, name, trained.history, (variant.rule, variant.block) == REPORT_TASK)
-        _measure(name, network, task, record)
+        record.metrics({"parameters": count} | found.metrics())
+        draw_history(record, name, found.history, contender)
+        record.metrics({part: trained.errors(task, part) for part in ("validation", "test")})
+        _draw_some(record, trained, task)
         save_model(weights, network, Recipe(variant.network, arguments, parameters))  # last: it changes with its record
-        record.model(weights, metric="test/mse", **_description(variant, network))
+        side = getattr(network, "size", None)  # of a network that is bound to one lattice
+        record.model(
+            weights,
+            metric="test/mse",
+            task=f"{variant.rule} of {variant.block} x {variant.block} blocks",
+            contender=contender,
+            takes=[-1, side, side] if side else [-1, -1, -1],
+            gives=[-1, side // variant.block, side // variant.block] if side else [-1, -1, -1],
+        )
 
 
-def _measure(name: str, network: nn.Module, task: CoarseTask, record: Recorder) -> None:
-    """Errors on the validation and the test configurations, and three of the latter as a figure."""
-    for part in ("validation", "test"):
-        rows = getattr(task.split, part)
-        record.metrics({part: errors(predict(network, task.spins[rows]), task.target[rows])})
-    shown = np.sort(task.split.test)[:: max(1, len(task.split.test) // 3)][:3]
-    predictions = {"prediction": predict(network, task.spins[shown])}
-    caption = f"Spins, targets, predictions of {name} and their errors, for three test configurations"
-    draw_predictions(record, task.spins[shown], task.target[shown], predictions, caption)
-
-
-def _description(variant: Variant, network: nn.Module) -> dict[str, Any]:
-    """The task within which networks compete for champion, and the lattices that this one takes and gives."""
-    side = getattr(network, "size", None)  # of a network that is bound to one lattice
-    return {
-        "task": f"{variant.rule} of {variant.block} x {variant.block} blocks",
-        "contender": (variant.rule, variant.block) == REPORT_TASK,
-        "takes": [-1, side, side] if side else [-1, -1, -1],
-        "gives": [-1, side // variant.block, side // variant.block] if side else [-1, -1, -1],
-    }
+def _draw_some(record: Recorder, trained: Coarsener, task: CoarseTask) -> None:
+    """Three of the test configurations as a figure."""
+    rows = np.sort(task.split.test)[:: max(1, len(task.split.test) // 3)][:3]
+    spins, caption = task.spins[rows], f"Spins, targets, predictions of {trained.name} and their errors"
+    predictions = {"prediction": trained.apply(spins)}
+    draw_predictions(record, spins, task.target[rows], predictions, f"{caption}, for three test configurations")

@@ -50,10 +50,8 @@ def coarsen_compare(root: Path) -> None:
             {"critical": _nested(critical.assign(kept=critical[KEPT].to_dict("records")), "dataset", "kept")}
         )
         record.text("tables.md", tables(held_out, critical))
-        ensemble, by_name = data[compare.dataset], {item.name: item for item in pairs}
-        figures.draw_gallery(record, ensemble, [item for item in pairs if item.parameters and item.rule == "threshold"])
-        figures.draw_magnetization(record, ensemble, by_name)
-        figures.draw_physics(record, ensemble, seed, by_name)
+        by_name = {item.name: item for item in pairs}
+        figures.draw_magnetization(record, data[compare.dataset], by_name)
         figures.draw_criticality(record, critical)
         if "cnn" in by_name:
             largest = max((data[name] for name in compare.critical), key=lambda each: each.spins.shape[-1])

@@ -11,9 +11,8 @@ from pydantic import Field
 
 from kadanoff.data.store import open_dataset
 from kadanoff.errors import KadanoffError
-from kadanoff.learning.coarse import CoarseTask, coarse_task
+from kadanoff.learning.coarse import CoarseTask, coarse_task, site_errors
 from kadanoff.learning.fit import fit
-from kadanoff.learning.metrics import site_errors
 from kadanoff.learning.parameters import TrainingParams
 from kadanoff.learning.predict import predict
 from kadanoff.learning.randomness import derived_seed, seeded
@@ -62,7 +61,8 @@ def coarsen_curve(root: Path) -> None:
         tasks = list(product(sorted(curve.steps, key=curve.steps.__getitem__, reverse=True), curve.configurations))
         points = pd.DataFrame(in_processes("coarsen_curve", partial(_train, task, curve, training, folder), tasks))
         points = points.sort_values(["network", "configurations"])
-        record.metrics({name: _metrics(rows) for name, rows in points.groupby("network")})
+        errors = points.set_index("configurations").rename("configurations={}".format).drop(columns="network")
+        record.metrics({name: rows.to_dict("index") for name, rows in errors.groupby(points.network.to_numpy())})
         draw_curve(record, points)
 
 
@@ -73,26 +73,19 @@ def _train(
     rows = task.split.train[:count]
     epochs = math.ceil(curve.steps[name] / math.ceil(count / training.batch_size))
     # epochs differ in length: the schedule waits for the same shares of the whole training as in the report
-    shares = training.plateau_patience / training.epochs, training.early_stopping_patience / training.epochs
-    plateau, stop = (max(1, math.ceil(share * epochs)) for share in shares)
-    steps = {"epochs": epochs, "plateau_patience": plateau, "early_stopping_patience": stop}
-    settings = Settings(**(training.model_dump() | steps))
+    waits = {
+        key: max(1, math.ceil(getattr(training, key) / training.epochs * epochs))
+        for key in ("plateau_patience", "early_stopping_patience")
+    }
+    settings = Settings(**(training.model_dump() | waits | {"epochs": epochs}))
     with seeded(derived_seed(training.seed)):
         network = build(name, block=curve.block, size=task.spins.shape[-1])
     checkpoint = folder / f"{name}-{count}"
     checkpoint.mkdir(exist_ok=True)
     validation = task.pair(task.split.validation[:VALIDATION])
     fit(network, task.pair(rows), validation, settings, checkpoint=checkpoint)
-    found: dict[str, Any] = {"network": name, "configurations": count}
-    for part, chosen in (("train", rows), ("test", task.split.test)):
-        errors = site_errors(predict(network, task.spins[chosen]), task.target[chosen])
-        found[f"{part}_mse"] = errors["mse"]
-    return found
-
-
-def _metrics(rows: pd.DataFrame) -> dict[str, Any]:
-    """Errors by the number of configurations."""
-    return {
-        f"configurations={row.configurations}": {"train_mse": row.train_mse, "test_mse": row.test_mse}
-        for row in rows.itertuples()
+    parts = {"train_mse": rows, "test_mse": task.split.test}
+    return {"network": name, "configurations": count} | {
+        part: site_errors(predict(network, task.spins[chosen]), task.target[chosen])["mse"]
+        for part, chosen in parts.items()
     }

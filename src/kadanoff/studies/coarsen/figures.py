@@ -1,38 +1,48 @@
 """The figures of the coarse-graining study."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kadanoff.data.store import Ensemble
-from kadanoff.learning.coarse import Coarsener, coarse_task
-from kadanoff.learning.metrics import spatial_correlation
+from kadanoff.learning.coarse import Coarsener
 from kadanoff.learning.training import Epoch
-from kadanoff.project.figures import figure, show_spins
+from kadanoff.project.figures import figure, points, show_spins
 from kadanoff.project.records import Recorder
-from kadanoff.spins.blocking import threshold
 from kadanoff.spins.exact import T_C, spontaneous_magnetization
 from kadanoff.spins.statistics import independent_mean
-from kadanoff.studies.coarsen.literature import REPORT_HISTORY
 
 if TYPE_CHECKING:
     import pandas as pd
 
 TEMPERATURE = r"temperature $T$ ($|J|/k_B$)"
+# epochs, training and validation losses of the 2025 report, sections 4.1 and 4.2
+REPORT_HISTORY = {
+    "cnn": (
+        [1, 11, 21, 31, 50],
+        [0.257210, 0.023090, 0.007273, 0.003388, 0.001164],
+        [0.153770, 0.009468, 0.002415, 0.001149, 0.000314],
+    ),
+    "mlp": (
+        [1, 11, 21, 31, 41, 50],
+        [0.591634, 0.243991, 0.183852, 0.155200, 0.140614, 0.118895],
+        [0.429228, 0.288063, 0.267693, 0.254787, 0.243350, 0.239916],
+    ),
+}
 
 
 def draw_history(record: Recorder, name: str, history: Sequence[Epoch], reported: bool) -> None:
     """Figure `history`: losses over the epochs, with the report's if it has some for this network and task."""
     epochs = [epoch.epoch for epoch in history]
-    losses = REPORT_HISTORY.get(name, {}) if reported else {}
+    published = REPORT_HISTORY.get(name) if reported else None
     with figure(figsize=(5, 3.4)) as (drawn, axis):
         for part, label in enumerate(("training", "validation")):
             ours = [(epoch.train_loss, epoch.validation_loss)[part] for epoch in history]
             axis.semilogy(epochs, ours, color=f"C{part}", label=label)
-            if losses:
-                theirs = [pair[part] for pair in losses.values()]
-                axis.semilogy(list(losses), theirs, "o", mfc="white", color=f"C{part}", label=f"report, {label}")
+            if published:
+                look: dict[str, Any] = {"mfc": "white", "color": f"C{part}", "label": f"report, {label}"}
+                axis.semilogy(published[0], published[1 + part], "o", **look)
         axis.set(xlabel="epoch", ylabel="mean squared error per site")
         axis.legend()
         record.figure("history", drawn, f"Training and validation loss of {name} over the epochs")
@@ -56,19 +66,6 @@ def draw_predictions(record: Recorder, spins: Any, target: Any, predictions: dic
         record.figure("predictions", drawn, caption)
 
 
-def draw_gallery(record: Recorder, ensemble: Ensemble, networks: Iterable[Coarsener]) -> None:
-    """Figure `predictions`: configurations in order, near T_c and in disorder, coarsened by the report's networks."""
-    spins = np.concatenate([ensemble.read(index, slice(0, 1)) for index in _around_criticality(ensemble)])
-    caption = "Spins below, near and above the critical temperature, their block spins, predictions and errors"
-    predictions = {item.name: item.apply(spins) for item in networks}
-    draw_predictions(record, spins, threshold(spins, 2), predictions, caption)
-
-
-def _around_criticality(ensemble: Ensemble) -> list[int]:
-    """Places of the lowest temperature, the nearest to T_c and the highest."""
-    return [0, int(np.abs(ensemble.temperatures - T_C).argmin()), len(ensemble.temperatures) - 1]
-
-
 def draw_magnetization(record: Recorder, ensemble: Ensemble, coarseners: dict[str, Coarsener]) -> None:
     """Figure `magnetization`: <|m|> of the spins and of the coarse configurations, with Yang's exact curve."""
     grid = np.linspace(ensemble.temperatures[0], ensemble.temperatures[-1], 400)
@@ -80,34 +77,11 @@ def draw_magnetization(record: Recorder, ensemble: Ensemble, coarseners: dict[st
     with figure(figsize=(6, 4)) as (drawn, axis):
         axis.plot(grid, spontaneous_magnetization(grid), color="0.6", label="exact, infinite lattice (Yang)")
         for (name, order), marker, size in zip(orders.items(), "so^.", (9, 6, 5, 4), strict=False):
-            look = {"fmt": marker, "ms": size, "mfc": "white" if marker == "s" else None}
-            values = [independent_mean(np.abs(row)) for row in order]
-            axis.errorbar(ensemble.temperatures, *_bars(values), label=name, **look)
+            look: dict[str, Any] = {"fmt": marker, "ms": size, "mfc": "white" if marker == "s" else None}
+            points(axis, ensemble.temperatures, [independent_mean(np.abs(row)) for row in order], label=name, **look)
         axis.set(xlabel=TEMPERATURE, ylabel=r"$\langle|m|\rangle$ per site", ylim=(-0.03, 1.05))
         axis.legend()
         record.figure("magnetization", drawn, "Magnetization of the spins and of the block spins over temperature")
-
-
-def draw_physics(record: Recorder, ensemble: Ensemble, seed: int, coarseners: dict[str, Coarsener]) -> None:
-    """Figure `physics`: magnetization, error and spatial correlation of `cnn` and `mlp` on the test configurations."""
-    with figure(1, 3, figsize=(11, 3.5)) as (drawn, (scatter, histogram, correlation)):
-        for colour, item in enumerate(coarseners[name] for name in ("cnn", "mlp") if name in coarseners):
-            task = coarse_task(ensemble, item.rule, item.block, seed)
-            prediction, target = item.apply(task.spins[task.split.test]), task.target[task.split.test]
-            look: dict[str, Any] = {"color": f"C{colour}", "label": item.name}
-            bars = look | {"histtype": "step"}
-            scatter.plot(target.mean((1, 2)), prediction.mean((1, 2)), ".", ms=4, **look)
-            histogram.hist((prediction - target).ravel(), bins=np.linspace(-2, 2, 81), density=True, **bars)
-            known = spatial_correlation(prediction, target)
-            correlation.hist(known[~np.isnan(known)], bins=np.linspace(-0.2, 1, 49), **bars)
-        scatter.axline((0, 0), slope=1, color="0.6", lw=0.8, zorder=0)
-        scatter.set(xlabel="magnetization of the target", ylabel="magnetization of the prediction")
-        histogram.set(xlabel="error of a site", ylabel="density", yscale="log")
-        correlation.set(xlabel="spatial correlation with the target", ylabel="test configurations", yscale="log")
-        for axis in (scatter, histogram, correlation):
-            axis.legend(loc="upper left")
-        caption = "Magnetization, error and spatial correlation of predictions, against the block rule"
-        record.figure("physics", drawn, caption)
 
 
 def draw_criticality(record: Recorder, critical: "pd.DataFrame") -> None:
@@ -115,10 +89,10 @@ def draw_criticality(record: Recorder, critical: "pd.DataFrame") -> None:
     networks, sides = critical[critical.parameters.notna()], sorted(critical.side.unique())
     with figure(1, 2, figsize=(10, 3.8)) as (drawn, (left, right)):
         for colour, (name, rows) in enumerate(networks.groupby("network", sort=False)):
-            look: dict[str, Any] = {"ms": 4, "color": f"C{colour}", "label": name}
-            left.errorbar(rows.side, *_bars(rows.mse), fmt="o-", **look)
+            look: dict[str, Any] = {"color": f"C{colour}", "label": name}
+            points(left, rows.side, rows.mse, fmt="o-", **look)
             for ratio in rows.ratio[rows.side == sides[-1]]:
-                right.errorbar(range(len(ratio)), *_bars(ratio), fmt=".-", **look)
+                points(right, range(len(ratio)), ratio, fmt=".-", **look)
         left.set(xscale="log", yscale="log", xlabel="lattice size $L$ (trained at 16)")
         left.set_ylabel("mean squared error per site at $T_c$")
         left.set_xticks(sides, list(map(str, sides)))
@@ -133,7 +107,7 @@ def draw_criticality(record: Recorder, critical: "pd.DataFrame") -> None:
 
 def draw_flow(record: Recorder, ensemble: Ensemble, coarsener: Coarsener, steps: int = 3) -> None:
     """Figure `flow`: a coarsener applied again and again, below, at and above T_c, on the sample of median |m|."""
-    shown = _around_criticality(ensemble)
+    shown = [0, int(np.abs(ensemble.temperatures - T_C).argmin()), len(ensemble.temperatures) - 1]
     with figure(len(shown), steps + 1, figsize=(2.2 * (steps + 1), 2.35 * len(shown))) as (drawn, axes):
         for line, index in zip(axes, shown, strict=True):
             order = np.abs(ensemble.magnetization[index])
@@ -148,22 +122,14 @@ def draw_flow(record: Recorder, ensemble: Ensemble, coarsener: Coarsener, steps:
         record.figure("flow", drawn, f"{caption} by {coarsener.name}")
 
 
-def draw_curve(record: Recorder, points: "pd.DataFrame") -> None:
+def draw_curve(record: Recorder, errors: "pd.DataFrame") -> None:
     """Figure `learning_curve`: errors on training and test configurations against the number of the former."""
     with figure(figsize=(5.4, 3.8)) as (drawn, axis):
-        for colour, (name, rows) in enumerate(points.groupby("network", sort=False)):
-            look: dict[str, Any] = {"ms": 5, "color": f"C{colour}"}
-            for part, style, fill in (("training", "o--", "white"), ("test", "o-", None)):
-                values = rows["train_mse" if part == "training" else "test_mse"]
-                look |= {"fmt": style, "mfc": fill, "label": f"{name}, {part}"}
-                axis.errorbar(rows.configurations, *_bars(values), **look)
+        for colour, (name, rows) in enumerate(errors.groupby("network", sort=False)):
+            for key, part, style, fill in (("train_mse", "training", "o--", "white"), ("test_mse", "test", "o-", None)):
+                look: dict[str, Any] = {"fmt": style, "mfc": fill, "color": f"C{colour}", "label": f"{name}, {part}"}
+                points(axis, rows.configurations, rows[key], **look)
         axis.set(xscale="log", yscale="log", xlabel="training configurations", ylabel="mean squared error per site")
         axis.legend(ncols=2)
         caption = "Errors on training and test configurations over the number of the former"
         record.figure("learning_curve", drawn, caption)
-
-
-def _bars(estimates: Iterable[Any]) -> tuple[list[float], list[float]]:
-    """Means and errors, for `errorbar`."""
-    found = list(estimates)
-    return [each.mean for each in found], [each.error for each in found]
