@@ -138,3 +138,11 @@ def test_state_comes_back(tmp_path: Path) -> None:
     assert loaded["history"] == state["history"]
     assert torch.equal(loaded["weights"]["w"], state["weights"]["w"])
     assert loaded["weights"]["w"].stride() == (1, 3)
+
+
+def test_damaged_state_is_named(tmp_path: Path) -> None:
+    save_state(tmp_path, {"a": torch.zeros(1000)})
+    file = next(tmp_path.iterdir())
+    file.write_bytes(file.read_bytes()[:500])
+    with pytest.raises(KadanoffError, match=f"{file.name} is damaged .* Remove it"):
+        load_state(tmp_path, torch.device("cpu"))

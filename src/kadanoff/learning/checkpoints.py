@@ -74,16 +74,17 @@ def load_model(path: Path | str) -> nn.Module:
     if digest not in (None, _digest(weights)):
         raise KadanoffError(f"{path} is damaged: its weights are not those saved. Fetch it again (`dvc pull`).")
     try:
-        network = registry.build(recipe.network, **recipe.arguments)
-    except (KadanoffError, TypeError) as error:
+        with torch.device("meta"):  # without memory: a recipe from outside may ask for any
+            fits = _shapes(registry.build(recipe.network, **recipe.arguments).state_dict()) == _shapes(weights)
+        network = registry.build(recipe.network, **recipe.arguments) if fits else None
+    except Exception as error:  # it raises whatever its network stumbles over
         raise KadanoffError(f"{path} cannot be rebuilt: {error} Was it written by a newer version?") from error
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
+    if network is None:
         raise KadanoffError(
             f"{path} says that it is network {recipe.network!r} {reprlib.repr(recipe.arguments)}, but holds the "
             "weights of another. Train it again, or take the file that belongs to this network."
-        ) from error
+        )
+    network.load_state_dict(weights)
     return network.eval()
 
 
@@ -103,6 +104,10 @@ def _digest(weights: dict[str, Tensor]) -> str:
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
+
+
+def _shapes(weights: dict[str, Tensor]) -> dict[str, tuple[torch.Size, torch.dtype]]:
+    return {name: (tensor.shape, tensor.dtype) for name, tensor in weights.items()}
 
 
 def read_recipe(path: Path | str) -> Recipe:
@@ -133,7 +138,7 @@ def _read(path: Path) -> tuple[Recipe, dict[str, Tensor], str | None]:
         if version != FORMAT:
             raise KadanoffError(f"{path} has format {version}; this version reads {FORMAT}. Train it again, or update.")
         return Recipe(**found), weights, digest
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise KadanoffError(f"{path} has a recipe that cannot be read: {error}. Train it again.") from error
 
 
@@ -146,6 +151,9 @@ def save_state(folder: Path, state: dict[str, Any]) -> None:
 
 
 def load_state(folder: Path, device: torch.device) -> dict[str, Any] | None:
-    """Training state of `folder`, its tensors on `device`; None if there is none."""
+    """Training state of `folder`, its tensors on `device`; None if there is none, KadanoffError if it is damaged."""
     path = folder / _STATE
-    return torch.load(path, map_location=device, weights_only=True) if path.exists() else None
+    try:
+        return torch.load(path, map_location=device, weights_only=True) if path.exists() else None
+    except Exception as error:  # a damaged archive raises whatever its parser stumbles over
+        raise KadanoffError(f"{path} is damaged ({error}). Remove it to train from the start.") from error

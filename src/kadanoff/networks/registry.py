@@ -5,11 +5,26 @@ import reprlib
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, ValidationError, validate_call
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError, validate_call
 from torch import nn
 
 from kadanoff.errors import KadanoffError
 from kadanoff.networks import coarsen, superres, vision
+
+LARGEST, LONGEST = 100_000, 200
+"""Numbers and lengths of the options of an image model, at most."""
+
+
+def _bounded(options: Any) -> Any:
+    if isinstance(options, int | float) and not abs(options) <= LARGEST:  # NaN too
+        raise ValueError(f"numbers of options reach up to {LARGEST:,}")
+    if isinstance(options, str | list | tuple | dict):
+        if len(options) > LONGEST:
+            raise ValueError(f"parts of options have a length of at most {LONGEST}")
+        for part in options.values() if isinstance(options, dict) else () if isinstance(options, str) else options:
+            _bounded(part)
+    return options
+
 
 # a recipe may come from outside: without bounds `layers: 10**9` takes all memory before anything else refuses it
 Block = Annotated[int, Field(ge=2, le=64)]
@@ -20,7 +35,7 @@ Temperature = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Temperatures = Annotated[Sequence[Temperature], Field(min_length=1, max_length=1000)]
 Dimension = Literal[1, 2]
 Scale = Annotated[int, Field(ge=1, le=64)]
-Options = dict[str, Any]
+Options = Annotated[dict[str, Any], AfterValidator(_bounded)]
 
 _NETWORKS: dict[str, Callable[..., nn.Module]] = {}
 
