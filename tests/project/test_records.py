@@ -77,12 +77,6 @@ def test_a_record_tells_the_run_and_its_numbers_are_deterministic(project):
     assert first == second
 
 
-def test_a_run_without_a_variant_has_the_stage_as_its_folder(project):
-    with recorded("compare", parameters={}) as run:
-        run.metrics({"n": 3})
-    assert sorted(contents(project / "reports/compare")) == ["metrics.json", "run.json"]
-
-
 def test_a_failed_run_leaves_the_old_record(project):
     record()
     before = contents(project / "reports/coarsen/cnn")
@@ -111,12 +105,6 @@ def test_a_killed_run_leaves_the_old_record_and_the_next_one_works(project):
     assert contents(project / "reports/coarsen/cnn") == before
     record(mse=0.7)
     assert json.loads((project / "reports/coarsen/cnn/metrics.json").read_text())["mse"]["mean"] == 0.7
-
-
-def test_an_unwritable_place_is_a_sentence(project):
-    (project / "reports").write_text("a file where the folder should be")
-    with pytest.raises(KadanoffError, match=r"cannot write .*reports"):
-        record()
 
 
 @pytest.mark.parametrize(

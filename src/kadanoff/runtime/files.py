@@ -12,11 +12,11 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from kadanoff.errors import KadanoffError, shown
+from kadanoff.errors import KadanoffError
 
 LOCK = "lock"
+# those whose code decides results; `project` and `runtime` cannot change one
 PACKAGES = ("spins", "data", "networks", "montecarlo", "learning", "inverse", "phases", "studies")
-"""Those whose code decides results; `project` and `runtime` cannot change one."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
@@ -31,13 +31,7 @@ def project_root() -> Path:
 
 @contextmanager
 def disk_errors(target: Path) -> Iterator[None]:
-    """Turn a full disk or a read-only folder into a sentence.
-
-    Raises
-    ------
-    KadanoffError
-        Naming the target, what the system said, and the remedy.
-    """
+    """Turn a full disk or a read-only folder into a KadanoffError with the target, the system's words, the remedy."""
     try:
         yield
     except OSError as error:
@@ -46,14 +40,6 @@ def disk_errors(target: Path) -> Iterator[None]:
             f"cannot write {place}: {error.strerror or error}. Earlier outputs are untouched; free some space or "
             "make the folder writable, then repeat the command: it goes on from its last checkpoint."
         ) from error
-
-
-def exists(path: Path) -> bool:
-    """Whether there is something at `path`; KadanoffError if there can be nothing, as where a name is too long."""
-    try:
-        return path.exists()
-    except OSError as error:
-        raise KadanoffError(f"{shown(str(path))} cannot be looked at: {error.strerror}; give another path.") from error
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:
@@ -129,22 +115,15 @@ def alone(target: Path, doing: str, kept: str | None = None) -> Iterator[Path]:
         try:
             if kept is None:
                 _empty(work)
-            with _cleared(work, kept):
-                yield work
+            yield work
+        except BaseException:
+            if kept is None or next(work.glob(kept), None) is None:
+                _clear(work)
+            raise
+        else:
+            _clear(work)
         finally:
             lock.release()
-
-
-@contextmanager
-def _cleared(work: Path, kept: str | None) -> Iterator[None]:
-    """Remove the folder in the end, unless there was an error and something is kept."""
-    try:
-        yield
-    except BaseException:
-        if kept is None or next(work.glob(kept), None) is None:
-            _clear(work)
-        raise
-    _clear(work)
 
 
 def _empty(work: Path) -> None:
@@ -167,16 +146,6 @@ def fingerprint(*parts: Any, packages: Sequence[str] = PACKAGES) -> str:
     for package in packages:
         for source in sorted((Path(__file__).parents[1] / package).rglob("*.py")):
             digest.update(source.read_bytes())
-    return digest.hexdigest()
-
-
-def folder_digest(folder: Path) -> str:
-    """Hash of all files in a folder and of their places; of no folder, that of an empty one."""
-    digest = hashlib.blake2b(digest_size=16)
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            content = path.read_bytes()
-            digest.update(f"{path.relative_to(folder).as_posix()}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()
 
 

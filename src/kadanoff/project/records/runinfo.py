@@ -19,8 +19,7 @@ from kadanoff.errors import KadanoffError, without_secret
 from kadanoff.estimate import Estimate
 from kadanoff.validation import Section
 
-HISTORY = "history/"
-"""Before the names of a history's columns in MLflow: its charts then stand together, above those of single numbers."""
+HISTORY = "history/"  # before a history's columns in MLflow: its charts stand together, above those of single numbers
 PACKAGES = (
     "kadanoff", "numpy", "numba", "torch", "zarr", "xarray", "dvc", "mlflow", "transformers", "timm", "scikit-learn"
 )  # fmt: skip
@@ -73,6 +72,16 @@ class RunInfo(Section, extra="ignore", strict=False, allow_inf_nan=False):
     def title(self) -> str:
         """The run as a user calls it: `coarsen/cnn`."""
         return self.stage if self.variant is None else f"{self.stage}/{self.variant}"
+
+    @property
+    def address(self) -> str:
+        """The stage as dvc.yaml calls it: `coarsen@cnn`."""
+        return self.title.replace("/", "@")
+
+    @property
+    def ended(self) -> float:
+        """When it ended, in seconds since 1970."""
+        return self.started.timestamp() + self.duration_s
 
 
 def environment() -> dict[str, JsonValue]:

@@ -15,7 +15,8 @@ from kadanoff.montecarlo.runner import run
 from kadanoff.montecarlo.starts import compare_starts
 from kadanoff.project.params import entry, section
 from kadanoff.project.records import recorded
-from kadanoff.runtime.files import disk_errors, fingerprint, folder_digest, replace_folder, working_folder, write_atomic
+from kadanoff.project.records.dvclock import content_md5
+from kadanoff.runtime.files import disk_errors, fingerprint, replace_folder, working_folder, write_atomic
 
 SAMPLING = ("spins", "data", "montecarlo")  # the packages that decide what is simulated
 Rows = list[dict[str, Any]]
@@ -61,7 +62,7 @@ def _simulated(folder: Path, name: str, dataset: Dataset) -> Simulated:
     with working_folder("simulate", name, dataset.model_dump()) as work:
         kept = work.parent / f"simulated-{name}.json"
         known = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
-        if known.get("key") != key or known["digest"] != folder_digest(target):
+        if known.get("key") != key or known["digest"] != content_md5(target):
             known = {"key": key, **_make(work, target, name, dataset)}
             with disk_errors(kept):
                 write_atomic(kept, json.dumps(known))
@@ -79,7 +80,7 @@ def _make(work: Path, target: Path, name: str, dataset: Dataset) -> dict[str, An
         shutil.rmtree(work / target.name, ignore_errors=True)  # left by a run that was killed while writing
         write_group(work / target.name, ensemble)
         replace_folder(work / target.name, target)
-    return {"digest": folder_digest(target), "rows": rows, "starts": starts}
+    return {"digest": content_md5(target), "rows": rows, "starts": starts}
 
 
 def _summary(simulated: Simulated) -> dict[str, float]:
