@@ -10,13 +10,7 @@ from kadanoff.validation import SectionType, validated
 
 
 def read_yaml(path: Path) -> Any:
-    """What a file that DVC also reads holds, as DVC reads it: YAML 1.2, UTF-8, no key twice.
-
-    Raises
-    ------
-    KadanoffError
-        If the file cannot be read, or is not YAML.
-    """
+    """What a file holds, as DVC reads it: YAML 1.2, UTF-8, no key twice; KadanoffError if it is no such file."""
     try:
         return YAML(typ="safe").load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -45,12 +39,9 @@ def read_params(root: Path) -> dict[str, Any]:
 
 
 def section(root: Path, *keys: str) -> dict[str, Any]:
-    """The mapping of params.yaml under `keys`, such as ("datasets", "coarsen16"), unvalidated.
+    """The mapping of params.yaml under `keys`, such as ("datasets", "coarsen"), unvalidated.
 
-    Raises
-    ------
-    KadanoffError
-        If there is no such entry; the message lists those that there are.
+    If there is none, KadanoffError lists the entries that there are.
     """
     values: Any = read_params(root)
     for depth, key in enumerate(keys):

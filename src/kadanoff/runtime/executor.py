@@ -23,23 +23,14 @@ ENDED = "what ran this stage has ended"
 
 
 def threads(workers: int | None, held: int, memory: int) -> int:
-    """How many threads to start: `workers`, one a core if None; fewer where `memory` bytes hold fewer, of `held` each.
-
-    >>> threads(8, held=300, memory=1000)
-    3
-    """
+    """How many threads to start: `workers`, one a core if None; fewer if `memory` bytes hold fewer, of `held` each."""
     return max(1, min(workers or os.cpu_count() or 1, memory // held))
 
 
 def in_processes(what: str, function: Callable[..., Any], tasks: Sequence[tuple]) -> list[Any]:
     """[function(*task) for task in tasks], computed by one process a core; the first error ends all.
 
-    `function` must be importable, and its arguments picklable.
-
-    Raises
-    ------
-    KadanoffError
-        If a process is killed from outside.
+    `function` must be importable, and its arguments picklable. KadanoffError if a process is killed from outside.
     """
     # fresh processes: a forked one inherits the locks of PyTorch's threads
     workers = min(len(tasks), os.cpu_count() or 1)

@@ -98,32 +98,34 @@ def alone(target: Path, doing: str, kept: str | None = None) -> Iterator[Path]:
 
     It begins empty, whatever a process that was killed left there, and is removed in the end. With a pattern `kept`, it
     begins as it was left, and stays after an error if it holds something that matches: a later command goes on with it.
-
-    Raises
-    ------
-    KadanoffError
-        If another process is `doing` it, or the disk refuses.
+    KadanoffError if another process is `doing` it, or the disk refuses.
     """
     work = target.with_name(f".{target.name}.partial")
     with disk_errors(target):
         work.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(work / LOCK)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout as error:  # an OSError, but not the disk's
-            raise KadanoffError(f"another process is {doing} {target}; wait for it.") from error
-        try:
+        with _locked(work / LOCK, f"another process is {doing} {target}; wait for it."):
             if kept is None:
                 _empty(work)
-            yield work
-        except BaseException:
-            if kept is None or next(work.glob(kept), None) is None:
-                _clear(work)
-            raise
-        else:
+            try:
+                yield work
+            except BaseException:
+                if kept is None or next(work.glob(kept), None) is None:
+                    _clear(work)
+                raise
             _clear(work)
-        finally:
-            lock.release()
+
+
+@contextmanager
+def _locked(path: Path, refusal: str) -> Iterator[None]:
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:  # an OSError, but not the disk's
+        raise KadanoffError(refusal) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _empty(work: Path) -> None:
@@ -153,10 +155,7 @@ def fingerprint(*parts: Any, packages: Sequence[str] = PACKAGES) -> str:
 def working_folder(stage: str, variant: str, *parts: Any) -> Iterator[Path]:
     """Folder for the checkpoints of one stage, under a lock; removed when the block ends well.
 
-    Raises
-    ------
-    KadanoffError
-        If the variant's name cannot name files, the same stage already runs, or the disk refuses a write.
+    KadanoffError if the variant's name cannot name files, the stage already runs, or the disk refuses a write.
     """
     if not NAME.fullmatch(variant):
         raise KadanoffError(
@@ -166,20 +165,11 @@ def working_folder(stage: str, variant: str, *parts: Any) -> Iterator[Path]:
     folder = base / f"{stage}-{variant}-{fingerprint(*parts)}"
     with disk_errors(base):
         base.mkdir(exist_ok=True)
-        lock = FileLock(base / f"{stage}-{variant}.lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            raise KadanoffError(
-                f"{stage} {variant} is already running in {base.parent}: one run of a stage at a time. "
-                "Wait for it to end, or stop it first; its work is kept."
-            ) from error
-        try:
+        busy = f"{stage} {variant} is already running in {base.parent}. Wait for it, or stop it: its work is kept."
+        with _locked(base / f"{stage}-{variant}.lock", busy):
             folder.mkdir(exist_ok=True)
             yield folder
             # with it the checkpoints of other parameters or older code: nothing can go on from them
             for done in base.iterdir():
                 if re.fullmatch(re.escape(f"{stage}-{variant}-") + "[0-9a-f]{16}", done.name):
                     shutil.rmtree(done)
-        finally:
-            lock.release()

@@ -16,10 +16,7 @@ LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # all values as text: ni
 def read_lock(folder: Path) -> dict[str, dict[str, Any]]:
     """Entries by stage address (`coarsen@cnn`) of the dvc.lock in `folder`; none if there is no such file.
 
-    Raises
-    ------
-    KadanoffError
-        If the file is not the YAML that DVC writes.
+    KadanoffError if it is not what DVC writes.
     """
     path = folder / "dvc.lock"
     if not path.exists():

@@ -63,10 +63,7 @@ def _folders(folder: Path) -> list[Path]:
 def read_record(root: Path, folder: Path) -> Published:
     """Read one record. Only regular files of its own folder are opened; no path written in it is followed.
 
-    Raises
-    ------
-    KadanoffError
-        Naming the file that is malformed, or about another run than its folder says.
+    KadanoffError names the file that is malformed, or about another run than its folder says.
     """
     files = record_files(folder)
     if "run.json" not in files:

@@ -36,12 +36,8 @@ def recorded(
 ) -> Iterator["Recorder"]:
     """Record what happens in the block as reports/STAGE/VARIANT (reports/STAGE without a variant).
 
-    If the block fails, an earlier record stays as it was and the MLflow run ends as FAILED.
-
-    Raises
-    ------
-    KadanoffError
-        If the names cannot be folders, the same run is being recorded already, or the disk refuses a write.
+    If the block fails, an earlier record stays as it was and the MLflow run ends as FAILED. KadanoffError if the names
+    cannot be folders, the same run is being recorded already, or the disk refuses a write.
     """
     root = project_root()
     paths = [_inside(root, path) for path in inputs]
@@ -85,10 +81,7 @@ class Recorder:
     def metrics(self, values: Mapping[str, Any]) -> None:
         """Add final numbers to metrics.json: nested mappings of numbers and estimates. NaN becomes null.
 
-        Raises
-        ------
-        KadanoffError
-            If a value is no number, or is given twice.
+        KadanoffError if a value is no number, or is given twice.
         """
         found = {key: plain(value, f"metric {key}") for key, value in values.items()}
         if twice := sorted(found.keys() & self._metrics.keys()):
@@ -121,14 +114,9 @@ class Recorder:
         """Name the weights file that the run has saved: it becomes an MLflow model.
 
         `described` are the other fields of `ModelInfo`: its held-out `metric`, the `task`, the shapes, ...
-
-        Raises
-        ------
-        KadanoffError
-            If the metric is not among those given, or a field breaks its rule.
+        KadanoffError if the metric is not among those given, or a field breaks its rule.
         """
-        path = self._root / weights
-        found = {"weights": _inside(self._root, weights), "md5": file_md5(path)} | described
+        found = {"weights": _inside(self._root, weights), "md5": file_md5(self._root / weights)} | described
         model = validated(ModelInfo, found, "model")
         if model.metric not in flatten(self._metrics):
             raise KadanoffError(f"the model's metric is {model.metric!r}; give it to run.metrics() first.")

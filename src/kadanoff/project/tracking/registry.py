@@ -126,12 +126,8 @@ def _copy_weights(client: MlflowClient, version: ModelVersion, model: ModelInfo,
 def registered_weights(name: str) -> Iterator[Path]:
     """The safetensors file of `models:/STUDY@ALIAS` or `models:/STUDY/VERSION`, inside the block: MLflow's copy.
 
-    Of MLflow's artifacts only this file is taken, and no code.
-
-    Raises
-    ------
-    KadanoffError
-        If the name is none of these, nothing is registered under it, or its weights are not in MLflow.
+    Of MLflow's artifacts only this file is taken, and no code. KadanoffError if nothing is registered under the name,
+    or its weights are not in MLflow.
     """
     root = project_root()
     uri = store_uri(root)

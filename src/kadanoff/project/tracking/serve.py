@@ -14,10 +14,7 @@ HOST = "127.0.0.1"
 def serve(root: Path, port: int = 5000) -> None:
     """Import what MLflow lacks, then become `mlflow ui`, which serves its pages on 127.0.0.1 until Ctrl-C.
 
-    Raises
-    ------
-    KadanoffError
-        If MLFLOW_TRACKING_URI names a server, which has its own page.
+    KadanoffError if MLFLOW_TRACKING_URI names a server, which has its own page.
     """
     uri = store_uri(root)
     if uri.startswith(("http:", "https:")):

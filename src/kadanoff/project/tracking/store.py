@@ -35,13 +35,7 @@ def artifact_root(root: Path) -> Path:
 
 
 def open_store(root: Path) -> MlflowClient:
-    """Client of the project's store, which is made if it is not there.
-
-    Raises
-    ------
-    KadanoffError
-        If the store is damaged, or its server does not answer.
-    """
+    """Client of the project's store, made if it is not there; KadanoffError if it is damaged or does not answer."""
     with opened(root):
         pass
     return _client(store_uri(root))

@@ -63,12 +63,8 @@ def sync(root: Path) -> SyncReport:
     """Make MLflow show every record below reports/, those in reports/published/NAME with the tag `published` = NAME.
 
     A run is identified by the md5 of its record, so that doing it again changes nothing. A run that the user has
-    deleted in MLflow stays deleted.
-
-    Raises
-    ------
-    KadanoffError
-        If the store or dvc.lock is broken. A broken record or publication is only reported: the others are imported.
+    deleted in MLflow stays deleted. A broken record or publication is only reported: the others are imported.
+    KadanoffError if the store or dvc.lock is broken.
     """
     report = SyncReport()
     with FileLock(root / "mlflow.db.sync.lock"), opened(root) as client:
@@ -127,24 +123,21 @@ class _Importer:
         return record
 
     def _live_run(self, record: Published) -> str | None:
-        """Id of the live run that left a record. It is text from outside: a run of another name is not taken."""
+        """Id of the live run that left a record of the project's own."""
         run = self._runs.get(record.info.mlflow_run_id or "")
-        if run is None or RECORD in run.data.tags or record.publication is not None:
+        if run is None or record.publication or RECORD in run.data.tags or run.data.tags.get(ORIGIN) != "live":
             return None
-        found = tuple(run.data.tags.get(name) for name in (ORIGIN, "stage", "variant"))
-        return run.info.run_id if found == ("live", record.info.stage, record.info.variant) else None
+        return run.info.run_id
 
     def _mark(self, run_id: str, record: Published, made: list[str]) -> bool:
         """Tie a run to its record, and add the name of a publication; whether anything was new."""
         run = self._runs.get(run_id) or self._client.get_run(run_id)
         if run.info.lifecycle_stage == "deleted":
             return False
-        tags = {}
-        if RECORD not in run.data.tags:
-            tags = _tags(record, made)
-        elif record.publication is not None:
+        tags = {} if RECORD in run.data.tags else _tags(record, made)
+        if record.publication is not None:
             names = {name for name in run.data.tags.get("published", "").split(", ") if name}
-            tags = {"published": ", ".join(sorted(names | {record.publication}))}
+            tags["published"] = ", ".join(sorted(names | {record.publication}))
         if tags.items() <= run.data.tags.items():
             return False
         log(self._client, run_id, tags=tags)
