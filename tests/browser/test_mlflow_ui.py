@@ -101,33 +101,9 @@ def test_ui_shows_a_run_with_its_numbers_and_parameters(pages, clone):
     pages.until(lambda: command in pages.run("return document.body.innerText"), command)
 
 
-def test_ui_draws_the_history_of_a_run(pages):
-    open_run(pages, "cnn", "Model metrics")
-    search_charts(pages, "loss")
-    pages.see("validation_loss")
-    pages.until(lambda: curves(pages) == [1, 1], "curves")
-
-
-def test_ui_shows_the_figure_of_a_run(pages):
-    open_run(pages, "cnn", "Artifacts")
-    pages.choose("history.png")
-    loaded = "return [...document.images].some(i => i.alt === 'history.png' && i.complete && i.naturalWidth > 0)"
-    pages.until(lambda: pages.run(loaded), "history.png")
-
-
 def input_md5(clone, record):
     (found,) = json.loads((clone.folder / "reports" / record / "run.json").read_text())["inputs"]
     return found["md5"]
-
-
-def test_ui_shows_the_digest_of_a_dataset(pages, clone):
-    digest = input_md5(clone, "coarsen/cnn")
-    open_run(pages, "cnn")
-    pages.choose(f"coarsen16 ({digest[:36]})", "span")
-    pages.see("Digest")
-    dialog = pages.driver.find_element(By.XPATH, "//*[@role='dialog']")
-    assert digest[:36] in dialog.text
-    assert "coarsen16" in dialog.text
 
 
 def test_ui_compares_two_runs(pages, clone):

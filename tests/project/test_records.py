@@ -154,10 +154,3 @@ def test_the_hash_of_a_folder_is_that_of_dvc(tmp_path):
         (tmp_path / name).write_text("x")
     files = (path for path in tmp_path.rglob("*") if path.is_file())
     assert folder_md5(tmp_path, files) == "875737a3f1ace82f8ba4d8dc79362415.dir"
-
-
-def test_recording_imports_no_heavy_library():
-    heavy = ("mlflow", "torch", "numba", "matplotlib", "PIL", "dvc", "ruamel")
-    script = f"import sys, kadanoff.project.records; print([m for m in {heavy} if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"

@@ -87,18 +87,17 @@ def test_a_training_is_shown_from_ten_seconds_on_with_its_earlier_epochs(tracked
 SHORT = """
 import sys
 from kadanoff.project.records import recorded
-from kadanoff.project.records.dvclock import content_md5
 with recorded("coarsen_compare", parameters={}) as run:
     run.metrics({"mse": 1})
 with recorded("coarsen", "cnn", parameters={}) as run:
     run.epoch(0, loss=1)
-print("mlflow" in sys.modules)
+print([name for name in ("mlflow", "torch", "numba", "matplotlib", "PIL", "dvc", "ruamel") if name in sys.modules])
 """
 
 
-def test_a_stage_without_epochs_and_a_short_training_load_no_mlflow(project):
+def test_a_stage_without_epochs_and_a_short_training_load_no_heavy_library(project):
     done = subprocess.run([sys.executable, "-c", SHORT], cwd=project, capture_output=True, text=True, check=True)
-    assert (done.stdout, done.stderr) == ("False\n", "")
+    assert (done.stdout, done.stderr) == ("[]\n", "")
     assert runs(project)[1] == []
 
 
@@ -118,11 +117,10 @@ def test_a_failed_run_is_marked_and_keeps_its_files(tracked):
     assert not (tracked / "reports").exists()
 
 
-def test_a_killed_training_is_closed_when_it_runs_again(tracked):
-    script = "import os; from kadanoff.project.records import recorded\n"
-    script += "from kadanoff.project import view; view.LIVE_AFTER_SECONDS = -1\n"
-    script += "with recorded('coarsen', 'cnn', parameters={}) as run: run.epoch(0, loss=1); os.kill(os.getpid(), 9)"
-    assert subprocess.run([sys.executable, "-c", script], cwd=tracked).returncode == -signal.SIGKILL
+def test_a_killed_training_is_closed_when_it_runs_again(tracked, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("kadanoff.project.view.View.end", lambda *_: None)
+        record()
     assert [run.info.status for run in runs(tracked)[1]] == ["RUNNING"]
     record()
     assert sorted(run.info.status for run in runs(tracked)[1]) == ["FINISHED", "KILLED"]
@@ -154,14 +152,6 @@ def test_the_store_is_where_the_environment_says(tracked, monkeypatch, tmp_path_
     monkeypatch.setenv("DVC_ROOT", str(other))  # as in `dvc exp run --temp`
     record()
     assert len(runs(other)[1]) == 2
-
-
-def test_a_store_that_was_not_finished_is_made_again(tracked):
-    (tracked / "mlflow.db").unlink()
-    (tracked / "mlflow.db.new").write_text("half of one")
-    record()
-    assert [run.info.status for run in runs(tracked)[1]] == ["FINISHED"]
-    assert not list(tracked.glob("mlflow.db.new*"))
 
 
 def test_a_damaged_store_is_a_sentence(project):
