@@ -15,18 +15,13 @@ GOOD = {"size": 4, "temperatures": [2.0], "samples": 3}
     [
         ({"sampels": 3}, ["datasets.x.sampels", "not a known key", "did you mean 'samples'"]),
         ({"samples": 0}, ["datasets.x.samples is 0", "greater than 0"]),
-        ({"samples": "3"}, ["datasets.x.samples is '3'", "valid integer"]),
         ({"dimension": True}, ["datasets.x.dimension: ", "True is no whole number"]),
         ({"size": 10**6}, ["size is 1000000", "more than 4294967296 spins"]),
-        ({"sweeps": 1 << 31}, ["datasets.x.sweeps is 2147483648", "1073741824"]),
-        ({"seed": 2**64}, ["datasets.x.seed is 18446744073709551616", "less than or equal"]),
         ({"field": float("nan")}, ["datasets.x.field is nan"]),
         ({"boundary": "twisted"}, ["datasets.x.boundary is 'twisted'", "'periodic'"]),
-        ({"coupling": 0.5}, ["coupling is 0.5", "1 (ferromagnet) or -1"]),
         ({"dimension": 1, "boundary": "skewed"}, ["'skewed'", "dimension: 2"]),
         ({"start": "cold", "boundary": "skewed"}, ["start is 'cold' with boundary 'skewed'", "start: hot"]),
         ({"field": 0.1, "sampler": "hybrid"}, ["field is 0.1; hybrid needs field: 0", "sampler: metropolis"]),
-        ({"start": "ground"}, ["start is 'ground' with boundary 'periodic' and coupling 1", "start: hot"]),
         ({"start": "ground", "boundary": "antiperiodic", "dimension": 1}, ["start is 'ground'", "square"]),
     ],
 )
@@ -52,7 +47,6 @@ def test_a_grid_has_the_decimals_that_are_written():
     ("change", "words"),
     [
         ({"step": 0}, ["datasets.x.temperatures.step is 0", "greater than 0"]),
-        ({"first": float("nan")}, ["datasets.x.temperatures.first is nan", "finite"]),
         ({"step": 1e-9}, ["datasets.x.temperatures: step is 1e-09", "more than 100000 values"]),
         ({"last": 0.9}, ["datasets.x.temperatures: first is 1.0, but last is 0.9", "not be less"]),
         ({"stepp": 0.1}, ["temperatures.stepp is not a known key; did you mean 'step'?", "keys: first, last, step."]),

@@ -19,7 +19,7 @@ from kadanoff.project.records.dvclock import content_md5
 from kadanoff.project.tracking import runs as tracking_runs
 from kadanoff.project.tracking import serve
 from kadanoff.project.tracking.runs import points
-from kadanoff.project.tracking.store import experiment_id, open_store
+from kadanoff.project.tracking.store import open_store
 
 
 @pytest.fixture
@@ -158,13 +158,6 @@ def test_a_damaged_store_is_a_sentence(project):
     (project / "mlflow.db").write_text("no database")
     with pytest.raises(KadanoffError, match=r"mlflow\.db cannot be used \(.*makes it anew from the records"):
         open_store(project)
-
-
-def test_another_process_that_makes_the_experiment_first_is_no_error(project, monkeypatch):
-    client = open_store(project)
-    made, look, answers = experiment_id(client, project, "coarsen"), client.get_experiment_by_name, [None]
-    monkeypatch.setattr(client, "get_experiment_by_name", lambda name: answers.pop() if answers else look(name))
-    assert experiment_id(client, project, "coarsen") == made
 
 
 def test_a_server_of_its_own_is_not_served_again(project, monkeypatch):

@@ -32,32 +32,12 @@ def folder(path, text):
     return path
 
 
-def test_replace_folder(tmp_path):
-    target = folder(tmp_path / "place" / "target", "old")
-    replace_folder(folder(tmp_path / "work" / "finished", "new"), target)
-    assert (target / "file").read_text() == "new"
-    assert [*(tmp_path / "work").iterdir(), *target.parent.iterdir()] == [target]
-
-
 def test_replace_folder_on_another_file_system(tmp_path):
     with another(tmp_path) as elsewhere:
         for text in ("old", "new"):
             replace_folder(folder(tmp_path / "finished", text), elsewhere / "target")
             assert (elsewhere / "target" / "file").read_text() == text
         assert [*tmp_path.iterdir(), *elsewhere.iterdir()] == [elsewhere / "target"]
-
-
-def test_a_folder_that_cannot_be_copied_leaves_the_earlier_one(tmp_path, monkeypatch):
-    def full(_, new):
-        folder(new, "half")
-        raise OSError(28, "No space left on device")
-
-    target = folder(tmp_path / "place" / "target", "old")
-    monkeypatch.setattr("shutil.move", full)
-    with pytest.raises(OSError, match="No space left"):
-        replace_folder(folder(tmp_path / "finished", "new"), target)
-    assert (target / "file").read_text() == "old"
-    assert list(target.parent.iterdir()) == [target]
 
 
 KILLED = """
