@@ -52,14 +52,13 @@ def test_the_vit_is_champion_of_the_classification_that_is_recorded_here():
     assert champion(records).info.variant == "vit"
 
 
-def entrant(variant, score, contender=True, inputs=("data/a.zarr",), task="threshold", greater=False):
+def entrant(variant, score, contender=True, inputs=("data/a.zarr",), task="threshold"):
     """A record with a network."""
     digests = {path: f"{sum(path.encode()):032x}" for path in inputs}
     model = ModelInfo(
         weights=f"models/coarsen/{variant}.safetensors",
         md5="0" * 32,
         metric="mse",
-        greater_is_better=greater,
         task=task,
         contender=contender,
         **ANY,
@@ -80,7 +79,6 @@ def entrant(variant, score, contender=True, inputs=("data/a.zarr",), task="thres
     ("entrants", "best"),
     [
         ([entrant("a", 0.3), entrant("b", 0.2), entrant("c", 0.4)], "b"),
-        ([entrant("a", 0.3, greater=True), entrant("b", 0.2, greater=True)], "a"),
         ([entrant("a", 0.3), entrant("b", 0.2, contender=False)], "a"),
         ([entrant("a", 0.3), entrant("b", 0.4), entrant("c", 0.1, task="average")], "a"),
         ([entrant("a", 0.3), entrant("b", 0.4), entrant("c", 0.1, inputs=["data/b.zarr"])], "a"),

@@ -40,8 +40,7 @@ class ModelInfo(Section, extra="ignore", strict=False):
 
     weights: str = Field(pattern=r"^models(/[A-Za-z0-9][A-Za-z0-9_.=-]*)+\.safetensors$", max_length=1000)
     md5: str = Field(pattern=r"^[0-9a-f]{32}$")
-    metric: Text  # name in metrics.json of a number measured on data that training never saw: `test/mse`
-    greater_is_better: bool = False
+    metric: Text  # name in metrics.json of an error measured on data that training never saw: `test/mse`
     task: Text  # what the metric is measured on: numbers of other tasks cannot be compared
     contender: bool  # whether this is the task for which the study names a champion
     takes: list[int] = Field(min_length=3, max_length=3)  # shape of the spins that it takes, (n, y, x); -1 is any

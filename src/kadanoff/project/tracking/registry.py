@@ -35,21 +35,19 @@ NAME = re.compile(r"models:/(?P<study>[^/@]+)(@(?P<alias>[\w-]+)|/(?P<version>\d
 
 
 def champion(records: Sequence[Published]) -> Published | None:
-    """The best network of one study, by its held-out metric; None if no record has one.
+    """The network of one study with the smallest held-out error; None if no record has one.
 
-    Two compete if metric, direction, task and datasets are the same, whatever they were pre-trained on. If there are
-    several such groups, the champion is that of the largest.
+    Two compete if metric, task and datasets are the same, whatever they were pre-trained on. If there are several such
+    groups, the champion is that of the largest.
     """
-    groups: dict[Any, list[Published]] = defaultdict(list)
+    groups: dict[Any, list[tuple[float, Published]]] = defaultdict(list)
     for record in records:
         model = record.info.model
         if model is not None and model.contender and model.metric in record.metrics:
             data = frozenset(item.md5 for item in record.info.inputs if item.path.startswith("data/"))
-            groups[model.metric, model.greater_is_better, model.task, data].append(record)
-    if not groups:
-        return None
-    (metric, greater_is_better, _, _), group = max(groups.items(), key=lambda item: len(item[1]))
-    return (max if greater_is_better else min)(group, key=lambda record: record.metrics[metric])
+            groups[model.metric, model.task, data].append((record.metrics[model.metric], record))
+    largest = max(groups.values(), key=len, default=[])
+    return min(largest, key=lambda item: item[0])[1] if largest else None
 
 
 def register(client: MlflowClient, root: Path, records: Sequence[Published], runs: Mapping[str, str]) -> list[str]:
