@@ -103,7 +103,7 @@ def publish(
     replace: Annotated[bool, typer.Option("--replace", help="Overwrite records that differ.")] = False,
 ) -> None:
     """Copy the records of the present results to reports/published/NAME, with what pins them."""
-    from kadanoff.project.published import publish as copy_records
+    from kadanoff.project.records.publish import publish as copy_records
 
     typer.echo(printable_lines(copy_records(_project(), name, records or (), replace)))
 
@@ -114,7 +114,7 @@ def main() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")  # what a terminal cannot show is no reason to fail
     try:
         if "DVC_STAGE" in os.environ:
-            from kadanoff.runtime.parent import die_with_dvc
+            from kadanoff.runtime.executor import die_with_dvc
 
             die_with_dvc()  # before the stage loads its libraries, which takes seconds
         app()

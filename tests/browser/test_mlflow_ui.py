@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from selenium.webdriver.common.by import By
 
 pytestmark = pytest.mark.slow
 
@@ -44,17 +43,6 @@ def open_run(pages, name, tab="Overview"):
     pages.choose(tab, TAB)
 
 
-def curves(pages):
-    """How many different curves each chart of curves draws, over at least half of its width."""
-    found = pages.run(
-        """return [...document.querySelectorAll('.js-plotly-plot')].map(chart => new Set(
-            [...chart.querySelectorAll('path.js-line')]
-                .filter(line => line.getBBox().width > chart.clientWidth / 2).map(line => line.getAttribute('d'))
-        ).size)"""
-    )
-    return [count for count in found if count]  # a single number is a dot or a bar
-
-
 def test_ui_of_a_fresh_clone_has_computed_nothing(mlflow_ui, clone):
     made = {path.name for path in clone.folder.iterdir()} & {"data", "models", ".checkpoints"}
     assert made == set()
@@ -75,21 +63,6 @@ def test_ui_lists_every_run_of_a_study(pages, clone):
     assert str(len(names)) in pages.see("matching runs").text
 
 
-def test_ui_draws_the_curves_of_a_study_together(pages):
-    open_runs(pages)
-    pages.click("//input[@name='runs-view-mode' and @value='CHART']/ancestor::label")
-    search_charts(pages, "loss")
-    # MLflow shows the first ten runs; early stopping ends some curves before the middle
-    pages.until(lambda: len(curves(pages)) == 2 and min(curves(pages)) > 5, "curves")
-
-
-def search_charts(pages, text):
-    field = pages.until(
-        lambda: pages.driver.find_element(By.XPATH, "//input[@placeholder='Search metric charts']"), "search"
-    )
-    field.send_keys(text)
-
-
 def test_ui_shows_a_run_with_its_numbers_and_parameters(pages, clone):
     open_run(pages, "cnn")
     pages.see("Finished")
@@ -101,45 +74,9 @@ def test_ui_shows_a_run_with_its_numbers_and_parameters(pages, clone):
     pages.until(lambda: command in pages.run("return document.body.innerText"), command)
 
 
-def test_ui_draws_the_history_of_a_run(pages):
-    open_run(pages, "cnn", "Model metrics")
-    search_charts(pages, "loss")
-    pages.see("validation_loss")
-    pages.until(lambda: curves(pages) == [1, 1], "curves")
-
-
-def test_ui_shows_the_figure_of_a_run(pages):
-    open_run(pages, "cnn", "Artifacts")
-    pages.choose("history.png")
-    loaded = "return [...document.images].some(i => i.alt === 'history.png' && i.complete && i.naturalWidth > 0)"
-    pages.until(lambda: pages.run(loaded), "history.png")
-
-
 def input_md5(clone, record):
     (found,) = json.loads((clone.folder / "reports" / record / "run.json").read_text())["inputs"]
     return found["md5"]
-
-
-def test_ui_shows_the_digest_of_a_dataset(pages, clone):
-    digest = input_md5(clone, "coarsen/cnn")
-    open_run(pages, "cnn")
-    pages.choose(f"coarsen16 ({digest[:36]})", "span")
-    pages.see("Digest")
-    dialog = pages.driver.find_element(By.XPATH, "//*[@role='dialog']")
-    assert digest[:36] in dialog.text
-    assert "coarsen16" in dialog.text
-
-
-def test_ui_compares_two_runs(pages, clone):
-    open_runs(pages)
-    for name in ("cnn", "mlp"):
-        row = f"//*[@role='row'][.//a[normalize-space()='{name}']]"
-        pages.click(f"{row}//*[contains(@class, 'ag-checkbox-input-wrapper')]")
-    pages.choose("Compare", "button")
-    pages.see("Comparing 2 Runs from 1 Experiment")
-    for name in ("cnn", "mlp"):
-        pages.see(str(metrics(clone, f"coarsen/{name}")["parameters"]))
-    pages.until(lambda: pages.run("return document.querySelectorAll('.js-plotly-plot .axis-title').length"), "axes")
 
 
 def test_ui_shows_the_registered_model(pages, clone):

@@ -70,9 +70,3 @@ def test_report_is_readable_in(page, scheme):
         lighter, darker = sorted([luminance(page, "color", text), paper], reverse=True)
         assert (lighter + 0.05) / (darker + 0.05) > 4.5, text  # the contrast that WCAG 2 asks for
     assert luminance(page, "background-color", "figure img") == 1  # figures are drawn on white
-
-
-def test_report_opens_what_a_link_leads_to(page):
-    page.choose("cnn", "section//a")
-    page.see("dvc repro coarsen@cnn")
-    assert page.run("return document.getElementById('coarsen/cnn').closest('details').open")

@@ -92,20 +92,9 @@ def test_a_network_of_another_kind_draws_no_lattices(name):
         superresolve(build(name, **NETWORKS[name]), np.ones((1, 4, 4), np.int8), 2.0, seed=0)
 
 
-PLACES = [("cnn", "block"), ("cnn", "size"), ("pixels", "layers"), ("blocks", "width"), ("transformers", "scale")]
-
-
-@pytest.mark.parametrize(("name", "key"), PLACES)
-def test_numbers_of_a_recipe_have_bounds(name, key, tmp_path):
-    for value in (10**9, 10**400, -1, 2.5, float("nan"), True, "2", [[[]]]):
-        path = write(tmp_path / "m.safetensors", name, {"arguments": NETWORKS[name] | {key: value}})
-        with pytest.raises(KadanoffError):
-            load_model(path)
-
-
 @pytest.mark.parametrize("size", [10**9, 100_000])
 def test_options_of_an_image_model_take_no_memory_that_its_weights_do_not_have(size, tmp_path):
     wide = NETWORKS["transformers"] | {"options": VIT | {"hidden_size": size, "intermediate_size": size}}
     path = write(tmp_path / "m.safetensors", "transformers", {"arguments": wide})
-    with pytest.raises(KadanoffError, match="options reach up to|weights of another"):
+    with pytest.raises(KadanoffError, match=r"options reach up to|weights of another"):
         load_model(path)

@@ -23,13 +23,15 @@ RUN = {
 
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory):
-    """A fresh SQLite store takes a second to make: it is made once, and copied."""
+    """A fresh SQLite store takes a second to make: it is made once, here beside an unfinished one, and copied."""
     from kadanoff.project.tracking.store import open_store
 
     folder = tmp_path_factory.mktemp("store")
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        (folder / "mlflow.db.new").write_text("half of one")
         open_store(folder)
+    assert not (folder / "mlflow.db.new").exists()
     return folder / "mlflow.db"
 
 

@@ -1,6 +1,5 @@
 import pytest
 import yaml
-from dvc.utils.serialize import parse_yaml
 from pydantic import Field
 
 from kadanoff.data.description import Dataset
@@ -16,21 +15,13 @@ GOOD = {"size": 4, "temperatures": [2.0], "samples": 3}
     [
         ({"sampels": 3}, ["datasets.x.sampels", "not a known key", "did you mean 'samples'"]),
         ({"samples": 0}, ["datasets.x.samples is 0", "greater than 0"]),
-        ({"samples": "3"}, ["datasets.x.samples is '3'", "valid integer"]),
-        ({"temperatures": [-1.0]}, ["temperatures has -1.0", "positive"]),
         ({"dimension": True}, ["datasets.x.dimension: ", "True is no whole number"]),
         ({"size": 10**6}, ["size is 1000000", "more than 4294967296 spins"]),
-        ({"sweeps": 1 << 31}, ["datasets.x.sweeps is 2147483648", "1073741824"]),
-        ({"seed": 2**64}, ["datasets.x.seed is 18446744073709551616", "less than or equal"]),
         ({"field": float("nan")}, ["datasets.x.field is nan"]),
-        ({"size": [4, 4, 4]}, ["size is [4, 4, 4]", "[height, width]"]),
         ({"boundary": "twisted"}, ["datasets.x.boundary is 'twisted'", "'periodic'"]),
-        ({"coupling": 0.5}, ["coupling is 0.5", "1 (ferromagnet) or -1"]),
         ({"dimension": 1, "boundary": "skewed"}, ["'skewed'", "dimension: 2"]),
         ({"start": "cold", "boundary": "skewed"}, ["start is 'cold' with boundary 'skewed'", "start: hot"]),
         ({"field": 0.1, "sampler": "hybrid"}, ["field is 0.1; hybrid needs field: 0", "sampler: metropolis"]),
-        ({"start": "ground"}, ["start is 'ground' with boundary 'periodic' and coupling 1", "start: hot"]),
-        ({"start": "ground", "boundary": "free"}, ["start is 'ground' with boundary 'free'", "start: hot"]),
         ({"start": "ground", "boundary": "antiperiodic", "dimension": 1}, ["start is 'ground'", "square"]),
     ],
 )
@@ -53,23 +44,9 @@ def test_a_grid_has_the_decimals_that_are_written():
 
 
 @pytest.mark.parametrize(
-    ("change", "values"),
-    [
-        ({"last": 1.9}, [1.0, 1.25, 1.5, 1.75]),
-        ({"last": 1.0}, [1.0]),
-        ({"first": 0.3, "last": 0.9, "step": 0.3}, [0.3, 0.6, 0.9]),
-    ],
-)
-def test_a_grid_ends_at_the_last_step_that_does_not_pass_its_end(change, values):
-    assert validated(Dataset, GOOD | {"temperatures": GRID | change}, "x").temperatures == values
-
-
-@pytest.mark.parametrize(
     ("change", "words"),
     [
         ({"step": 0}, ["datasets.x.temperatures.step is 0", "greater than 0"]),
-        ({"step": float("inf")}, ["datasets.x.temperatures.step is inf", "finite"]),
-        ({"first": float("nan")}, ["datasets.x.temperatures.first is nan", "finite"]),
         ({"step": 1e-9}, ["datasets.x.temperatures: step is 1e-09", "more than 100000 values"]),
         ({"last": 0.9}, ["datasets.x.temperatures: first is 1.0, but last is 0.9", "not be less"]),
         ({"stepp": 0.1}, ["temperatures.stepp is not a known key; did you mean 'step'?", "keys: first, last, step."]),
@@ -80,14 +57,6 @@ def test_a_bad_grid_is_named_with_its_rule(change, words):
         validated(Dataset, GOOD | {"temperatures": GRID | change}, "datasets.x")
     for word in words:
         assert word in str(caught.value)
-
-
-def test_an_incomplete_grid_says_what_is_missing():
-    with pytest.raises(KadanoffError) as caught:
-        validated(Dataset, GOOD | {"temperatures": {"first": 1.0}}, "datasets.x")
-    last, step = str(caught.value).splitlines()
-    assert last == "datasets.x.temperatures.last is missing; it must be given."
-    assert step == "datasets.x.temperatures.step is missing; it must be given."
 
 
 class Inner(Section):
@@ -139,7 +108,6 @@ def write(folder, text):
     [
         ("1e-05", 0.00001),  # as DVC writes it; text in YAML 1.1
         ("1e5", 100000.0),
-        ("0o10", 8),
         ("no", "no"),
         ("Größe", "Größe"),
         ("{<<: *other, b: 3}", {"a": 1, "b": 3}),
@@ -148,16 +116,6 @@ def write(folder, text):
 def test_the_dialect_is_that_of_dvc(tmp_path, text, value):
     write(tmp_path, f"other: &other {{a: 1, b: 2}}\nread: {text}\n")
     assert read_params(tmp_path)["read"] == value
-    assert parse_yaml((tmp_path / "params.yaml").read_text(encoding="utf-8"), "params.yaml")["read"] == value
-
-
-@pytest.mark.parametrize("name", ["no", "on", "y"])
-def test_names_that_yaml_1_1_reads_as_something_else_are_found(tmp_path, name):
-    write(tmp_path, f"datasets:\n  {name}:\n    size: 4\n    temperatures: [2.0]\n    samples: 3\n")
-    assert entry(tmp_path, Dataset, "datasets", name).samples == 3
-
-
-BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 30))
 
 
 @pytest.mark.parametrize(
@@ -165,16 +123,11 @@ BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 1
     [
         ("a: [", "not valid YAML"),
         ("3", "must be a mapping"),
-        ("datasets: {16: {size: 4}}", r"datasets has the key 16, which YAML reads as int; keys are text"),
         ("a: {b: 1, c: 2, b: 3}", r"not valid YAML: found duplicate key .* \(line 1\)"),
-        ("a: &a [1, *a]", "has an alias of what holds it"),
-        (BOMB, "has more than 1000000 values"),
-        ("a: " + "[" * 5000, "nested too deeply"),
         ("a: 2020-99-99", "month must be in"),
-        (f"a: {'1' * 5000}", "Exceeds the limit"),
         ("a: Größe".encode("latin-1"), "is not UTF-8, from byte 5 on"),
     ],
-    ids=range(10),
+    ids=range(5),
 )
 def test_a_broken_file_is_named(tmp_path, text, words):
     write(tmp_path, text)

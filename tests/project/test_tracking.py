@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,10 +16,10 @@ from tracking_server import free_port, wait_for
 from kadanoff.errors import KadanoffError
 from kadanoff.project.records import recorded
 from kadanoff.project.records.dvclock import content_md5
-from kadanoff.project.tracking import live as live_module
+from kadanoff.project.tracking import runs as tracking_runs
 from kadanoff.project.tracking import serve
 from kadanoff.project.tracking.runs import points
-from kadanoff.project.tracking.store import experiment_id, open_store
+from kadanoff.project.tracking.store import open_store
 
 
 @pytest.fixture
@@ -86,18 +87,17 @@ def test_a_training_is_shown_from_ten_seconds_on_with_its_earlier_epochs(tracked
 SHORT = """
 import sys
 from kadanoff.project.records import recorded
-from kadanoff.project.records.dvclock import content_md5
 with recorded("coarsen_compare", parameters={}) as run:
     run.metrics({"mse": 1})
 with recorded("coarsen", "cnn", parameters={}) as run:
     run.epoch(0, loss=1)
-print("mlflow" in sys.modules)
+print([name for name in ("mlflow", "torch", "numba", "matplotlib", "PIL", "dvc", "ruamel") if name in sys.modules])
 """
 
 
-def test_a_stage_without_epochs_and_a_short_training_load_no_mlflow(project):
+def test_a_stage_without_epochs_and_a_short_training_load_no_heavy_library(project):
     done = subprocess.run([sys.executable, "-c", SHORT], cwd=project, capture_output=True, text=True, check=True)
-    assert (done.stdout, done.stderr) == ("False\n", "")
+    assert (done.stdout, done.stderr) == ("[]\n", "")
     assert runs(project)[1] == []
 
 
@@ -117,25 +117,24 @@ def test_a_failed_run_is_marked_and_keeps_its_files(tracked):
     assert not (tracked / "reports").exists()
 
 
-def test_a_killed_training_is_closed_when_it_runs_again(tracked):
-    script = "import os; from kadanoff.project.records import recorded\n"
-    script += "from kadanoff.project import view; view.LIVE_AFTER_SECONDS = -1\n"
-    script += "with recorded('coarsen', 'cnn', parameters={}) as run: run.epoch(0, loss=1); os.kill(os.getpid(), 9)"
-    assert subprocess.run([sys.executable, "-c", script], cwd=tracked).returncode == -signal.SIGKILL
+def test_a_killed_training_is_closed_when_it_runs_again(tracked, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("kadanoff.project.view.View.end", lambda *_: None)
+        record()
     assert [run.info.status for run in runs(tracked)[1]] == ["RUNNING"]
     record()
     assert sorted(run.info.status for run in runs(tracked)[1]) == ["FINISHED", "KILLED"]
 
 
-@pytest.mark.parametrize("moment", ["start", "artifacts"])
+@pytest.mark.parametrize("moment", ["start", "log_artifact"])
 def test_a_broken_store_costs_a_line_and_not_the_run(tracked, capfd, monkeypatch, moment):
     def refuse(*_):
         raise OSError("request to http://me:hush123@127.0.0.1:1/api failed\ntoday")
 
     if moment == "start":
-        monkeypatch.setattr(live_module, "open_store", refuse)
+        monkeypatch.setattr(tracking_runs, "open_store", refuse)
     else:
-        monkeypatch.setattr(live_module.LiveRun, moment, refuse)
+        monkeypatch.setattr(mlflow.MlflowClient, moment, refuse)
     record()
     [line] = capfd.readouterr().err.splitlines()
     assert line.startswith("MLflow logging stopped (OSError: request to http://127.0.0.1:1/api failed). The record is")
@@ -144,6 +143,7 @@ def test_a_broken_store_costs_a_line_and_not_the_run(tracked, capfd, monkeypatch
 
 def test_the_store_is_where_the_environment_says(tracked, monkeypatch, tmp_path_factory):
     other = tmp_path_factory.mktemp("a place #1")
+    shutil.copy("mlflow.db", other)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{other}/mlflow.db")
     record()
     assert len(runs(tracked)[1]) == 1
@@ -154,31 +154,10 @@ def test_the_store_is_where_the_environment_says(tracked, monkeypatch, tmp_path_
     assert len(runs(other)[1]) == 2
 
 
-def test_a_store_that_was_not_finished_is_made_again(tracked):
-    (tracked / "mlflow.db").unlink()
-    (tracked / "mlflow.db.new").write_text("half of one")
-    record()
-    assert [run.info.status for run in runs(tracked)[1]] == ["FINISHED"]
-
-
 def test_a_damaged_store_is_a_sentence(project):
     (project / "mlflow.db").write_text("no database")
     with pytest.raises(KadanoffError, match=r"mlflow\.db cannot be used \(.*makes it anew from the records"):
         open_store(project)
-
-
-def test_a_deleted_experiment_is_a_sentence(project):
-    client = open_store(project)
-    client.delete_experiment(experiment_id(client, project, "coarsen"))
-    with pytest.raises(KadanoffError, match="experiment 'coarsen' is deleted; bring it back with"):
-        experiment_id(client, project, "coarsen")
-
-
-def test_another_process_that_makes_the_experiment_first_is_no_error(project, monkeypatch):
-    client = open_store(project)
-    made, look, answers = experiment_id(client, project, "coarsen"), client.get_experiment_by_name, [None]
-    monkeypatch.setattr(client, "get_experiment_by_name", lambda name: answers.pop() if answers else look(name))
-    assert experiment_id(client, project, "coarsen") == made
 
 
 def test_a_server_of_its_own_is_not_served_again(project, monkeypatch):

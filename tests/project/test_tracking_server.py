@@ -1,4 +1,4 @@
-"""The same behaviour over a SQLite file and over a tracking server, also when the server goes away."""
+"""The same behaviour over a SQLite file and over a tracking server, also when the server is not there."""
 
 import multiprocessing
 import os
@@ -11,7 +11,7 @@ import pytest
 import torch
 from conftest import lock
 from matplotlib.figure import Figure
-from tracking_server import POINTS, Line, log_much, tracking_server
+from tracking_server import POINTS, free_port, log_much, tracking_server
 
 import kadanoff
 from kadanoff.errors import KadanoffError
@@ -70,7 +70,7 @@ def place(request, project, monkeypatch):
 
 def test_eight_processes_at_once_lose_nothing(place):
     context = multiprocessing.get_context("forkserver")  # forks a process that has imported MLflow: all start together
-    context.set_forkserver_preload(["kadanoff.project.records", "kadanoff.project.tracking.live"])
+    context.set_forkserver_preload(["kadanoff.project.records", "kadanoff.project.tracking"])
     environment = {key: value for key, value in os.environ.items() if key.startswith("MLFLOW_")}
     start = context.Barrier(8)
     tasks = [(place.root, environment, place.stage, str(number), start) for number in range(8)]
@@ -114,38 +114,9 @@ def test_a_run_is_there_once_with_all_it_has_and_its_network_is_loaded_by_name(p
     torch.testing.assert_close(found, expected, rtol=0, atol=0)
 
 
-# ---- a server that goes away ---------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def line(server, project, monkeypatch):
-    line = Line(server)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", line.uri)
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
-    yield line
-    line.cut()
-
-
-@pytest.mark.parametrize("fault", ["cut", "hush"])
-def test_a_server_that_goes_away_costs_a_line_and_not_the_run(line, server, project, live, capfd, monkeypatch, fault):
-    stage = next(STAGES)
-    with recorded(stage, "cnn", parameters={}) as run:
-        run.epoch(0, loss=1)
-        getattr(line, fault)()
-        run.epoch(1, loss=0.5)
-        run.metrics({"mse": 1})
-    [printed] = capfd.readouterr().err.splitlines()
-    assert printed.startswith("MLflow logging stopped (MlflowException")
-    assert (project / f"reports/{stage}/cnn/history.csv").read_text() == "epoch,loss\n0,1.0\n1,0.5\n"
-    # the server is back: the record is imported beside what the server had got
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
-    assert sync(project).imported == [f"{stage}/cnn"]
-
-
-@pytest.mark.parametrize("fault", ["cut", "hush"])
-def test_a_server_that_is_not_there_is_a_sentence(line, project, monkeypatch, fault):
-    getattr(line, fault)()
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", line.uri.replace("//", "//me:hush123@"))
-    with pytest.raises(KadanoffError, match=f"MLflow's store {line.uri} cannot be used") as caught:
+def test_a_server_that_is_not_there_is_a_sentence(project, monkeypatch):
+    address = f"127.0.0.1:{free_port()}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:hush123@{address}")
+    with pytest.raises(KadanoffError, match=f"MLflow's store http://{address} cannot be used") as caught:
         sync(project)
     assert "hush123" not in str(caught.value)

@@ -1,13 +1,12 @@
-"""A tracking server on this machine, a line to it that can break, and a busy client: for the tests of tracking."""
+"""A tracking server on this machine, and a busy client: for the tests of tracking."""
 
 import os
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import psutil
 
@@ -69,46 +68,3 @@ def log_much(root, environment, stage, variant, start):
         for epoch in range(POINTS):
             run.epoch(epoch, loss=epoch / 8, rate=float(variant))
         run.text("table.md", variant)
-
-
-class Line:
-    """A way to `target` through a port of its own, which can be cut, or go silent."""
-
-    def __init__(self, target):
-        self._target = ("127.0.0.1", int(target.rpartition(":")[2]))
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._open = [self._listener]
-        self._silent = threading.Event()
-        self.uri = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def cut(self):
-        """Nobody is there any more: connections are closed, new ones refused."""
-        for end in self._open:
-            with suppress(OSError):  # closed by its other side
-                end.shutdown(socket.SHUT_RDWR)
-            end.close()
-
-    def hush(self):
-        """Everything is taken, and nothing answered."""
-        self._silent.set()
-
-    def _accept(self):
-        while True:
-            try:
-                near, _ = self._listener.accept()
-            except OSError:
-                return
-            far = socket.create_connection(self._target)
-            self._open += [near, far]
-            threading.Thread(target=self._pump, args=(near, far), daemon=True).start()
-            threading.Thread(target=self._pump, args=(far, near), daemon=True).start()
-
-    def _pump(self, source, target):
-        try:
-            while data := source.recv(65536):
-                if not self._silent.is_set():
-                    target.sendall(data)
-            target.shutdown(socket.SHUT_WR)
-        except OSError:
-            return

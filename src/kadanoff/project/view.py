@@ -2,16 +2,16 @@
 
 import sys
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 from kadanoff.errors import printable, without_secret
-from kadanoff.project.records.runinfo import RunInfo
-
-if TYPE_CHECKING:
-    from kadanoff.project.tracking.live import LiveRun
+from kadanoff.project.records.runinfo import HISTORY, RunInfo
 
 LIVE_AFTER_SECONDS = 10.0  # loading MLflow takes seconds
+FLUSH_SECONDS = 2.0  # an epoch may take milliseconds, and one call to the store takes some
 
 
 class View:
@@ -22,50 +22,61 @@ class View:
     """
 
     def __init__(self, info: RunInfo) -> None:
+        self.run_id = ""
+        """MLflow's id of the run, if it is shown."""
         self._info = info
-        self._start = time.monotonic()
         self._rows: list[tuple[Mapping[str, float], int, float]] = []
-        self._run: LiveRun | None = None
+        self._flushed = time.monotonic() + LIVE_AFTER_SECONDS - FLUSH_SECONDS
         self._failed = False
         if info.dvc_experiment:
-            self._show()
-
-    @property
-    def run_id(self) -> str | None:
-        """MLflow's id of the run, if it is shown."""
-        return self._run.run_id if self._run else None
+            self._try(self._show)
 
     def row(self, values: Mapping[str, float], epoch: int) -> None:
         """Show one row of the history."""
-        self._rows.append((values, epoch, time.time()))
-        if self._run is None and not self._failed and time.monotonic() - self._start > LIVE_AFTER_SECONDS:
-            self._show()
-        if self._run is not None:
-            waiting, self._rows = self._rows, []
-            for row in waiting:
-                self.call("metrics", *row)
+        self._rows.append(({HISTORY + name: value for name, value in values.items()}, epoch, time.time()))
+        if time.monotonic() > self._flushed + FLUSH_SECONDS:
+            self._try(self._flush)
 
-    def call(self, action: str, *arguments: Any) -> None:
-        """Do something on the run, if it is shown."""
+    def metrics(self, values: Mapping[str, float], step: int) -> None:
+        """Show final numbers."""
+        if self.run_id:
+            self._rows.append((values, step, time.time()))
+
+    def artifacts(self, files: Iterable[Path]) -> None:
+        """Log what waits, and copies of these files."""
+        if self.run_id:
+            self._try(self._flush)
+            for path in map(str, files):
+                self._try(partial(self._client.log_artifact, self.run_id, path))
+
+    def end(self, status: str) -> None:
+        """Close the run as FINISHED or FAILED."""
+        if self.run_id:
+            self._try(partial(self._client.set_terminated, self.run_id, status))
+
+    def _try(self, action: Callable[[], Any]) -> None:
         try:
-            if self._run is not None:
-                getattr(self._run, action)(*arguments)
+            if not self._failed:
+                action()
         except Exception as error:
-            self._fail(error)
+            self.run_id, self._failed = "", True
+            reason = without_secret(next(iter(str(error).splitlines()), ""))
+            line = (
+                f"MLflow logging stopped ({type(error).__name__}: {reason[:200]}). "
+                "The record is written all the same; `kadanoff runs sync` imports it later."
+            )
+            print(printable(line), file=sys.stderr, flush=True)
 
     def _show(self) -> None:
-        try:
-            from kadanoff.project.tracking import live
+        from kadanoff.project.tracking.runs import open_live_run
 
-            self._run = live.LiveRun(self._info)
-        except Exception as error:
-            self._fail(error)
+        self._client, self.run_id = open_live_run(self._info)
 
-    def _fail(self, error: Exception) -> None:
-        self._run, self._failed = None, True
-        reason = without_secret(next(iter(str(error).splitlines()), ""))
-        line = (
-            f"MLflow logging stopped ({type(error).__name__}: {reason[:200]}). "
-            "The record is written all the same; `kadanoff runs sync` imports it later."
-        )
-        print(printable(line), file=sys.stderr, flush=True)
+    def _flush(self) -> None:
+        from kadanoff.project.tracking.runs import log, points
+
+        if not self.run_id:
+            self._show()
+        rows, self._rows = self._rows, []
+        log(self._client, self.run_id, [point for row in rows for point in points(*row)])
+        self._flushed = time.monotonic()

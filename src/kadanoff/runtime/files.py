@@ -12,11 +12,11 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from kadanoff.errors import KadanoffError, shown
+from kadanoff.errors import KadanoffError
 
 LOCK = "lock"
+# those whose code decides results; `project` and `runtime` cannot change one
 PACKAGES = ("spins", "data", "networks", "montecarlo", "learning", "inverse", "phases", "studies")
-"""Those whose code decides results; `project` and `runtime` cannot change one."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
@@ -31,13 +31,7 @@ def project_root() -> Path:
 
 @contextmanager
 def disk_errors(target: Path) -> Iterator[None]:
-    """Turn a full disk or a read-only folder into a sentence.
-
-    Raises
-    ------
-    KadanoffError
-        Naming the target, what the system said, and the remedy.
-    """
+    """Turn a full disk or a read-only folder into a KadanoffError with the target, the system's words, the remedy."""
     try:
         yield
     except OSError as error:
@@ -46,14 +40,6 @@ def disk_errors(target: Path) -> Iterator[None]:
             f"cannot write {place}: {error.strerror or error}. Earlier outputs are untouched; free some space or "
             "make the folder writable, then repeat the command: it goes on from its last checkpoint."
         ) from error
-
-
-def exists(path: Path) -> bool:
-    """Whether there is something at `path`; KadanoffError if there can be nothing, as where a name is too long."""
-    try:
-        return path.exists()
-    except OSError as error:
-        raise KadanoffError(f"{shown(str(path))} cannot be looked at: {error.strerror}; give another path.") from error
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:
@@ -112,39 +98,34 @@ def alone(target: Path, doing: str, kept: str | None = None) -> Iterator[Path]:
 
     It begins empty, whatever a process that was killed left there, and is removed in the end. With a pattern `kept`, it
     begins as it was left, and stays after an error if it holds something that matches: a later command goes on with it.
-
-    Raises
-    ------
-    KadanoffError
-        If another process is `doing` it, or the disk refuses.
+    KadanoffError if another process is `doing` it, or the disk refuses.
     """
     work = target.with_name(f".{target.name}.partial")
     with disk_errors(target):
         work.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(work / LOCK)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout as error:  # an OSError, but not the disk's
-            raise KadanoffError(f"another process is {doing} {target}; wait for it.") from error
-        try:
+        with _locked(work / LOCK, f"another process is {doing} {target}; wait for it."):
             if kept is None:
                 _empty(work)
-            with _cleared(work, kept):
+            try:
                 yield work
-        finally:
-            lock.release()
+            except BaseException:
+                if kept is None or next(work.glob(kept), None) is None:
+                    _clear(work)
+                raise
+            _clear(work)
 
 
 @contextmanager
-def _cleared(work: Path, kept: str | None) -> Iterator[None]:
-    """Remove the folder in the end, unless there was an error and something is kept."""
+def _locked(path: Path, refusal: str) -> Iterator[None]:
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:  # an OSError, but not the disk's
+        raise KadanoffError(refusal) from error
     try:
         yield
-    except BaseException:
-        if kept is None or next(work.glob(kept), None) is None:
-            _clear(work)
-        raise
-    _clear(work)
+    finally:
+        lock.release()
 
 
 def _empty(work: Path) -> None:
@@ -170,24 +151,11 @@ def fingerprint(*parts: Any, packages: Sequence[str] = PACKAGES) -> str:
     return digest.hexdigest()
 
 
-def folder_digest(folder: Path) -> str:
-    """Hash of all files in a folder and of their places; of no folder, that of an empty one."""
-    digest = hashlib.blake2b(digest_size=16)
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            content = path.read_bytes()
-            digest.update(f"{path.relative_to(folder).as_posix()}\0{len(content)}\0".encode() + content)
-    return digest.hexdigest()
-
-
 @contextmanager
 def working_folder(stage: str, variant: str, *parts: Any) -> Iterator[Path]:
     """Folder for the checkpoints of one stage, under a lock; removed when the block ends well.
 
-    Raises
-    ------
-    KadanoffError
-        If the variant's name cannot name files, the same stage already runs, or the disk refuses a write.
+    KadanoffError if the variant's name cannot name files, the stage already runs, or the disk refuses a write.
     """
     if not NAME.fullmatch(variant):
         raise KadanoffError(
@@ -197,20 +165,11 @@ def working_folder(stage: str, variant: str, *parts: Any) -> Iterator[Path]:
     folder = base / f"{stage}-{variant}-{fingerprint(*parts)}"
     with disk_errors(base):
         base.mkdir(exist_ok=True)
-        lock = FileLock(base / f"{stage}-{variant}.lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            raise KadanoffError(
-                f"{stage} {variant} is already running in {base.parent}: one run of a stage at a time. "
-                "Wait for it to end, or stop it first; its work is kept."
-            ) from error
-        try:
+        busy = f"{stage} {variant} is already running in {base.parent}. Wait for it, or stop it: its work is kept."
+        with _locked(base / f"{stage}-{variant}.lock", busy):
             folder.mkdir(exist_ok=True)
             yield folder
             # with it the checkpoints of other parameters or older code: nothing can go on from them
             for done in base.iterdir():
                 if re.fullmatch(re.escape(f"{stage}-{variant}-") + "[0-9a-f]{16}", done.name):
                     shutil.rmtree(done)
-        finally:
-            lock.release()

@@ -5,24 +5,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kadanoff.errors import KadanoffError
-from kadanoff.runtime.files import alone, exists
+from kadanoff.errors import KadanoffError, shown
+from kadanoff.runtime.files import alone
 
 
 def require_new(target: Path) -> None:
-    """Raise KadanoffError if there is something at `target`."""
-    if exists(target):
+    """Raise KadanoffError if there is something at `target`, or there can be nothing, as where a name is too long."""
+    try:
+        there = target.exists()
+    except OSError as error:
+        raise KadanoffError(f"{shown(str(target))} cannot be made: {error.strerror}; give another path.") from error
+    if there:
         raise KadanoffError(f"{target} exists; nothing is overwritten. Give another name, or remove it first.")
 
 
 def place_new(finished: Path, target: Path) -> None:
-    """Move the folder `finished` to `target` in one rename.
-
-    Raises
-    ------
-    KadanoffError
-        If something has come to be at `target` meanwhile; it stays as it is.
-    """
+    """Move the folder `finished` to `target` in one rename; KadanoffError if there is something by now."""
     require_new(target)
     finished.rename(target)
 

@@ -26,13 +26,9 @@ def progress(what: str, total: float) -> Iterator[Advance]:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-        columns = (
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            TaskProgressColumn(),
-            TimeRemainingColumn(),
-        )
-        with Progress(*columns, console=Console(stderr=True)) as bar:
+        columns = (BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+        label = TextColumn("{task.description}", markup=False)
+        with Progress(label, *columns, console=Console(stderr=True)) as bar:
             task = bar.add_task(what, total=total)
             yield lambda amount=1.0: bar.advance(task, amount)
     else:

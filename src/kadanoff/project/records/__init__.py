@@ -1,4 +1,4 @@
-"""The record of a run: what it is (`runinfo`), how it is written (`recorder`), what DVC says of it (`dvclock`)."""
+"""The record of a run: what it is (`runinfo`), how it is written (`recorder`), read (`read`), pinned (`dvclock`)."""
 
 from kadanoff.project.records.recorder import Recorder, recorded
 

@@ -10,6 +10,7 @@ MLflow shows the same while it happens, where it is installed. It never fails a 
 """
 
 import csv
+import io
 import json
 import os
 import time
@@ -20,12 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from kadanoff.errors import KadanoffError
-from kadanoff.project.png import Figure, save_png
 from kadanoff.project.records.dvclock import content_md5, file_md5
-from kadanoff.project.records.runinfo import HISTORY, ModelInfo, RunInfo, environment, flatten, git_commit, plain
+from kadanoff.project.records.runinfo import ModelInfo, RunInfo, environment, flatten, git_commit, plain
 from kadanoff.project.view import View
 from kadanoff.runtime.files import alone, project_root, replace_folder
 from kadanoff.validation import validated
+
+COLOURS = 256  # of a figure's palette: a third of the bytes, and no difference that an eye sees
 
 
 @contextmanager
@@ -34,12 +36,8 @@ def recorded(
 ) -> Iterator["Recorder"]:
     """Record what happens in the block as reports/STAGE/VARIANT (reports/STAGE without a variant).
 
-    If the block fails, an earlier record stays as it was and the MLflow run ends as FAILED.
-
-    Raises
-    ------
-    KadanoffError
-        If the names cannot be folders, the same run is being recorded already, or the disk refuses a write.
+    If the block fails, an earlier record stays as it was and the MLflow run ends as FAILED. KadanoffError if the names
+    cannot be folders, the same run is being recorded already, or the disk refuses a write.
     """
     root = project_root()
     paths = [_inside(root, path) for path in inputs]
@@ -78,15 +76,12 @@ class Recorder:
     def epoch(self, epoch: int, **values: float) -> None:
         """One row of history.csv; a row given again replaces the first, as when training resumes."""
         row = self._history[int(epoch)] = {name: float(value) for name, value in values.items()}
-        self._view.row({HISTORY + name: value for name, value in row.items()}, int(epoch))
+        self._view.row(row, int(epoch))
 
     def metrics(self, values: Mapping[str, Any]) -> None:
         """Add final numbers to metrics.json: nested mappings of numbers and estimates. NaN becomes null.
 
-        Raises
-        ------
-        KadanoffError
-            If a value is no number, or is given twice.
+        KadanoffError if a value is no number, or is given twice.
         """
         found = {key: plain(value, f"metric {key}") for key, value in values.items()}
         if twice := sorted(found.keys() & self._metrics.keys()):
@@ -97,11 +92,19 @@ class Recorder:
                 raise KadanoffError(f"metric {name} is {value!r}; a metric is a number. Give words to run.text().")
         self._metrics |= found
         known = {name: float(value) for name, value in numbers.items() if value is not None}
-        self._view.call("metrics", known, max(self._history, default=0))
+        self._view.metrics(known, max(self._history, default=0))
 
-    def figure(self, name: str, figure: Figure, caption: str = "") -> None:
+    def figure(self, name: str, figure: Any, caption: str = "") -> None:
         """Write a Matplotlib figure as NAME.png, with its caption inside; the same figure gives the same bytes."""
-        save_png(figure, self._folder / f"{name}.png", caption)
+        from PIL import Image, PngImagePlugin  # most stages draw nothing until they end
+
+        drawn = io.BytesIO()
+        figure.savefig(drawn, format="png")
+        text = PngImagePlugin.PngInfo()
+        text.add_itxt("Description", caption)
+        with Image.open(drawn) as image:
+            small = image.convert("RGB").quantize(COLOURS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+            small.save(self._folder / f"{name}.png", "PNG", optimize=True, pnginfo=text)
 
     def text(self, name: str, text: str) -> None:
         """Write a text file, such as table.md."""
@@ -111,14 +114,9 @@ class Recorder:
         """Name the weights file that the run has saved: it becomes an MLflow model.
 
         `described` are the other fields of `ModelInfo`: its held-out `metric`, the `task`, the shapes, ...
-
-        Raises
-        ------
-        KadanoffError
-            If the metric is not among those given, or a field breaks its rule.
+        KadanoffError if the metric is not among those given, or a field breaks its rule.
         """
-        path = self._root / weights
-        found = {"weights": _inside(self._root, weights), "md5": file_md5(path)} | described
+        found = {"weights": _inside(self._root, weights), "md5": file_md5(self._root / weights)} | described
         model = validated(ModelInfo, found, "model")
         if model.metric not in flatten(self._metrics):
             raise KadanoffError(f"the model's metric is {model.metric!r}; give it to run.metrics() first.")
@@ -129,20 +127,20 @@ class Recorder:
         if self._history:
             self._write_history(self._folder / "history.csv")
         _write_json(self._folder / "metrics.json", self._metrics, sort_keys=True)
-        self._view.call("artifacts", sorted(self._folder.iterdir()))
+        self._view.artifacts(sorted(self._folder.iterdir()))
         # asked for after the last call that may fail: a sync imports the record of a run whose view broke
-        update = {"duration_s": round(time.monotonic() - self._clock, 3), "mlflow_run_id": self._view.run_id}
+        update = {"duration_s": round(time.monotonic() - self._clock, 3), "mlflow_run_id": self._view.run_id or None}
         info = self._info.model_copy(update=update).model_dump(mode="json")
         # DVC takes the record for a plot, and complains of an empty list
         _write_json(self._folder / "run.json", {key: value for key, value in info.items() if value != []})
         replace_folder(self._folder, self._root / "reports" / self._info.title)
-        self._view.call("end", "FINISHED")
+        self._view.end("FINISHED")
 
     def abandon(self) -> None:
         """End the MLflow run as failed, with the files so far."""
         if self._folder.exists():
-            self._view.call("artifacts", sorted(self._folder.iterdir()))
-        self._view.call("end", "FAILED")
+            self._view.artifacts(sorted(self._folder.iterdir()))
+        self._view.end("FAILED")
 
     def _write_history(self, path: Path) -> None:
         columns = dict.fromkeys(name for row in self._history.values() for name in row)

@@ -19,8 +19,7 @@ from kadanoff.errors import KadanoffError, without_secret
 from kadanoff.estimate import Estimate
 from kadanoff.validation import Section
 
-HISTORY = "history/"
-"""Before the names of a history's columns in MLflow: its charts then stand together, above those of single numbers."""
+HISTORY = "history/"  # before a history's columns in MLflow: its charts stand together, above those of single numbers
 PACKAGES = (
     "kadanoff", "numpy", "numba", "torch", "zarr", "xarray", "dvc", "mlflow", "transformers", "timm", "scikit-learn"
 )  # fmt: skip
@@ -41,17 +40,11 @@ class ModelInfo(Section, extra="ignore", strict=False):
 
     weights: str = Field(pattern=r"^models(/[A-Za-z0-9][A-Za-z0-9_.=-]*)+\.safetensors$", max_length=1000)
     md5: str = Field(pattern=r"^[0-9a-f]{32}$")
-    metric: Text
-    """Name in metrics.json of a number measured on data that training never saw: `test/mse`."""
-    greater_is_better: bool = False
-    task: Text
-    """What the metric is measured on: numbers of other tasks cannot be compared."""
-    contender: bool
-    """Whether this is the task for which the study names a champion."""
-    takes: list[int] = Field(min_length=3, max_length=3)
-    """Shape of the spins that it takes, (n, y, x); -1 is any."""
-    gives: list[int] = Field(min_length=2, max_length=3)
-    """Shape of what it makes of them."""
+    metric: Text  # name in metrics.json of an error measured on data that training never saw: `test/mse`
+    task: Text  # what the metric is measured on: numbers of other tasks cannot be compared
+    contender: bool  # whether this is the task for which the study names a champion
+    takes: list[int] = Field(min_length=3, max_length=3)  # shape of the spins that it takes, (n, y, x); -1 is any
+    gives: list[int] = Field(min_length=2, max_length=3)  # shape of what it makes of them
 
 
 class RunInfo(Section, extra="ignore", strict=False, allow_inf_nan=False):
@@ -73,6 +66,16 @@ class RunInfo(Section, extra="ignore", strict=False, allow_inf_nan=False):
     def title(self) -> str:
         """The run as a user calls it: `coarsen/cnn`."""
         return self.stage if self.variant is None else f"{self.stage}/{self.variant}"
+
+    @property
+    def address(self) -> str:
+        """The stage as dvc.yaml calls it: `coarsen@cnn`."""
+        return self.title.replace("/", "@")
+
+    @property
+    def ended(self) -> float:
+        """When it ended, in seconds since 1970."""
+        return self.started.timestamp() + self.duration_s
 
 
 def environment() -> dict[str, JsonValue]:
@@ -98,10 +101,7 @@ def git_commit(root: Path) -> str | None:
 def plain(value: Any, where: str) -> JsonValue:
     """`value` as JSON knows it: estimates as mean and error, arrays as lists, NaN and infinities as null.
 
-    Raises
-    ------
-    KadanoffError
-        If JSON has no such thing; the message names its place.
+    KadanoffError names the place of what JSON has no such thing for.
     """
     if isinstance(value, Estimate):
         value = {"mean": value.mean, "error": value.error}
@@ -115,8 +115,8 @@ def plain(value: Any, where: str) -> JsonValue:
         return [plain(item, f"{where}[{index}]") for index, item in enumerate(value)]
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    if isinstance(value, str | Path):
-        return without_secret(value) if isinstance(value, str) else value.as_posix()
+    if isinstance(value, str):
+        return without_secret(value)
     if value is None or isinstance(value, bool | int | float):
         return value
     raise KadanoffError(f"{where} is a {type(value).__name__}; a record holds numbers, text, lists and mappings.")

@@ -21,8 +21,8 @@ from mlflow.exceptions import MlflowException
 
 from kadanoff.errors import KadanoffError, shown
 from kadanoff.estimate import Estimate
-from kadanoff.project.published import Published
 from kadanoff.project.records.dvclock import file_md5
+from kadanoff.project.records.read import Published
 from kadanoff.project.records.runinfo import ModelInfo
 from kadanoff.project.tables import cell
 from kadanoff.project.tracking.runs import RECORD, clean
@@ -32,52 +32,50 @@ from kadanoff.runtime.files import project_root
 ALIAS = "champion"
 WEIGHTS_COPIED = "weights_copied"  # tag of a version
 NAME = re.compile(r"models:/(?P<study>[^/@]+)(@(?P<alias>[\w-]+)|/(?P<version>\d+))")
-WEIGHTS = re.compile(r"models(/[A-Za-z0-9][\w.=-]*)+\.safetensors", re.ASCII)
 
 
 def champion(records: Sequence[Published]) -> Published | None:
-    """The best network of one study, by its held-out metric; None if no record has one.
+    """The network of one study with the smallest held-out error; None if no record has one.
 
-    Two compete if metric, direction, task and datasets are the same, whatever they were pre-trained on. If there are
-    several such groups, the champion is that of the largest.
+    Two compete if metric, task and datasets are the same, whatever they were pre-trained on. If there are several such
+    groups, the champion is that of the largest.
     """
-    groups: dict[Any, list[Published]] = defaultdict(list)
+    groups: dict[Any, list[tuple[float, Published]]] = defaultdict(list)
     for record in records:
         model = record.info.model
         if model is not None and model.contender and model.metric in record.metrics:
             data = frozenset(item.md5 for item in record.info.inputs if item.path.startswith("data/"))
-            groups[model.metric, model.greater_is_better, model.task, data].append(record)
-    if not groups:
-        return None
-    (metric, greater_is_better, _, _), group = max(groups.items(), key=lambda item: len(item[1]))
-    return (max if greater_is_better else min)(group, key=lambda record: record.metrics[metric])
+            groups[model.metric, model.task, data].append((record.metrics[model.metric], record))
+    largest = max(groups.values(), key=len, default=[])
+    return min(largest, key=lambda item: item[0])[1] if largest else None
 
 
 def register(client: MlflowClient, root: Path, records: Sequence[Published], runs: Mapping[str, str]) -> list[str]:
     """Register the networks of these records, whose `runs` are given by the md5 of a record; returns new champions."""
-    studies: dict[str, list[Published]] = defaultdict(list)
+    studies: dict[str, list[tuple[Published, ModelInfo]]] = defaultdict(list)
     for record in records:
         if record.info.model is not None:
-            studies[record.info.stage].append(record)
+            studies[record.info.stage].append((record, record.info.model))
     changes = []
     for study, group in studies.items():
         if not client.search_registered_models(f"name = '{study}'"):
             client.create_registered_model(study, description=f"Networks of the study {study}; `{ALIAS}` is the best.")
         known = client.search_model_versions(f"name = '{study}'", max_results=10_000)
         versions = {version.tags.get(RECORD): version for version in known}
-        for record in group:
-            version = versions.get(record.md5) or _create_version(client, record, runs[record.md5])
+        for record, model in group:
+            version = versions.get(record.md5) or _create_version(client, record, model, runs[record.md5])
             versions[record.md5] = version
-            _copy_weights(client, root, version, record)
-        best = champion(group)
+            weights = root / model.weights
+            if WEIGHTS_COPIED not in version.tags and weights.is_file() and file_md5(weights) == model.md5:
+                _copy_weights(client, version, model, weights)
+        best = champion([record for record, _ in group])
         if best is not None and client.get_registered_model(study).aliases.get(ALIAS) != versions[best.md5].version:
             client.set_registered_model_alias(study, ALIAS, versions[best.md5].version)
             changes.append(f"champion of {study}: {versions[best.md5].description}")
     return changes
 
 
-def _create_version(client: MlflowClient, record: Published, run_id: str) -> ModelVersion:
-    model = _model(record)
+def _create_version(client: MlflowClient, record: Published, model: ModelInfo, run_id: str) -> ModelVersion:
     score = record.metrics.get(model.metric, math.nan)
     error = record.metrics.get(f"{model.metric}_error", math.nan)
     number = cell(Estimate(score, error) if math.isfinite(error) else score)
@@ -100,19 +98,13 @@ def _create_version(client: MlflowClient, record: Published, run_id: str) -> Mod
     )
 
 
-def _copy_weights(client: MlflowClient, root: Path, version: ModelVersion, record: Published) -> None:
+def _copy_weights(client: MlflowClient, version: ModelVersion, model: ModelInfo, weights: Path) -> None:
     """Log the network for `mlflow.pyfunc.load_model`: safetensors beside a description, never a pickle."""
-    model = _model(record)
-    weights = _local_weights(root, model.weights, model.md5)
-    if weights is None or WEIGHTS_COPIED in version.tags:
-        return
     import numpy as np
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
 
-    def schema(kind: str, shape: list[int]) -> Any:
-        return Schema([TensorSpec(np.dtype(kind), tuple(shape))])
-
+    takes, gives = TensorSpec(np.dtype("int8"), tuple(model.takes)), TensorSpec(np.dtype("float32"), tuple(model.gives))
     with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of MLflow about its own type hints
         from mlflow import pyfunc
@@ -121,35 +113,19 @@ def _copy_weights(client: MlflowClient, root: Path, version: ModelVersion, recor
             f"{scratch}/model",
             loader_module="kadanoff.models",
             data_path=str(weights),
-            signature=ModelSignature(schema("int8", model.takes), schema("float32", model.gives)),
+            signature=ModelSignature(Schema([takes]), Schema([gives])),
             pip_requirements=[f"{name}=={installed(name)}" for name in ("kadanoff", "numpy", "safetensors", "torch")],
         )
         client.log_artifacts(str(version.run_id), f"{scratch}/model", "model")
     client.set_model_version_tag(version.name, version.version, WEIGHTS_COPIED, "yes")
 
 
-def _model(record: Published) -> ModelInfo:
-    assert record.info.model is not None
-    return record.info.model
-
-
-def _local_weights(root: Path, path: str, md5: str) -> Path | None:
-    """The file `path` of the project if it is there with this content."""
-    file = root / path
-    return file if WEIGHTS.fullmatch(path) and file.is_file() and file_md5(file) == md5 else None
-
-
 @contextmanager
 def registered_weights(name: str) -> Iterator[Path]:
-    """The safetensors file of `models:/STUDY@ALIAS` or `models:/STUDY/VERSION`, inside the block.
+    """The safetensors file of `models:/STUDY@ALIAS` or `models:/STUDY/VERSION`, inside the block: MLflow's copy.
 
-    It is the project's own file if that has the right content, else the copy in MLflow. Of MLflow's artifacts only this
-    file is taken, and no code.
-
-    Raises
-    ------
-    KadanoffError
-        If the name is none of these, nothing is registered under it, or its weights are not at hand.
+    Of MLflow's artifacts only this file is taken, and no code. KadanoffError if nothing is registered under the name,
+    or its weights are not in MLflow.
     """
     root = project_root()
     uri = store_uri(root)
@@ -158,22 +134,18 @@ def registered_weights(name: str) -> Iterator[Path]:
             f"there is no MLflow store in {root}; run `kadanoff runs sync` in the project, or set MLFLOW_TRACKING_URI."
         )
     version = _find_version(open_store(root), name)
-    path, md5 = version.tags.get("weights", ""), version.tags.get("md5", "")
-    if here := _local_weights(root, path, md5):
-        yield here
-        return
+    weights = version.tags.get("weights", "")
     with tempfile.TemporaryDirectory() as scratch:
         try:
-            address = f"{version.source}/data/{PurePosixPath(path).name}"
-            found = Path(download_artifacts(address, dst_path=scratch, tracking_uri=uri))
+            address = f"{version.source}/data/{PurePosixPath(weights).name}"
+            found = download_artifacts(address, dst_path=scratch, tracking_uri=uri)
         except (MlflowException, OSError) as error:
+            md5 = version.tags.get("md5")
             raise KadanoffError(
-                f"the weights of {name} ({path}, md5 {md5}) are not here; `dvc pull {path}` fetches them, or "
-                f"`dvc get . {path} --rev COMMIT` of the commit that `git log -S {md5} -- dvc.lock` finds."
+                f"the weights of {name} are not in MLflow; `dvc pull {weights}`, then `kadanoff runs sync`; or "
+                f"`dvc get . {weights} --rev COMMIT` of the commit that `git log -S {md5} -- dvc.lock` finds."
             ) from error
-        if file_md5(found) != md5:
-            raise KadanoffError(f"MLflow's copy of {name} is damaged and not used; pull {path} with DVC, then repeat.")
-        yield found
+        yield Path(found)
 
 
 def _find_version(client: MlflowClient, name: str) -> ModelVersion:

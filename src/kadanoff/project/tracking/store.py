@@ -35,13 +35,7 @@ def artifact_root(root: Path) -> Path:
 
 
 def open_store(root: Path) -> MlflowClient:
-    """Client of the project's store, which is made if it is not there.
-
-    Raises
-    ------
-    KadanoffError
-        If the store is damaged, or its server does not answer.
-    """
+    """Client of the project's store, made if it is not there; KadanoffError if it is damaged or does not answer."""
     with opened(root):
         pass
     return _client(store_uri(root))
@@ -49,15 +43,10 @@ def open_store(root: Path) -> MlflowClient:
 
 @contextmanager
 def opened(root: Path) -> Iterator[MlflowClient]:
-    """Client of the project's store. A new SQLite store gets its name when the block ends, with all that it then holds.
+    """The same inside a block. A new SQLite store gets its name when the block ends, with all that it then holds.
 
     One process at a time makes it: six at once break it for good. It is made in memory, because its tables take a
     thousand writes to disk, and each run four more.
-
-    Raises
-    ------
-    KadanoffError
-        If the store is damaged, or its server does not answer.
     """
     uri = store_uri(root)
     file = Path(uri.removeprefix("sqlite:///"))
@@ -94,13 +83,7 @@ def _client(uri: str) -> MlflowClient:
 
 
 def experiment_id(client: MlflowClient, root: Path, stage: str) -> str:
-    """Id of the experiment of a stage, created if there is none.
-
-    Raises
-    ------
-    KadanoffError
-        If a user has deleted it.
-    """
+    """Id of the experiment of a stage, created if there is none."""
     found = client.get_experiment_by_name(stage)
     if found is None:
         local = store_uri(root).startswith("sqlite:")
@@ -112,9 +95,4 @@ def experiment_id(client: MlflowClient, root: Path, stage: str) -> str:
             found = client.get_experiment_by_name(stage)
             if found is None:
                 raise  # else another process was faster
-    if found.lifecycle_stage == "deleted":
-        raise KadanoffError(
-            f"the MLflow experiment {stage!r} is deleted; bring it back with `mlflow experiments restore "
-            f"-x {found.experiment_id}`, or remove it for good with `mlflow gc`."
-        )
     return found.experiment_id

@@ -3,15 +3,16 @@
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 from mlflow import MlflowClient
-from mlflow.entities import Metric, ViewType
+from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
 
 from kadanoff.errors import KadanoffError, printable, without_secret
-from kadanoff.project.published import Published, find_publications, find_records, read_record
 from kadanoff.project.records.dvclock import outputs, read_lock
+from kadanoff.project.records.read import Published, find_publications, find_records, read_record
 from kadanoff.project.records.runinfo import HISTORY
 from kadanoff.project.tracking import registry
 from kadanoff.project.tracking.runs import (
@@ -22,16 +23,12 @@ from kadanoff.project.tracking.runs import (
     create_run,
     description,
     log,
-    milliseconds,
     points,
     project_id,
 )
 from kadanoff.project.tracking.store import experiment_id, opened
 
 MOST_RUNS = 50_000  # that MLflow gives at once
-
-Pins = dict[tuple[str, str], list[str]]
-"""Outputs of the stages in a dvc.lock, by path and md5 of each of them."""
 
 
 @dataclass
@@ -52,28 +49,22 @@ class SyncReport:
         return "\n".join(map(printable, lines + self.champions))
 
     def show(self) -> None:
-        """Print the report.
-
-        Raises
-        ------
-        KadanoffError
-            If some record could not be imported: one line for each. The others are in the store.
-        """
+        """Print the report; KadanoffError with a line for each record that could not be imported, if there are such."""
         print(self)
         if self.problems:
             raise KadanoffError("\n".join(self.problems))
+
+    def failed(self, what: str, error: Exception) -> None:
+        """Add a problem."""
+        self.problems.append(printable(f"{what}: {without_secret(str(error))}"))
 
 
 def sync(root: Path) -> SyncReport:
     """Make MLflow show every record below reports/, those in reports/published/NAME with the tag `published` = NAME.
 
     A run is identified by the md5 of its record, so that doing it again changes nothing. A run that the user has
-    deleted in MLflow stays deleted.
-
-    Raises
-    ------
-    KadanoffError
-        If the store or dvc.lock is broken. A broken record or publication is only reported: the others are imported.
+    deleted in MLflow stays deleted. A broken record or publication is only reported: the others are imported.
+    KadanoffError if the store or dvc.lock is broken.
     """
     report = SyncReport()
     with FileLock(root / "mlflow.db.sync.lock"), opened(root) as client:
@@ -83,7 +74,7 @@ def sync(root: Path) -> SyncReport:
         try:
             report.champions = registry.register(client, root, own, importer.shown)
         except (KadanoffError, MlflowException, OSError) as error:
-            report.problems.append(printable(f"no network is registered: {without_secret(str(error))}"))
+            report.failed("no network is registered", error)
     return report
 
 
@@ -93,12 +84,12 @@ class _Importer:
     def __init__(self, client: MlflowClient, root: Path, report: SyncReport) -> None:
         self._client, self._root, self._report = client, root, report
         self._experiment = cache(lambda stage: experiment_id(client, root, stage))
-        self._pins: dict[str | None, Pins] = {None: _pins(root)}
+        self._locks: dict[str | None, dict[str, Any]] = {None: read_lock(root)}
         for folder in find_publications(root):
             try:
-                self._pins[folder.name] = _pins(folder)
+                self._locks[folder.name] = read_lock(folder)
             except KadanoffError as error:
-                report.problems.append(printable(f"{folder.relative_to(root)}: {error}"))
+                report.failed(str(folder.relative_to(root)), error)
         ids = [experiment.experiment_id for experiment in client.search_experiments()]
         runs = client.search_runs(ids, "", ViewType.ALL, MOST_RUNS) if ids else []
         self._runs = {run.info.run_id: run for run in runs}
@@ -112,86 +103,72 @@ class _Importer:
         """Import the record in a folder, or mark the run that already shows it; None if it cannot be imported."""
         try:
             record = read_record(self._root, folder)
-            made = self._pins.get(record.publication, {}).get((record.locked_path, record.md5))
-            if made is None:
+            lock = self._locks.get(record.publication, {})
+            made = outputs(lock.get(record.info.address, {}))
+            if made.get(f"reports/{record.info.title}") != record.md5:
                 self._report.unpinned.append(record.title)
+                made = {}
             run_id = self.shown.get(record.md5) or self._live_run(record)
             if run_id is None:
-                run_id = self._import(record, made or [])
+                run_id = self._import(record, list(made))
                 self._report.imported.append(record.title)
-            elif self._mark(run_id, record, made or []):
+            elif self._mark(run_id, record, list(made)):
                 self._report.updated.append(record.title)
             else:
                 self._report.unchanged.append(record.title)
         except (KadanoffError, MlflowException, OSError, RecursionError) as error:
-            reason = without_secret(str(error))
-            self._report.problems.append(printable(f"{folder.relative_to(self._root)} is not imported: {reason}"))
+            self._report.failed(f"{folder.relative_to(self._root)} is not imported", error)
             return None
         self.shown[record.md5] = run_id
         return record
 
     def _live_run(self, record: Published) -> str | None:
-        """Id of the live run that left a record. It is text from outside: a run of another name is not taken."""
+        """Id of the live run that left a record of the project's own."""
         run = self._runs.get(record.info.mlflow_run_id or "")
-        if run is None or RECORD in run.data.tags or record.publication is not None:
+        if run is None or record.publication or RECORD in run.data.tags or run.data.tags.get(ORIGIN) != "live":
             return None
-        found = tuple(run.data.tags.get(name) for name in (ORIGIN, "stage", "variant"))
-        return run.info.run_id if found == ("live", record.info.stage, record.info.variant) else None
+        return run.info.run_id
 
     def _mark(self, run_id: str, record: Published, made: list[str]) -> bool:
         """Tie a run to its record, and add the name of a publication; whether anything was new."""
         run = self._runs.get(run_id) or self._client.get_run(run_id)
         if run.info.lifecycle_stage == "deleted":
             return False
-        tags = {}
-        if RECORD not in run.data.tags:
-            tags = _tags(record, made)
-        elif record.publication is not None:
+        tags = {} if RECORD in run.data.tags else _tags(record, made)
+        if record.publication is not None:
             names = {name for name in run.data.tags.get("published", "").split(", ") if name}
-            tags = {"published": ", ".join(sorted(names | {record.publication}))}
+            tags["published"] = ", ".join(sorted(names | {record.publication}))
         if tags.items() <= run.data.tags.items():
             return False
         log(self._client, run_id, tags=tags)
         run.data.tags.update(tags)
         if run.info.status == "RUNNING":  # it was killed after it had written the record
-            self._client.set_terminated(run_id, "FINISHED", _end(record))
+            self._client.set_terminated(run_id, "FINISHED", round(1000 * record.info.ended))
         return True
 
     def _import(self, record: Published, made: list[str]) -> str:
         """Write a record as a finished run. Its tags come last: what a killed sync left has none."""
-        variant = record.info.variant or record.info.stage
-        name = f"{variant} [{record.publication}]" if record.publication else variant
-        run_id = create_run(self._client, self._experiment(record.info.stage), record.info, "record", name)
+        info, start = record.info, record.info.started.timestamp()
+        name = f"{info.variant or info.stage} [{record.publication}]" if record.publication else ""
+        # the record has no time for each row: they are spread evenly over the run
+        numbers = []
+        for index, (epoch, row) in enumerate(record.history):
+            when = start + info.duration_s * (index + 1) / len(record.history)
+            numbers += points({HISTORY + key: value for key, value in row.items()}, epoch, when)
+        last = max((epoch for epoch, _ in record.history), default=0)
+        numbers += points(record.metrics, last, info.ended)
+        run_id = create_run(self._client, self._experiment(info.stage), info, "record", name)
         try:
             for file in record.artifacts:
                 self._client.log_artifact(run_id, str(file))
-            log(self._client, run_id, _metrics(record), record.info.parameters, _tags(record, made))
-            self._client.set_terminated(run_id, "FINISHED", _end(record))
+            log(self._client, run_id, numbers, info.parameters, _tags(record, made))
+            self._client.set_terminated(run_id, "FINISHED", round(1000 * info.ended))
         except BaseException:
             self._client.delete_run(run_id)
             raise
         return run_id
 
 
-def _pins(folder: Path) -> Pins:
-    return {pin: list(made) for made in map(outputs, read_lock(folder).values()) for pin in made.items()}
-
-
 def _tags(record: Published, made: list[str]) -> dict[str, str]:
     text = description(record.info, record.md5, made, record.publication)
     return {RECORD: record.md5, DESCRIPTION: text} | ({"published": record.publication} if record.publication else {})
-
-
-def _metrics(record: Published) -> list[Metric]:
-    """History and final numbers. The record has no time for each row: they are spread evenly over the run."""
-    start, rows = record.info.started.timestamp(), len(record.history)
-    found = []
-    for index, (epoch, row) in enumerate(record.history):
-        when = milliseconds(start + record.info.duration_s * (index + 1) / rows)
-        found += points({HISTORY + name: value for name, value in row.items()}, epoch, when)
-    last = max((epoch for epoch, _ in record.history), default=0)
-    return found + points(record.metrics, last, _end(record))
-
-
-def _end(record: Published) -> int:
-    return milliseconds(record.info.started.timestamp() + record.info.duration_s)

@@ -16,7 +16,8 @@ from kadanoff.montecarlo.starts import compare_starts
 from kadanoff.project.figures import figure, show_spins
 from kadanoff.project.params import entry, section
 from kadanoff.project.records import Recorder, recorded
-from kadanoff.runtime.files import disk_errors, fingerprint, folder_digest, replace_folder, working_folder, write_atomic
+from kadanoff.project.records.dvclock import content_md5
+from kadanoff.runtime.files import disk_errors, fingerprint, replace_folder, working_folder, write_atomic
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact import T_C, spontaneous_magnetization
 
@@ -52,7 +53,7 @@ def _simulated(target: Path, name: str, dataset: Dataset) -> pd.DataFrame:
     with working_folder("simulate", name, dataset.model_dump()) as work:
         kept = work.parent / f"simulated-{name}.json"
         known = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
-        if known.get("key") != key or known["digest"] != folder_digest(target):
+        if known.get("key") != key or known["digest"] != content_md5(target):
             known = {"key": key, **_make(work, target, name, dataset)}
             with disk_errors(kept):
                 write_atomic(kept, json.dumps(known))
@@ -73,7 +74,7 @@ def _make(work: Path, target: Path, name: str, dataset: Dataset) -> dict[str, An
         shutil.rmtree(work / target.name, ignore_errors=True)  # left by a run that was killed while writing
         write_group(work / target.name, ensemble)
         replace_folder(work / target.name, target)
-    return {"digest": folder_digest(target), "rows": rows, "starts": starts}
+    return {"digest": content_md5(target), "rows": rows, "starts": starts}
 
 
 def _summary(rows: pd.DataFrame) -> dict[str, float]:
