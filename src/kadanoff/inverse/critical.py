@@ -14,7 +14,7 @@ from kadanoff.spins.exact import T_C
 
 FERROMAGNET = {"boundary": "periodic", "coupling": 1, "field": 0}
 Kind = TypeVar("Kind", Blocks, SeedKernel)
-DEFAULTS: dict[type, str] = {Blocks: "upsample/kernel", SeedKernel: "upsample/seed_kernel"}
+EXAMPLES: dict[type, str] = {Blocks: "upsample/kernel, or superres/blocks", SeedKernel: "upsample/seed_kernel"}
 NEAR = 1e-6  # temperatures may be rounded
 
 
@@ -78,7 +78,7 @@ def network_of(path: Path, where: str, name: str, kind: type[Kind]) -> tuple[Kin
         if isinstance(network, kind):
             return network, model.block
     raise KadanoffError(
-        f"{where} is {name}, no network of the kind {kind.__name__} for square lattices; take {DEFAULTS[kind]}."
+        f"{where} is {name}, no network of the kind {kind.__name__} for square lattices; take {EXAMPLES[kind]}."
     )
 
 

@@ -1,6 +1,9 @@
 """Markdown tables."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
 
 from kadanoff.estimate import Estimate
 
@@ -29,3 +32,20 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]]) ->
     lines = [f"## {title}", "", "| " + " | ".join(columns) + " |", "|---" + "|--:" * (len(columns) - 1) + "|"]
     lines += ["| " + " | ".join(cell(value) for value in row) + " |" for row in rows]
     return "\n".join(lines) + "\n"
+
+
+def frame_table(title: str, frame: pd.DataFrame, columns: Mapping[str, str]) -> str:
+    """A Markdown table of some columns of a frame, by their names, under headings; an empty cell is a dash."""
+    rows = [[None if pd.isna(value) else value for value in row] for row in frame[list(columns)].to_numpy(object)]
+    return table(title, list(columns.values()), rows)
+
+
+def nested(frame: pd.DataFrame, keys: Sequence[str]) -> dict[str, Any]:
+    """The rows as mappings of mappings, by the columns `keys`: metrics of a record. Empty cells are left out."""
+    found: dict[str, Any] = {}
+    for row in frame.to_dict("records"):
+        at = found
+        for key in keys:
+            at = at.setdefault(str(row.pop(key)), {})
+        at.update((str(name), value) for name, value in row.items() if not pd.isna(value))
+    return found

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from kadanoff.inverse.likelihood import losses
 from kadanoff.inverse.reconstruction import Reconstruction, reconstruct
 from kadanoff.inverse.superresolve import Spins
 from kadanoff.inverse.training import coarsened, train_network
-from kadanoff.learning.checkpoints import Recipe, save_model
+from kadanoff.learning.checkpoints import Recipe, load_model, read_recipe, save_model
 from kadanoff.learning.fit import Fit
 from kadanoff.learning.parameters import TrainingParams
 from kadanoff.learning.randomness import derived_seed, seeded
@@ -85,77 +84,42 @@ def read_variant(root: Path, name: str, study: str = "superres") -> tuple[Varian
     return variants.read_variant(root, study, name, Variant)
 
 
-@dataclass(frozen=True)
-class Data:
-    """Fine lattices of several temperatures, of which the first `train` of each train."""
-
-    path: Path
-    fine: Ensemble
-    train: int
-
-    @property
-    def dimension(self) -> int:
-        """1 for chains, 2 for square lattices."""
-        return self.fine.spins.ndim - 2
-
-    @property
-    def temperatures(self) -> NDArray[np.float64]:
-        """Of the fine lattices, ascending, in |J|/k_B."""
-        return self.fine.temperatures
-
-    def test(self, index: int) -> Spins:
-        """Fine configurations (n, y, x) or (n, x) of one temperature that trained nothing."""
-        return self.fine.read(index, slice(self.train, None))
-
-    def check(self, model: Superresolution) -> None:
-        """Refuse a rule that cannot coarsen these lattices, or a coarse lattice that cannot be refined.
-
-        Raises
-        ------
-        KadanoffError
-            Then.
-        """
-        coarse_spins(model.rule, model.block, self.dimension)  # refuses what leaves no spins
-        model.check(coarsened(self.fine.read(0, slice(0, 1)), model.rule, model.block).shape)
-
-
-def open_data(root: Path, study: str, where: str, dataset: str, train: int) -> Data:
-    """The dataset of STUDY that the entry `where` of params.yaml names, opened lazily.
+def open_data(root: Path, study: str, where: str, variant: Variant) -> tuple[Path, Ensemble]:
+    """The dataset of STUDY that the entry `where` of params.yaml names: its path, and itself, opened lazily.
 
     Raises
     ------
     KadanoffError
-        If it is missing; is not of periodic ferromagnets without a field; its temperatures do not ascend; or too few
-        configurations are left to test on.
+        If it is missing, `check_physics` refuses it, or too few configurations are left to test on.
     """
-    path = root / "data" / study / f"{dataset}.zarr"
+    path = root / "data" / study / f"{variant.dataset}.zarr"
     fine = open_dataset(path)
-    check_physics(dataset, fine)
+    check_physics(variant.dataset, fine)
     samples = fine.spins.shape[1]
-    if samples - train < FEWEST:
+    if samples - variant.train < FEWEST:
         raise KadanoffError(
-            f"{where}.train is {train}, but {dataset} has {samples} configurations of each "
+            f"{where}.train is {variant.train}, but {variant.dataset} has {samples} configurations of each "
             f"temperature; at least {FEWEST} must be left to test on. Train on fewer, or raise "
-            f"datasets.{study}.{dataset}.samples."
+            f"datasets.{study}.{variant.dataset}.samples."
         )
-    return Data(path, fine, train)
+    return path, fine
+
+
+def reconstructions(model: Superresolution, fine: Ensemble, train: int, seed: int) -> list[Reconstruction]:
+    """What the networks make of the configurations of each temperature that trained nothing: all but the first."""
+    indices = range(len(fine.temperatures))
+    return [reconstruct(model, index, fine.read(index, slice(train, None)), seed) for index in indices]
 
 
 def check_physics(name: str, ensemble: Ensemble) -> None:
-    """Refuse what is no periodic ferromagnet without a field, and temperatures that do not ascend.
-
-    Raises
-    ------
-    KadanoffError
-        Then.
-    """
+    """Refuse what is no periodic ferromagnet without a field, and temperatures that do not ascend."""
     physics = model_of(ensemble)
     if physics != FERROMAGNET:
         raise KadanoffError(
             f"dataset {name} has boundary {physics['boundary']}, coupling {physics['coupling']:g} and field "
             f"{physics['field']:g}; super-resolution takes periodic ferromagnets without a field. Take another dataset."
         )
-    if len(ensemble.temperatures) < 1 or (np.diff(ensemble.temperatures) <= 0).any():
+    if (np.diff(ensemble.temperatures) <= 0).any():
         raise KadanoffError(
             f"dataset {name} has the temperatures {ensemble.temperatures.tolist()}; list them in ascending order."
         )
@@ -164,10 +128,7 @@ def check_physics(name: str, ensemble: Ensemble) -> None:
 def train_at(
     variant: Variant, training: TrainingParams, temperature: float, fine: Spins, seed: int, folder: Path
 ) -> tuple[Superresolution, list[Fit]]:
-    """Train the network of one temperature on fine configurations (n, y, x) or (n, x).
-
-    An interrupted training resumes from a checkpoint in `folder`.
-    """
+    """Train the network of one temperature on fine configurations (n, y, x) or (n, x); it resumes from `folder`."""
     settings = Settings(**(training.model_dump() | {"seed": seed, "threads": 1}))
     with seeded(seed):
         model = variant.built(fine.ndim - 1, [temperature])
@@ -176,38 +137,56 @@ def train_at(
     return model, train_network(model.networks[0], *task)
 
 
+def trained(root: Path, name: str, variant: Variant, training: TrainingParams) -> Superresolution:
+    """The networks of the entry NAME of superres.variants.
+
+    Raises
+    ------
+    KadanoffError
+        If they are missing, or were trained with other than the present parameters.
+    """
+    weights = root / "models" / "superres" / f"{name}.safetensors"
+    remedy = f"run `dvc repro superres@{name}` first."
+    if not weights.is_file():
+        raise KadanoffError(f"there are no weights {weights}; {remedy}")
+    model = load_model(weights)
+    if not isinstance(model, Superresolution) or read_recipe(weights).training != recipe(variant, training):
+        raise KadanoffError(f"{weights} was trained with other parameters; {remedy}")
+    return model
+
+
+def recipe(variant: Variant, training: TrainingParams) -> dict[str, Any]:
+    """All parameters of a training."""
+    return variant.model_dump() | training.model_dump()
+
+
 def train_variant(
-    root: Path,
-    study: str,
-    stage: str,
-    name: str,
-    prepare: Callable[[], Finish] | None = None,
-    more: Sequence[Path] = (),
+    root: Path, study: str, stage: str, name: str, finish: Finish | None = None, more: Sequence[Path] = ()
 ) -> None:
     """Train the entry NAME of STAGE.variants on data of STUDY: models/STAGE/NAME.safetensors, reports/STAGE/NAME.
 
-    What `prepare` returns before the training is done with the trained and tested networks before they are saved; it
-    reads `more` datasets.
+    `finish`, which reads `more` datasets, is called with the trained and tested networks before they are saved.
     """
     variant, training = read_variant(root, name, stage)
-    weights = root / "models" / stage / f"{name}.safetensors"
-    parameters = variant.model_dump() | training.model_dump()
+    weights, parameters = root / "models" / stage / f"{name}.safetensors", recipe(variant, training)
     with working_folder(stage, name, parameters) as folder:
-        data = open_data(root, study, f"{stage}.variants.{name}", variant.dataset, variant.train)
-        model = variant.built(data.dimension, data.temperatures)  # refuses now what it would refuse later
-        data.check(model)
-        finish = prepare() if prepare is not None else None
-        with recorded(stage, name, parameters=parameters, inputs=[data.path, *more]) as record:
-            task = partial(_trained, variant, training, data.path, folder)
-            trained = in_processes(stage, task, [(index,) for index in range(len(data.temperatures))])
-            for network, (values, _) in zip(model.networks, trained, strict=True):
+        path, fine = open_data(root, study, f"{stage}.variants.{name}", variant)
+        dimension = fine.spins.ndim - 2
+        model = variant.built(dimension, fine.temperatures)
+        coarse_spins(model.rule, model.block, dimension)  # refuses what leaves no spins
+        model.check(coarsened(fine.read(0, slice(0, 1)), model.rule, model.block).shape)
+        with recorded(stage, name, parameters=parameters, inputs=[path, *more]) as record:
+            task = partial(_trained, variant, training, path, folder)
+            found = in_processes(stage, task, [(index,) for index in range(len(fine.temperatures))])
+            for network, (values, _) in zip(model.networks, found, strict=True):
                 network.load_state_dict({key: torch.from_numpy(array) for key, array in values.items()})
-            _record_quality(model.eval(), data, [fits for _, fits in trained], training.seed, record)
+            tests = reconstructions(model.eval(), fine, variant.train, training.seed)
+            _record_quality(model, tests, [fits for _, fits in found], record)
             if finish is not None:
                 finish(model, record)
-            arguments = variant.arguments(data.dimension, data.temperatures)
+            arguments = variant.arguments(dimension, fine.temperatures)
             save_model(weights, model, Recipe(variant.network, arguments, parameters))  # last, as their record changes
-            record.model(weights, metric="test/nats_per_site", **_competition(variant, data.dimension))
+            record.model(weights, metric="test/nats_per_site", **_competition(variant, dimension))
 
 
 def _trained(
@@ -222,29 +201,27 @@ def _trained(
     return {key: tensor.numpy() for key, tensor in model.networks[0].state_dict().items()}, fits
 
 
-def _record_quality(model: Superresolution, data: Data, fits: list[list[Fit]], seed: int, record: Recorder) -> None:
+def _record_quality(
+    model: Superresolution, tests: list[Reconstruction], fits: list[list[Fit]], record: Recorder
+) -> None:
     """Put what the networks make of the test configurations, and figures, into the record."""
-    tests = [reconstruct(model, index, data.test(index), seed) for index in range(len(data.temperatures))]
-    sites = model.block**model.dimension
+    sites, first = model.block**model.dimension, model.networks[0]
     best = [losses(network, each, sites) for network, each in zip(model.networks, fits, strict=True)]
-    parameters = sum(item.numel() for item in model.networks[0].parameters())
-    record.metrics(_metrics(tests, best) | {"parameters": parameters})
-    middle = fits[nearest(data.temperatures)]
-    _history(record, middle)
-    draw_losses(record, middle, tests, best, model.networks[0])
-    if data.dimension == 2:
-        draw_configurations(record, tests)
-
-
-def _metrics(tests: Sequence[Reconstruction], best: Sequence[dict[str, float]]) -> dict[str, Any]:
-    """Metrics of the record: of each temperature, and their average likelihood, by which networks compete."""
     nats = [independent_mean(item.nats) for item in tests]
-    metrics: dict[str, Any] = {"test": {"nats_per_site": sum(nats[1:], nats[0]) / len(nats)}}
+    metrics: dict[str, Any] = {
+        "test": {"nats_per_site": sum(nats[1:], nats[0]) / len(nats)},  # by which networks compete
+        "parameters": sum(item.numel() for item in first.parameters()),
+    }
     for item, value, loss in zip(tests, nats, best, strict=True):
         made = {"drawn": item.drawn, "rounded": item.rounded}
         differences = {key: item.differences(spins) for key, spins in made.items() if spins is not None}
         metrics[f"T={item.temperature:g}"] = {**loss, "nats_per_site": value, **differences}
-    return metrics
+    record.metrics(metrics)
+    middle = fits[nearest(model.temperatures)]
+    _history(record, middle)
+    draw_losses(record, middle, tests, best, first)
+    if model.dimension == 2:
+        draw_configurations(record, tests)
 
 
 def _history(record: Recorder, fits: Sequence[Fit]) -> None:

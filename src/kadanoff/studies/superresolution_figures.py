@@ -1,13 +1,16 @@
 """The figures that every trained super-resolution network has."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from textwrap import fill
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from kadanoff.estimate import Estimate
 from kadanoff.inverse.reconstruction import Reconstruction
+from kadanoff.inverse.superresolve import Spins
 from kadanoff.learning.fit import Fit
 from kadanoff.networks.superres import Blocks, SeedKernel
 from kadanoff.project.figures import figure, points, show_spins
@@ -16,7 +19,6 @@ from kadanoff.spins.exact import T_C
 from kadanoff.spins.statistics import independent_mean
 
 TEMPERATURE = r"temperature $T$ ($|J|/k_B$)"
-MOST = 3  # temperatures of which configurations are shown
 LINES = {"train_loss": "-", "validation_loss": "--"}
 
 
@@ -72,19 +74,40 @@ def _losses_by_temperature(axis: Any, tests: Sequence[Reconstruction], best: Seq
 
 def draw_configurations(record: Recorder, tests: Sequence[Reconstruction]) -> None:
     """Figure `configurations`: below, at and above T_c, what the rule leaves, and what is made of it."""
-    places = {0, nearest([item.temperature for item in tests]), len(tests) - 1}
-    shown = [tests[place] for place in sorted(places)][:MOST]
+    places = sorted({0, nearest([item.temperature for item in tests]), len(tests) - 1})
     names = {"coarse": "given", "fine": "Monte Carlo", "drawn": "drawn", "rounded": "rounded"}
-    names = {key: label for key, label in names.items() if getattr(shown[0], key) is not None}
-    with figure(len(shown), len(names), figsize=(1.8 * len(names), 2.0 * len(shown)), squeeze=False) as (drawn, axes):
-        for line, item in zip(axes, shown, strict=True):
-            for axis, (key, label) in zip(line, names.items(), strict=True):
-                spins = getattr(item, key)
-                size = " x ".join(map(str, spins.shape[1:]))
-                title = f"T = {item.temperature:.4g}, {label} {size}" if key == "coarse" else f"{label}, {size}"
-                show_spins(axis, spins[0], title)
-        record.figure(
-            "configurations",
-            drawn,
-            "Configurations below, at and above T_c: coarse, the fine ones they come from, and those that are drawn",
-        )
+    rows = {}
+    for item in (tests[place] for place in places):
+        made = {label: getattr(item, key) for key, label in names.items()}
+        rows[f"T = {item.temperature:.4g}"] = {label: spins[0] for label, spins in made.items() if spins is not None}
+    caption = "Configurations below, at and above T_c: coarse, the fine ones they come from, and those that are drawn"
+    draw_spins(record, "configurations", rows, caption)
+
+
+def draw_spins(record: Recorder, name: str, rows: Mapping[str, Mapping[str, Spins]], caption: str) -> None:
+    """A figure of configurations (y, x): rows by what stands beside them, pictures by what stands above them."""
+    columns = len(next(iter(rows.values())))
+    with figure(len(rows), columns, figsize=(2.0 * columns, 2.4 * len(rows)), squeeze=False) as (drawn, axes):
+        for line, (label, pictures) in zip(axes, rows.items(), strict=True):
+            for axis, (title, spins) in zip(line, pictures.items(), strict=True):
+                show_spins(axis, spins, f"{fill(title, 24)}\n{' x '.join(map(str, spins.shape))}")
+            line[0].set_ylabel(label)
+        record.figure(name, drawn, caption)
+
+
+def draw_block_sums(
+    record: Recorder, name: str, panels: Mapping[float, Mapping[str, Sequence[Estimate]]], colours: Mapping[str, str]
+) -> None:
+    """A figure of the shares of blocks with 0, 1, ... spins up: a panel a temperature, a bar a set of lattices."""
+    with figure(1, len(panels), figsize=(3.6 * len(panels), 3.0), sharey=True, squeeze=False) as (drawn, axes):
+        for axis, (temperature, sets) in zip(axes[0], panels.items(), strict=True):
+            width = 0.8 / len(sets)
+            for place, (label, shares) in enumerate(sets.items()):
+                values, errors = ([getattr(share, part) for share in shares] for part in ("mean", "error"))
+                where = np.arange(len(shares)) + (place - (len(sets) - 1) / 2) * width
+                look = {"color": colours[label], "label": label, "error_kw": {"lw": 1}}
+                axis.bar(where, values, width, yerr=errors, **look)
+            axis.set(title=f"T = {temperature:.4g}", xlabel="spins up in a block", xticks=range(len(shares)))
+        axes[0, 0].set(ylabel="share of the blocks", yscale="log", ylim=(3e-3, 2))
+        drawn.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+        record.figure(name, drawn, "Share of blocks with each number of up spins: Monte Carlo and networks")

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from threading import Lock
-from typing import Annotated, Any
+from typing import Annotated
 
 import pandas as pd
 from pydantic import Field
@@ -17,8 +17,9 @@ from kadanoff.inverse.pairs import compared_with_source
 from kadanoff.inverse.superresolve import independent_spins, probabilities
 from kadanoff.montecarlo.rng import stream_key
 from kadanoff.networks.superres import SeedKernel
+from kadanoff.project.tables import frame_table
 from kadanoff.runtime.progress import progress
-from kadanoff.studies.grow.tables import ALONE, PAIRED, PLACE, SYMMETRIES, missed, nested, text_of
+from kadanoff.studies.grow.tables import ALONE, PAIRED, PLACE, SYMMETRIES, in_percent, missed
 from kadanoff.validation import Section
 
 Draw = Callable[[Rows, int], Rows]
@@ -95,38 +96,29 @@ def compare(
     return chains
 
 
-def compared_tables(chains: Sequence[Chain]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """One row per size, method and number of sweeps: estimates; and those less the last chain's, in pairs."""
-    rows, less, last = [], [], chains[-1]
+def compared_table(chains: Sequence[Chain]) -> pd.DataFrame:
+    """One row per size, method and number of sweeps: estimates, and `less_last`: less the last chain's, in pairs."""
+    rows, last = [], chains[-1]
     for level in range(1, len(last.sizes)):
         for chain in chains:
             own = chain.sizes[level]
-            place = dict(zip(PLACE, (own.side, chain.method, chain.sweeps), strict=True))
-            rows.append(place | estimates(own) | compared_with_source(chain.sizes[level - 1], own, chain.sizes[0]))
-            less.append(place | differences(own, last.sizes[level]))
-    return pd.DataFrame(rows), pd.DataFrame(less)
+            row = dict(zip(PLACE, (own.side, chain.method, chain.sweeps), strict=True)) | estimates(own)
+            row |= compared_with_source(chain.sizes[level - 1], own, chain.sizes[0])
+            known = {"lattices": len(own), "missed": missed(row), "less_last": differences(own, last.sizes[level])}
+            rows.append(row | known)
+    return pd.DataFrame(rows)
 
 
-def compare_metrics(chains: Sequence[Chain]) -> dict[str, Any]:
-    """Metrics of the record: by size, method and sweeps."""
-    rows, less = (frame.assign(sweeps=[f"sweeps={n}" for n in frame["sweeps"]]) for frame in compared_tables(chains))
-    numbers = nested(rows, PLACE)
-    for (_, row), differences_of in zip(rows.iterrows(), less.drop(columns=PLACE).to_dict("records"), strict=True):
-        numbers[f"L={row['side']}"][row["method"]][row["sweeps"]]["less_last"] = differences_of
-    return numbers
-
-
-def compare_text(chains: Sequence[Chain]) -> str:
-    """Tables in Markdown, two a size."""
-    parts, last = [NOTE], chains[-1]
-    place = {"method": "", "sweeps": "sweeps"}
+def compare_text(found: pd.DataFrame) -> str:
+    """Tables of `compared_table` in Markdown, two a size."""
+    parts, place = [NOTE], {"method": "", "sweeps": "sweeps"}
     alone = {"c10_excess": "c10", **{key: ALONE[key] for key in ("c11", "exponent", "square")}, **SYMMETRIES}
-    rows, less = (frame.replace({"method": METHODS}) for frame in compared_tables(chains))
-    rows = rows.assign(missed=[missed(row) for row in rows.to_dict("records")])
     columns = {**place, "c10_excess": "c10 - exact", "c11_excess": "c11 - exact", **SYMMETRIES}
     columns |= {"exponent": "exponent of G", **PAIRED, "missed": "missed"}
-    for side, own in rows.groupby("side"):
-        parts.append(text_of(f"L = {side}, {len(last.sizes[0])} seeds each", own, columns))
-        title = f"L = {side}: less {METHODS.get(last.method, last.method)} with {last.sweeps} sweeps, in pairs"
-        parts.append(text_of(title, less[less["side"] == side].iloc[:-1], {**place, **alone}))
+    for (side, seeds), own in in_percent(found).replace({"method": METHODS}).groupby(["side", "lattices"]):
+        parts.append(frame_table(f"L = {side}, {seeds} seeds each", own, columns))
+        less = own[[*place]].join(pd.DataFrame(own.less_last.tolist(), own.index))
+        last = own.iloc[-1]
+        title = f"L = {side}: less {last.method} with {last.sweeps} sweeps, in pairs"
+        parts.append(frame_table(title, less.iloc[:-1], {**place, **alone}))
     return "\n".join(parts)

@@ -17,6 +17,8 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field, model_validator
 
+from kadanoff.data.pyramid import FACTOR
+from kadanoff.data.zoom import means_of, nested_pictures, zoom_page
 from kadanoff.inverse.critical import critical_seeds, network_of
 from kadanoff.inverse.growth import Enlargement, Rows, enlarge, refine
 from kadanoff.inverse.measurement import Measurements, joined, measure_lattice
@@ -30,9 +32,9 @@ from kadanoff.project.records import recorded
 from kadanoff.runtime.progress import Advance, progress
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact import T_C
-from kadanoff.studies.grow.compare import Compare, compare, compare_metrics, compare_text
-from kadanoff.studies.grow.figures import draw_cascade, draw_correlations, draw_structure, zoom_page_of
-from kadanoff.studies.grow.tables import Grown, metrics, tables_text
+from kadanoff.studies.grow.compare import Compare, compare, compare_text, compared_table
+from kadanoff.studies.grow.figures import draw_cascade, draw_correlations
+from kadanoff.studies.grow.tables import PLACE, Grown, grown_table, metrics, tables_text
 from kadanoff.validation import Name, Section, Seed, WeightsName
 
 
@@ -85,12 +87,16 @@ def grow(root: Path) -> None:
     with recorded("grow", parameters=params.model_dump(), inputs=paths) as record:
         found, largest = _grow_all(enlargement, seeds, params)
         chains = compare(enlargement, published, seeds, found.seeds, params.compare)
-        record.metrics(metrics(found) | {"compare": compare_metrics(chains)})
-        record.text("tables.md", tables_text(found, params.sweeps) + "\n" + compare_text(chains))
+        known, compared = grown_table(found), compared_table(chains)
+        labels = [f"sweeps={sweeps}" for sweeps in compared.sweeps]
+        others = metrics(compared.assign(sweeps=labels), PLACE)
+        record.metrics(metrics(known, ["side", "method"]) | {"compare": others})
+        record.text("tables.md", f"{tables_text(found, known, params.sweeps)}\n{compare_text(compared)}")
         draw_correlations(record, found)
-        draw_structure(record, found)
         draw_cascade(record, largest)
-        record.text("zoom.html", zoom_page_of(largest))
+        pictures = nested_pictures(means_of(largest), len(largest))
+        title = f"A critical lattice grown to {len(largest):,} × {len(largest):,}"
+        record.text("zoom.html", zoom_page(pictures, FACTOR, title))
 
 
 def _grow_all(enlargement: Enlargement, seeds: list[Rows], params: Params) -> tuple[Grown, Rows]:

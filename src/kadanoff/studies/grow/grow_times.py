@@ -18,16 +18,7 @@ from kadanoff.inverse.critical import critical_seeds, network_of
 from kadanoff.inverse.growth import Enlargement, Rows, enlarge, sides_to
 from kadanoff.inverse.renormalized import RenormalizedGibbs
 from kadanoff.inverse.superresolve import Spins, tables
-from kadanoff.inverse.thermalization import (
-    Equilibrium,
-    Prepare,
-    Relaxation,
-    Thermalization,
-    measured_counts,
-    relax,
-    start_and_sampler,
-    uniform,
-)
+from kadanoff.inverse.thermalization import Equilibrium, Prepare, Thermalization
 from kadanoff.montecarlo import swendsen_wang
 from kadanoff.montecarlo.rng import stream_key
 from kadanoff.montecarlo.samplers import GROUP
@@ -37,8 +28,8 @@ from kadanoff.project.records import recorded
 from kadanoff.runtime.progress import progress
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact import T_C, critical_correlation, critical_energy, critical_square
-from kadanoff.studies.relaxation import CRITERION, record_results, training_seconds
-from kadanoff.validation import Name, Section, Seed, WeightsName
+from kadanoff.studies.relaxation import CRITERION, Chains, record_results, relaxations, training_seconds
+from kadanoff.validation import Name
 
 RUNS = ("grown_metropolis", "hot_metropolis", "hot_swendsen_wang", "cold_swendsen_wang")
 GROUP_SITES = 1 << 25
@@ -50,17 +41,11 @@ needs of the order of L^2.17 sweeps from random spins. The network's time is tha
 """
 
 
-class Params(Section):
+class Params(Chains):
     """The section `grow_times`; `chains` are lattices of each start, one number a size."""
 
-    model: WeightsName
     dataset: Name
-    sizes: list[int] = Field(min_length=1)
     chains: list[int] = Field(min_length=1)
-    refinement: int = Field(ge=0)
-    sweeps: int = Field(gt=0)
-    cluster_sweeps: int = Field(gt=0)
-    seed: Seed
 
     @model_validator(mode="after")
     def _one_each(self) -> "Params":
@@ -88,11 +73,21 @@ def grow_times(root: Path) -> None:
         recorded("grow_times", parameters=params.model_dump(), inputs=list(paths)) as record,
         progress("grow_times", sum(size**2 for size in params.sizes)) as advance,
     ):
-        seconds = training_seconds(root, params.model), _seed_seconds(len(seeds[0]), burn_in)
+        once, spent = training_seconds(root, params.model), _seed_seconds(len(seeds[0]), burn_in)
         results = []
         for size, chains in zip(params.sizes, params.chains, strict=True):
-            prepare = partial(_grown, enlargement, seeds, len(sides[size]) - 1)
-            results.append(_result(params, prepare, size, chains, seconds))
+
+            def studied(_: str, size: int = size) -> Prepare:
+                return partial(_grown, enlargement, seeds, len(sides[size]) - 1)
+
+            def key(name: str, size: int = size) -> np.uint64:
+                return stream_key(params.seed, name, size)
+
+            group = min(GROUP, max(1, GROUP_SITES // size**2))
+            runs = relaxations(RUNS, params, size, chains, studied, spent, key, group)
+            clusters = [run.values[:, -1] for name, run in runs.items() if name.endswith("swendsen_wang")]
+            values = exact(size, chains, np.concatenate(clusters, axis=1))
+            results.append(Thermalization(size, values, runs, once))
             advance(size**2)
         record_results(record, results, NOTE)
 
@@ -129,21 +124,3 @@ def exact(size: int, chains: int, lattices: NDArray[np.float64]) -> Equilibrium:
     spread = lattices.std(1, ddof=1)
     estimates = (Estimate(value, float(one / np.sqrt(chains))) for value, one in zip(values, spread, strict=True))
     return Equilibrium(tuple(estimates), None, tuple(spread.tolist()))
-
-
-def _result(params: Params, grown: Prepare, size: int, chains: int, seconds: tuple[float, float]) -> Thermalization:
-    """All starts and samplers at one size; `seconds` are what the network took, and each seed."""
-
-    def run(name: str) -> Relaxation:
-        start, sampler = start_and_sampler(name)
-        prepare = grown if start == "grown" else uniform(size, start, params.seed, name)
-        counts = measured_counts(sampler, params.sweeps if sampler == "metropolis" else params.cluster_sweeps)
-        group = min(GROUP, max(1, GROUP_SITES // size**2))
-        return relax(
-            prepare, sampler, size, chains, counts, stream_key(params.seed, name, size),
-            spent=seconds[1] if start == "grown" else 0.0, group=group,
-        )  # fmt: skip
-
-    runs = {name: run(name) for name in RUNS}
-    clusters = [runs[name].values[:, -1] for name in RUNS if start_and_sampler(name)[1] == "swendsen_wang"]
-    return Thermalization(size, exact(size, chains, np.concatenate(clusters, axis=1)), runs, seconds[0])

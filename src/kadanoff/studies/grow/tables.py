@@ -9,7 +9,7 @@ import pandas as pd
 from kadanoff.estimate import Estimate
 from kadanoff.inverse.measurement import Measurements, differences, estimates, exact_decay
 from kadanoff.inverse.pairs import block_sums_variation, compared_with_source
-from kadanoff.project.tables import Cell, table
+from kadanoff.project.tables import frame_table, nested, table
 from kadanoff.spins.exact import BINDER, SQUARE, critical_diagonal, critical_row
 from kadanoff.spins.statistics import independent_mean
 from kadanoff.studies.targets import vanishes, verdict
@@ -80,75 +80,48 @@ def missed(found: Mapping[str, Any]) -> str:
 
 
 def grown_table(found: Grown) -> pd.DataFrame:
-    """One row per size and kind of lattices: estimates, and of grown ones what pairs with their sources tell."""
+    """One row per size and kind of lattices: estimates, and of grown ones what pairs with their sources tell.
+
+    `less_refined` are estimates of lattices as drawn less those after the sweeps, in pairs.
+    """
     rows = []
     for level, truth in enumerate(found.truth):
         for kind, levels in found.kinds().items():
             row = {"side": truth.side, "method": kind, "lattices": len(levels[level])} | estimates(levels[level])
             if kind != "Monte Carlo":
                 row |= compared_with_source(found.source(level), levels[level], found.seeds)
-                row["block_sums_variation"] = block_sums_variation(levels[level], truth)
+                row |= {"block_sums_variation": block_sums_variation(levels[level], truth), "missed": missed(row)}
+            if kind == "raw":
+                row["less_refined"] = differences(levels[level], found.refined[level])
             rows.append(row)
     return pd.DataFrame(rows)
 
 
-def raw_less_refined(found: Grown) -> pd.DataFrame:
-    """One row per size: estimates of lattices as drawn less those after the sweeps, in pairs."""
-    pairs = zip(found.raw, found.refined, strict=True)
-    return pd.DataFrame([{"side": raw.side} | differences(raw, refined) for raw, refined in pairs])
+def metrics(frame: pd.DataFrame, keys: Sequence[str]) -> dict[str, Any]:
+    """Metrics of the record, of a table of estimates, by the columns `keys`; the first of them is `side`."""
+    return nested(frame.assign(side=[f"L={side}" for side in frame.side]).drop(columns=["lattices", "missed"]), keys)
 
 
-def nested(frame: pd.DataFrame, keys: Sequence[str]) -> dict[str, Any]:
-    """Rows as mappings of mappings, by the columns `keys`: metrics of a record. Empty cells are left out."""
-    numbers: dict[str, Any] = {}
-    labelled = frame.assign(side=[f"L={side}" for side in frame["side"]])
-    for row in labelled.to_dict("records"):
-        at = numbers
-        for key in keys:
-            at = at.setdefault(str(row.pop(key)), {})
-        at.update((name, value) for name, value in row.items() if not pd.isna(value))
-    return numbers
+def in_percent(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with relative deviations in percent."""
+    return frame.assign(**{name: 100 * frame[name] for name in PERCENT})
 
 
-def metrics(found: Grown) -> dict[str, Any]:
-    """Metrics of the record, by size and kind."""
-    numbers = nested(grown_table(found).drop(columns="lattices"), ["side", "method"])
-    for side, less in nested(raw_less_refined(found), ["side"]).items():
-        numbers[side]["raw"]["less_refined"] = less
-    return numbers
-
-
-def text_of(title: str, frame: pd.DataFrame, columns: Mapping[str, str]) -> str:
-    """Columns of a frame, with their headings, in Markdown; relative deviations in percent."""
-    scaled = frame.assign(**{name: 100 * frame[name] for name in PERCENT if name in frame})
-    rows = [[None if pd.isna(cell) else cell for cell in row] for row in scaled[list(columns)].to_numpy(object)]
-    return table(title, list(columns.values()), rows)
-
-
-def tables_text(found: Grown, sweeps: int) -> str:
-    """Tables in Markdown."""
-    parts, frame, less = [NOTE], grown_table(found), raw_less_refined(found)
-    names = {"raw": "raw", "refined": f"refined by {sweeps} sweeps", "Monte Carlo": "Monte Carlo"}
-    for level, truth in enumerate(found.truth):
-        own = frame[frame["side"] == truth.side]
-        exact: dict[str, Any] = dict(zip(ALONE, [0, critical_diagonal(truth.side), None, SQUARE, BINDER], strict=False))
-        exact |= {"exponent": exact_decay(truth.side), **dict.fromkeys(SYMMETRIES, 0), "method": "exact, large torus"}
-        pairs = less[less["side"] == truth.side].assign(
-            method="raw less refined, in pairs", lattices=len(found.raw[level])
-        )
-        rows = [
-            own.replace({"method": names}).astype(object),
-            pd.DataFrame([exact], dtype=object),
-            pairs.astype(object),
-        ]
+def tables_text(found: Grown, frame: pd.DataFrame, sweeps: int) -> str:
+    """Tables in Markdown, of `grown_table`."""
+    parts, names = [NOTE], {"refined": f"refined by {sweeps} sweeps"}
+    paired = {"method": "", **PAIRED, "paired_ratio_distance": "at r", "block_sums_variation": "TV of block sums"}
+    for level, (side, own) in enumerate(frame.groupby("side")):
+        raw, *_ = own.to_dict("records")
+        less = raw["less_refined"] | {"method": "raw less refined, in pairs", "lattices": raw["lattices"]}
+        exact: dict[str, Any] = {"c10_excess": 0, "c11": critical_diagonal(side), "square": SQUARE, "binder": BINDER}
+        exact |= {"exponent": exact_decay(side), **dict.fromkeys(SYMMETRIES, 0), "method": "exact, large torus"}
+        rows = own.replace({"method": names}), pd.DataFrame([exact]), pd.DataFrame([less])
         columns = {"method": "", **ALONE, "lattices": "lattices"}
-        parts.append(text_of(f"L = {truth.side}", pd.concat(rows), columns))
-        grown = own[own["method"] != "Monte Carlo"]
-        grown = grown.assign(missed=[missed(row) for row in grown.to_dict("records")])
-        columns = {"method": "", **PAIRED, "paired_ratio_distance": "at r"}
-        columns |= {"block_sums_variation": "TV of block sums", "missed": "missed"}
-        parts.append(text_of(f"L = {truth.side}: paired with {found.source(level).side}", grown, columns))
-        parts += [_correlation_text(found, level), _block_text(found, level)]
+        parts.append(frame_table(f"L = {side}", pd.concat([each.astype(object) for each in rows]), columns))
+        grown = in_percent(own[own.method != "Monte Carlo"])
+        title = f"L = {side}: paired with {found.source(level).side}"
+        parts += [frame_table(title, grown, paired | {"missed": "missed"}), _correlation_text(found, level)]
     return "\n".join(parts)
 
 
@@ -165,13 +138,3 @@ def _correlation_text(found: Grown, level: int) -> str:
             row[f"{name} / exact - 1, %"] = 100 * (grown / exact - 1)
         rows.append(row | {"Monte Carlo / exact - 1, %": 100 * (truth / exact - 1)})
     return table(f"L = {side}: G(r)", list(rows[0]), [list(row.values()) for row in rows])
-
-
-def _block_text(found: Grown, level: int) -> str:
-    """Shares of the blocks of 3 x 3 spins by how many spins differ from the others, whichever these are."""
-    shares = {name: kind[level].sums + kind[level].sums[:, ::-1] for name, kind in found.kinds().items()}
-    half = found.truth[level].sums.shape[1] // 2
-    rows: list[list[Cell]] = [
-        [number, *(independent_mean(values[:, number]) for values in shares.values())] for number in range(half)
-    ]
-    return table(f"L = {found.truth[level].side}: blocks of 3 x 3, by the minority's spins", ["spins", *shares], rows)

@@ -27,7 +27,7 @@ from kadanoff.project.records import Recorder
 from kadanoff.project.tables import table
 from kadanoff.spins.exact import T_C
 from kadanoff.spins.statistics import independent_mean
-from kadanoff.studies.superresolution import Finish, Variant, read_variant, train_variant
+from kadanoff.studies.superresolution import open_data, read_variant, train_variant
 from kadanoff.studies.targets import vanishes
 from kadanoff.validation import Name, Section, Seed, validated
 
@@ -61,10 +61,6 @@ def upsample(root: Path, name: str) -> None:
         )
     params = validated(Calibration, section(root, "upsample", "calibration"), "upsample.calibration")
     path = root / "data" / "grow" / f"{params.dataset}.zarr"
-    train_variant(root, "grow", "upsample", name, partial(_calibration, root, variant, params, path), [path])
-
-
-def _calibration(root: Path, variant: Variant, params: Calibration, path: Path) -> Finish:
     ensemble = open_dataset(path)
     index = critical_index(f"upsample.calibration.dataset is {params.dataset}, which", ensemble)
     side = ensemble.spins.shape[-1]
@@ -73,11 +69,12 @@ def _calibration(root: Path, variant: Variant, params: Calibration, path: Path) 
             f"upsample.calibration.dataset is {params.dataset}, whose lattices have the side {side}; Gibbs sweeps need "
             f"a multiple of {STEP}. Take another dataset."
         )
-    fine = open_dataset(root / "data" / "grow" / f"{variant.dataset}.zarr").read(0, slice(0, variant.train))
-    return partial(_calibrated, fine, ensemble.read(index), params.seed)
+    fine = open_data(root, "grow", f"upsample.variants.{name}", variant)[1].read(0, slice(0, variant.train))
+    finish = partial(_calibrate, fine, ensemble.read(index), params.seed)
+    train_variant(root, "grow", "upsample", name, finish, [path])
 
 
-def _calibrated(fine: Spins, seeds: Spins, seed: int, model: Superresolution, record: Recorder) -> None:
+def _calibrate(fine: Spins, seeds: Spins, seed: int, model: Superresolution, record: Recorder) -> None:
     """Count the conditional of coarse spins, and multiply its log-odds and the log-probabilities as calibrated."""
     network = model.at(float(T_C))
     assert isinstance(network, Blocks)  # the stage has checked it

@@ -1,33 +1,41 @@
 """Stage `exponents`: critical exponents from chains of lattices that grow from 16 x 16 seeds.
 
-Efthymiou, Beach and Melko (2019), section IV A.
+Efthymiou, Beach and Melko (2019), section IV A. A repetition trains on its own share of the configurations, calibrates,
+and grows its chains.
 """
 
+import hashlib
+import io
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from pydantic import Field
 
 from kadanoff.data.store import Ensemble, open_dataset
 from kadanoff.errors import KadanoffError
-from kadanoff.inverse.chains import Levels, measure
-from kadanoff.inverse.superresolve import Spins
+from kadanoff.inverse.calibration import calibrate
+from kadanoff.inverse.chains import Doubling, Levels, doubling_by_blocks, doubling_by_pixels, grow, measure
+from kadanoff.inverse.critical import critical_index
+from kadanoff.inverse.superresolve import Spins, tables
+from kadanoff.learning.parameters import TrainingParams
+from kadanoff.learning.randomness import derived_seed
+from kadanoff.networks.superres import Blocks, Pixels
 from kadanoff.project.params import entry
 from kadanoff.project.records import recorded
 from kadanoff.runtime.executor import in_processes
-from kadanoff.runtime.files import working_folder
+from kadanoff.runtime.files import disk_errors, working_folder, write_atomic
 from kadanoff.spins.exact import T_C
-from kadanoff.studies.superres.exponents_figures import draw_lattices, draw_levels, draw_scaling
-from kadanoff.studies.superres.exponents_tables import summarize, tables_text
-from kadanoff.studies.superres.repetitions import Plan, Recipe, Repetition, repeat
-from kadanoff.studies.superresolution import check_physics, read_variant
+from kadanoff.studies.superres.exponents_figures import draw_lattices, draw_scaling
+from kadanoff.studies.superres.exponents_tables import BLOCKS, PIXELS, Repetition, summarize, tables_text
+from kadanoff.studies.superresolution import Variant, read_variant, recipe, train_at
 from kadanoff.validation import Name, Section, Seed
 
-NETWORKS = ("pixels", "blocks")  # entries of superres.variants
 FEWEST = 100  # lattices that calibrate a repetition
 LARGEST = 16  # side of the largest lattice that a chain may learn from
+Recipes = dict[str, tuple[Variant, TrainingParams]]
 
 
 class Params(Section):
@@ -54,68 +62,34 @@ def exponents(root: Path) -> None:
         If a parameter breaks its rule, or data are missing, too few, or not critical square lattices of the sizes.
     """
     params = entry(root, Params, "exponents")
-    recipes = {name: read_variant(root, name) for name in NETWORKS}
+    recipes = {name: read_variant(root, name) for name in (PIXELS, BLOCKS)}
     for name, (variant, _) in recipes.items():
         if variant.network != name or (variant.rule, variant.block) != ("majority", 2):
             raise KadanoffError(
                 f"superres.variants.{name} has network {variant.network}, rule {variant.rule}, block {variant.block}; "
                 f"the stage exponents needs network {name}, rule majority and block 2."
             )
-    parameters = given(params, recipes)
+    parameters = params.model_dump() | {name: recipe(*own) for name, own in recipes.items()}
     names = list(dict.fromkeys([params.dataset, params.smaller, *params.finite_size, *params.truth]))
     paths = {name: root / "data" / "superres" / f"{name}.zarr" for name in names}
     with working_folder("exponents", "all", parameters) as folder:
-        data = {name: _critical(name, open_dataset(path)) for name, path in paths.items()}
-        fine, small = (data[name].read(0) for name in (params.dataset, params.smaller))
+        data = {name: open_dataset(path) for name, path in paths.items()}
+        index = {name: critical_index(f"dataset {name}", ensemble) for name, ensemble in data.items()}
+        fine, small = (data[name].read(index[name]) for name in (params.dataset, params.smaller))
         _check(params, fine.shape, small.shape)
         with recorded("exponents", parameters=parameters, inputs=list(paths.values())) as record:
-            found = _repetitions(params, recipes, fine, small, folder)
-            finite = [measured(data[name]) for name in params.finite_size]
-            truth = [measured(data[name]) for name in (params.dataset, *params.truth)]
+            shares = (np.array_split(spins, params.repetitions) for spins in (fine, small))
+            tasks = [(*share, folder, number) for number, share in enumerate(zip(*shares, strict=True))]
+            found = in_processes("exponents", partial(repeat, params, recipes), tasks)
+            finite, truth = (
+                [measured(data[name], index[name]) for name in group]
+                for group in (params.finite_size, (params.dataset, *params.truth))
+            )
             summary = summarize(found, finite, truth)
             record.metrics(summary.metrics())
             record.text("tables.md", tables_text(summary))
             draw_lattices(record, found[0].lattices)
             draw_scaling(record, summary)
-            draw_levels(record, summary)
-
-
-def given(params: Params, recipes: dict[str, Recipe]) -> dict[str, Any]:
-    """All parameters of the stage: its own section, and how its networks are trained."""
-    return params.model_dump() | {
-        name: variant.model_dump() | training.model_dump() for name, (variant, training) in recipes.items()
-    }
-
-
-def _repetitions(
-    params: Params, recipes: dict[str, Recipe], fine: Spins, small: Spins, folder: Path
-) -> list[Repetition]:
-    """All repetitions, each with its own share of the lattices."""
-    plan = Plan(
-        recipes["pixels"],
-        recipes["blocks"],
-        temperature=float(T_C),
-        seeds=params.seeds,
-        pixel_seeds=params.pixel_seeds,
-        levels=params.levels,
-        refinement=params.refinement,
-        seed=params.seed,
-    )
-    shares = (np.array_split(spins, params.repetitions) for spins in (fine, small))
-    tasks = [(*share, folder, number) for number, share in enumerate(zip(*shares, strict=True))]
-    return in_processes("exponents", partial(repeat, plan), tasks)
-
-
-def _critical(name: str, ensemble: Ensemble) -> Ensemble:
-    """A dataset of square tori at T_c."""
-    check_physics(name, ensemble)
-    shape, temperatures = ensemble.spins.shape, ensemble.temperatures
-    if len(shape) != 4 or shape[2] != shape[3] or len(temperatures) != 1 or abs(temperatures[0] - T_C) > 1e-6:
-        raise KadanoffError(
-            f"dataset {name} has the shape {shape} (temperature, sample, y, x) at T = {temperatures.tolist()}; the "
-            f"exponents need square lattices at the critical temperature alone, {T_C:.15g}."
-        )
-    return ensemble
 
 
 def _check(params: Params, fine: tuple[int, ...], small: tuple[int, ...]) -> None:
@@ -125,24 +99,68 @@ def _check(params: Params, fine: tuple[int, ...], small: tuple[int, ...]) -> Non
             f"exponents.dataset and exponents.smaller have sides {fine[-1]} and {small[-1]}; the first is at most "
             f"{LARGEST}, the second half of it."
         )
-    if small[0] // params.repetitions < FEWEST:
-        raise KadanoffError(
-            f"{params.smaller} has {small[0]} configurations for {params.repetitions} repetitions; each calibrates on "
-            f"at least {FEWEST}. Raise datasets.superres.{params.smaller}.samples, or ask for fewer repetitions."
-        )
-    share = fine[0] // params.repetitions
-    most = max(params.seeds, params.pixel_seeds)
-    if share < most:
-        raise KadanoffError(
-            f"exponents.seeds or pixel_seeds is {most}, but each of {params.repetitions} repetitions has {share} "
-            f"configurations of its own ({fine[0]} in {params.dataset}). Ask for fewer seeds or repetitions, or "
-            f"raise datasets.superres.{params.dataset}.samples."
-        )
+    needed = ((params.dataset, fine, max(params.seeds, params.pixel_seeds)), (params.smaller, small, FEWEST))
+    for name, shape, least in needed:
+        if shape[0] // params.repetitions < least:
+            raise KadanoffError(
+                f"{name} has {shape[0]} configurations for {params.repetitions} repetitions, of which each needs at "
+                f"least {least} of its own. Raise datasets.superres.{name}.samples, or ask for fewer seeds or "
+                "repetitions."
+            )
 
 
-def measured(ensemble: Ensemble, step: int = 4096) -> Levels:
+def measured(ensemble: Ensemble, index: int = 0, step: int = 4096) -> Levels:
     """A Monte Carlo ensemble as a chain of one level; step x step sites go through memory at a time."""
     count, side = ensemble.spins.shape[1], ensemble.spins.shape[-1]
     rows = max(1, step * step // side**2)
-    parts = [measure(ensemble.read(0, slice(start, start + rows))) for start in range(0, count, rows)]
+    parts = [measure(ensemble.read(index, slice(start, start + rows))) for start in range(0, count, rows)]
     return Levels((side,), *np.concatenate(parts, axis=1)[:, None])
+
+
+def repeat(params: Params, recipes: Recipes, fine: Spins, small: Spins, folder: Path, number: int) -> Repetition:
+    """Run repetition `number` on its own critical lattices: `fine` (n, L, L) train and seed, `small` calibrate.
+
+    A chain whose file lies in `folder` is not grown again, and a network resumes from its checkpoint.
+    """
+    seed, temperature = derived_seed(params.seed, number), float(T_C)
+    known = hashlib.blake2b(fine.tobytes() + small.tobytes(), digest_size=6).hexdigest()  # other data, other files
+    blocks, pixels = (
+        train_at(*recipes[name], temperature, fine, seed, folder / f"{number}-{name}-{known}")[0].at(temperature)
+        for name in (BLOCKS, PIXELS)
+    )
+    assert isinstance(blocks, Blocks)  # the stage has checked both
+    assert isinstance(pixels, Pixels)
+    calibration = calibrate(blocks, small, temperature, seed)
+    scheme = tables(blocks, calibration.sharpness.mean)
+    doublings: dict[str, Doubling] = {
+        PIXELS: doubling_by_pixels(pixels, seed),
+        BLOCKS: doubling_by_blocks(scheme, seed),
+    }
+    for sweeps in params.refinement:  # Metropolis sweeps at T_c after each doubling
+        doublings[f"{BLOCKS} + {sweeps} sweeps"] = doubling_by_blocks(scheme, seed, temperature, sweeps)
+    chains = {}
+    for kind, double in doublings.items():
+        seeds = fine[: params.pixel_seeds if kind == PIXELS else params.seeds]
+        chains[kind] = _kept(folder / f"{number}-{kind}-{known}.npz", partial(grow, seeds, params.levels, double, 1))
+    lattices = {kind: _first(fine, params.levels, double) for kind, double in doublings.items()}
+    return Repetition(calibration, chains, lattices)
+
+
+def _first(seeds: Spins, levels: int, double: Doubling) -> list[Spins]:
+    """The lattices (L, L) of the chain of the first seed."""
+    found = [seeds[:1]]
+    for level in range(1, levels + 1):
+        found.append(double(found[-1], level, 0))
+    return [spins[0] for spins in found]
+
+
+def _kept(path: Path, run: Callable[[], Levels]) -> Levels:
+    """What `run` gives, or gave before the stage was interrupted."""
+    if not path.exists():
+        buffer = io.BytesIO()
+        np.savez(buffer, **vars(run()))
+        with disk_errors(path):
+            write_atomic(path, buffer.getvalue())
+    with np.load(path) as stored:
+        found = dict(stored)
+    return Levels(tuple(found.pop("sizes").tolist()), **found)

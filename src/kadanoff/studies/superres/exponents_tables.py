@@ -7,22 +7,22 @@ from typing import Any
 import pandas as pd
 
 from kadanoff.estimate import Estimate
-from kadanoff.inverse.chain_estimates import (
-    EXACT,
-    chain_estimates,
-    ensembles,
-    estimates,
-    exact_gamma,
-    exponents_less,
-)
+from kadanoff.inverse.calibration import Calibration
+from kadanoff.inverse.chain_estimates import EXACT, chain_estimates, ensembles, estimates, exact_gamma, exponents_less
 from kadanoff.inverse.chains import Levels
-from kadanoff.project.tables import Cell, table
+from kadanoff.inverse.superresolve import Spins
+from kadanoff.project.tables import Cell, frame_table, table
 from kadanoff.spins.exact import BINDER
 from kadanoff.spins.scaling import combine
-from kadanoff.studies.superres.literature import PAPER_EXPONENTS
-from kadanoff.studies.superres.repetitions import BLOCKS, Repetition
 from kadanoff.studies.targets import every, needed, vanishes, verdict
 
+PIXELS, BLOCKS = "pixels", "blocks"  # entries of superres.variants
+# Efthymiou, Beach and Melko, arXiv:1810.02372, Table I: sizes, then beta, gamma, eta from G(L/2) and from G(L/4), with
+# the standard error of 60 repetitions; of its finite-size column it gives only the deviations from theory.
+PAPER_EXPONENTS: dict[str, tuple[str, ...]] = {
+    "super-resolution": ("16 to 128", "0.1234(60)", "1.7544(100)", "0.2460(100)", "0.2459(100)"),
+    "finite-size scaling": ("4 to 16", "1.3% off", "2.3% off", "2.3% off", "1.1% off"),
+}
 SYMBOLS = {"beta": "beta", "gamma": "gamma/nu", "eta_half": "eta from G(L/2)", "eta_quarter": "eta from G(L/4)"}
 SYMMETRIES = {"between": "between blocks - inside", "anisotropy": "x - y"}
 TRUTH, FINITE = "monte_carlo", "monte_carlo_4_to_16"
@@ -35,6 +35,15 @@ METRICS = {
 }
 """Observables of one size that are metrics, and their names there."""
 Rows = list[list[Cell]]
+
+
+@dataclass(frozen=True)
+class Repetition:
+    """What one repetition gave; `lattices` holds those that its first seed grew into, at each level."""
+
+    calibration: Calibration
+    chains: dict[str, Levels]
+    lattices: dict[str, list[Spins]]
 
 
 @dataclass(frozen=True)
@@ -67,24 +76,20 @@ class Summary:
 
     def metrics(self) -> dict[str, Any]:
         """All numbers, by method and size."""
-        found = {_key(method): self._metrics(method) for method in self.table.method.unique()}
-        for method, less in self.less_blocks.items():
-            found[_key(method)]["less_blocks"] = less
+        found: dict[str, Any] = {"calibration": self.calibration}
+        for method in self.table.method.unique():
+            numbers: dict[str, Any] = {f"L={size}": {} for size in self.sizes(method)}
+            for observable, name in METRICS.items():
+                for size, value in self.at(method, observable).items():
+                    numbers[f"L={size}"][name] = value
+            for name, exact in EXACT.items():
+                numbers |= {name: self.whole(method, name), f"{name}_bias": self.whole(method, name).mean - exact}
+            numbers["smallest_correlation_coefficient"] = self.whole(method, "correlation").mean
+            if method in self.less_blocks:
+                numbers["less_blocks"] = self.less_blocks[method]
+            found[method.replace(" + ", "_").replace(" ", "_")] = numbers
         found[FINITE]["gamma_exact_of_the_fit"] = exact_gamma(self.sizes(FINITE))
-        return found | {"calibration": self.calibration}
-
-    def _metrics(self, method: str) -> dict[str, Any]:
-        numbers: dict[str, Any] = {f"L={size}": {} for size in self.sizes(method)}
-        for observable, name in METRICS.items():
-            for size, value in self.at(method, observable).items():
-                numbers[f"L={size}"][name] = value
-        for name, exact in EXACT.items():
-            numbers |= {name: self.whole(method, name), f"{name}_bias": self.whole(method, name).mean - exact}
-        return numbers | {"smallest_correlation_coefficient": self.whole(method, "correlation").mean}
-
-
-def _key(method: str) -> str:
-    return method.replace(" + ", "_").replace(" ", "_")
+        return found
 
 
 def summarize(repetitions: Sequence[Repetition], finite: Sequence[Levels], truth: Sequence[Levels]) -> Summary:
@@ -119,54 +124,45 @@ by the symmetries of the torus is missed if it is off by more than 3 errors, and
 """
 PERCENT = {"gamma": 0.1, "beta": 1.0, "eta_half": 1.0, "eta_quarter": 1.0}
 ENERGY, SQUARE_PERCENT, SYMMETRY = 0.002, 1.0, 2e-4
+BY_SIZE = {
+    "energy": "Energy per site minus the exact energy of the torus",
+    "binder": f"Binder ratio U4 ({BINDER} on the infinite critical torus)",
+    **{name: f"c10 {words} (0 by the symmetries of the torus)" for name, words in SYMMETRIES.items()},
+    "slope": "gamma/nu between successive sizes",
+    "square_ratio": "&lt;m²&gt; over that of the size before, less that of exact tori, in percent",
+}
+"""Observables with a table of their own, and its title."""
 
 
 def tables_text(summary: Summary) -> str:
     """All tables as Markdown."""
-    calibration = summary.calibration
-    return "\n".join(
-        [
-            TITLE,
-            _exponent_table(summary),
-            NOTE,
-            _less_table(summary),
-            _target_table(summary),
-            TARGETS_NOTE,
-            f"Sharpness of `blocks`: {calibration['sharpness']}, by the criterion that critical 8 x 8 lattices, "
-            "doubled, have the exact energy of the critical 16 x 16 torus (`kadanoff.inverse.calibration`); the excess "
-            f"is {calibration['before']} a site at sharpness 1 and {calibration['after']} with it.\n",
-            _size_table("Energy per site minus the exact energy of the torus", summary, "energy"),
-            _size_table(f"Binder ratio U4 ({BINDER} on the infinite critical torus)", summary, "binder"),
-            "Of chains U4 is that of their seeds, with their error.\n",
-            *(
-                _size_table(f"c10 {words} (0 by the symmetries of the torus)", summary, name)
-                for name, words in SYMMETRIES.items()
-            ),
-            _size_table("gamma/nu between successive sizes", summary, "slope"),
-            _size_table(
-                "&lt;m²&gt; over that of the size before, less that of exact tori, in percent",
-                summary,
-                "square_ratio",
-                100,
-            ),
-        ]
+    known = summary.calibration
+    parts = [TITLE, _exponent_table(summary), NOTE, _less_table(summary), _target_table(summary), TARGETS_NOTE]
+    parts.append(
+        f"Sharpness of `blocks`: {known['sharpness']}, by the criterion that critical 8 x 8 lattices, doubled, have "
+        "the exact energy of the critical 16 x 16 torus (`kadanoff.inverse.calibration`); the excess is "
+        f"{known['before']} a site at sharpness 1 and {known['after']} with it. Of chains U4 is that of their seeds, "
+        "with their error.\n"
     )
+    return "\n".join(parts + [_size_table(title, summary, observable) for observable, title in BY_SIZE.items()])
 
 
 def _exponent_table(summary: Summary) -> str:
     columns = ["", "sizes", *SYMBOLS.values(), "smallest correlation", "lattices"]
     rows: Rows = [["exact", None, *EXACT.values(), None, None]]
-    for name, values in PAPER_EXPONENTS.items():
-        rows.append([f"Efthymiou et al. 2019: {name}", *values, None, None])
+    rows += [[f"Efthymiou et al. 2019: {name}", *values, None, None] for name, values in PAPER_EXPONENTS.items()]
     names = NAMES | {FINITE: "Monte Carlo, finite-size scaling"}
     for method in (*summary.chains, FINITE, TRUTH):
         sizes = summary.sizes(method)
         span = f"{sizes[0]} to {sizes[-1]}"
         if method == FINITE:
             rows.append(["exact, finite-size scaling", span, None, f"{exact_gamma(sizes):.4f}", *[None] * 4])
-        found = [_with_bias(summary.whole(method, key), exact) for key, exact in EXACT.items()]
-        lattices = _lattices(summary.at(method, "binder").values())
+        found = []
+        for key, exact in EXACT.items():
+            value = summary.whole(method, key)
+            found.append(f"{value} ({100 * (value.mean / exact - 1):+.2f}%) [{value.sigmas(exact):+.1f}]")
         straightness = f"{summary.whole(method, 'correlation').mean:.6f}"
+        lattices = _lattices(item.n for item in summary.at(method, "binder").values())
         rows.append([names.get(method, method), span, *found, straightness, lattices])
     return table("Exponents (Table I of Efthymiou et al. 2019)", columns, rows)
 
@@ -176,10 +172,10 @@ def _less_table(summary: Summary) -> str:
     return table(f"Less those of {NAMES[BLOCKS]}, by the seeds of both", ["", *SYMBOLS.values()], rows)
 
 
-def _lattices(found: Iterable[Estimate]) -> str:
+def _lattices(counts: Iterable[int]) -> str:
     """How many lattices a row of estimates comes from, at each size."""
-    counts = sorted({item.n for item in found})
-    return str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    found = sorted(set(counts))
+    return str(found[0]) if len(found) == 1 else f"{found[0]} to {found[-1]}"
 
 
 def _target_table(summary: Summary) -> str:
@@ -202,22 +198,15 @@ def _target_table(summary: Summary) -> str:
     return table("Targets (energies from L = 32 on)", columns, rows)
 
 
-def _with_bias(value: Estimate, exact: float) -> str:
-    return f"{value} ({100 * (value.mean - exact) / exact:+.2f}%) [{value.sigmas(exact):+.1f}]"
-
-
-def _size_table(title: str, summary: Summary, observable: str, scale: float = 1.0) -> str:
+def _size_table(title: str, summary: Summary, observable: str) -> str:
     """One observable by method and size, or from each size to the next."""
     shown = summary.table[(summary.table.observable == observable) & (summary.table.method != FINITE)]
-    steps = sorted(set(zip(shown["smaller"].tolist(), shown["size"].tolist(), strict=True)))
-    names = {step: f"{step[0]} to {step[1]}" if step[0] else f"L = {step[1]}" for step in steps}
-    rows: Rows = []
-    for method, group in shown.groupby("method", sort=False):
-        columns = (group[name].tolist() for name in ("smaller", "size", "mean", "error", "n"))
-        found = {
-            (small, size): Estimate(scale * mean, scale * error, n=n)
-            for small, size, mean, error, n in zip(*columns, strict=True)
-        }
-        cells = [NAMES.get(str(method), str(method)), *(found.get(step) for step in steps)]
-        rows.append([*cells, _lattices(found.values())])
-    return table(title, ["", *names.values(), "lattices"], rows)
+    scale = 100 if observable == "square_ratio" else 1
+    values = [scale * Estimate(mean, error) for mean, error in zip(shown["mean"], shown["error"], strict=True)]
+    by_size = shown.assign(value=values).pivot(index="method", columns=["smaller", "size"], values="value")
+    by_size = by_size.sort_index(axis=1).loc[shown.method.unique()]
+    headings = [f"{small} to {size}" if small else f"L = {size}" for small, size in by_size.columns]
+    by_size.columns = pd.Index(headings)
+    lattices = [_lattices(counts) for _, counts in shown.groupby("method", sort=False).n]
+    frame = by_size.assign(lattices=lattices).reset_index().replace({"method": NAMES})
+    return frame_table(title, frame, {"method": "", **{name: name for name in (*headings, "lattices")}})

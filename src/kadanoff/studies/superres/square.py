@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kadanoff.data.store import Ensemble
 from kadanoff.errors import KadanoffError
@@ -15,69 +16,61 @@ from kadanoff.inverse.training import coarsened
 from kadanoff.networks.superres import Superresolution
 from kadanoff.project.figures import figure, points
 from kadanoff.project.records import Recorder
-from kadanoff.spins.exact import T_C, kaufman, kaufman_energy_distribution, spontaneous_magnetization
+from kadanoff.spins.exact import kaufman, kaufman_energy_distribution
 from kadanoff.spins.observables import block_sums
 from kadanoff.spins.rescaling import Collapse, collapse, inversion_error, invert_collapse
-from kadanoff.spins.reweighting import ThermalSample, interval_shares, minus_reweighted
+from kadanoff.spins.reweighting import ThermalSample, interval_shares
 from kadanoff.spins.statistics import independent_mean
-from kadanoff.studies.superresolution import Data
-from kadanoff.studies.superresolution_figures import TEMPERATURE, nearest
+from kadanoff.studies.superres.curves import LABELS, Curve, Exact, curves_of, draw_thermal
+from kadanoff.studies.superresolution_figures import TEMPERATURE, draw_block_sums, nearest
 
 HISTOGRAMS = (2.2010, 2.9313)  # temperatures of the published histograms
 BLOCK_SUMS = (1.4706, 2.2010, 2.9313)  # and of figure 7
 BINS = 20
-COLDEST = 0.3  # of exact tori, and of specific heats: nothing changes below, and one flipped spin has 1/T^2
-GRID = 60  # points of an exact curve
-OBSERVABLES = {
-    "order": r"$\langle|m|\rangle$",
-    "susceptibility": r"susceptibility $\chi$ ($1/|J|$)",
-    "mean_energy": "energy per site ($|J|$)",
-    "heat": "specific heat ($k_B$)",
-}
+COLDEST = 0.3  # of exact tori, and of specific heats: nothing changes below
 KAUFMAN = {"mean_energy": "energy", "heat": "specific_heat"}
 """Observables of a torus that are known exactly."""
 
-Curve = list[ThermalSample]
-
 
 def draw_square(
-    record: Recorder,
-    model: Superresolution,
-    data: Data,
-    beside: tuple[Ensemble, Ensemble],
-    tests: Sequence[Reconstruction],
-    seed: int,
-) -> None:
+    record: Recorder, model: Superresolution, fine: Ensemble, beside: tuple[Ensemble, Ensemble],
+    tests: Sequence[Reconstruction], seed: int,
+) -> None:  # fmt: skip
     """Figures of square lattices: the test, and Monte Carlo lattices refined beyond the trained size.
 
     `beside` are Monte Carlo lattices of a smaller and of a larger size.
     """
-    _draw_block_sums(record, tests)
-    kinds = {"fine": "MC", "coarse": "coarsened", "drawn": "super-resolved"}
-    curves = {
-        f"{label} {getattr(tests[0], key).shape[-1]}": [
-            ThermalSample.of(item.temperature, getattr(item, key)) for item in tests
-        ]
-        for key, label in kinds.items()
-    }
-    _draw_thermal(record, "figure9_test_square", "test configurations, coarsened and refined", curves)
-    panels = [[curve[nearest(data.temperatures, wanted)] for curve in curves.values()] for wanted in HISTOGRAMS]
+    _draw_test_sums(record, tests)
+    curves = curves_of(tests, "coarsened")
+    title = "test configurations, coarsened and refined"
+    draw_thermal(record, "figure9_test_square", title, curves, _exact(tests[0].fine.shape[-1]), COLDEST)
+    panels = [[curve[nearest(model.temperatures, wanted)] for curve in curves.values()] for wanted in HISTOGRAMS]
     _draw_histograms(record, "figure10_histograms_test", list(curves), panels)
-    _extrapolate(record, model, data, beside, seed)
+    _extrapolate(record, model, fine, beside, tests, seed)
+
+
+def _exact(side: int) -> dict[str, Exact | None]:
+    """Exact averages of tori, of those of all observables that are known."""
+
+    def exact(observable: str, temperature: float) -> float:
+        return float(getattr(kaufman(side, side, temperature), KAUFMAN[observable]))
+
+    return {observable: partial(exact, observable) if observable in KAUFMAN else None for observable in LABELS}
 
 
 def _extrapolate(
-    record: Recorder, model: Superresolution, data: Data, beside: tuple[Ensemble, Ensemble], seed: int
-) -> None:
+    record: Recorder, model: Superresolution, fine: Ensemble, beside: tuple[Ensemble, Ensemble],
+    tests: Sequence[Reconstruction], seed: int,
+) -> None:  # fmt: skip
     """Refine Monte Carlo lattices of the trained size, their temperature T~ rescaled to T by the collapse of curves."""
-    grid = data.temperatures
+    grid = fine.temperatures
 
     def measured(read: Any) -> Curve:
         return [ThermalSample.of(temperature, read(index)) for index, temperature in enumerate(grid)]
 
     small, large = (measured(ensemble.read) for ensemble in beside)
-    coarse = measured(lambda index: coarsened(data.fine.read(index), model.rule, model.block))
-    given = measured(data.test)
+    coarse = measured(lambda index: coarsened(fine.read(index), model.rule, model.block))
+    given = measured(lambda index: tests[index].fine)
     collapsed = collapse(grid, _order_and_energy(small), _order_and_energy(coarse))
     _draw_collapse(record, collapsed, small, coarse)
     restored = invert_collapse(grid, collapsed, grid)
@@ -90,34 +83,25 @@ def _extrapolate(
         )
     refine = partial(superresolve_between, model, seed=seed)
     refined = [
-        ThermalSample.of(restored[i], refine(data.test(i), temperature=restored[i]), uncertainty[i]) for i in known
+        ThermalSample.of(restored[i], refine(tests[i].fine, temperature=restored[i]), uncertainty[i]) for i in known
     ]
     low, high = _side(given[0]), _side(refined[0])
     curves = {f"MC {high}": large, f"MC {low}": given, f"super-resolved {high}": refined}
-    title = f"Monte Carlo {low} refined to {high}, trained at {low}"
-    _draw_thermal(record, "figure4_extrapolated_square", title, curves)
+    title, exact = f"Monte Carlo {low} refined to {high}, trained at {low}", _exact(high)
+    draw_thermal(record, "figure4_extrapolated_square", title, curves, exact, COLDEST)
     panels = []
     for wanted in HISTOGRAMS:
         place = nearest([item.temperature for item in refined], wanted)
         panels.append([large[nearest(grid, refined[place].temperature)], given[known[place]], refined[place]])
     _draw_histograms(record, "figure5_histograms_extrapolated", list(curves), panels)
-    exact = partial(_exact, high, "mean_energy")
-    record.metrics(
-        {
-            "extrapolated": {
-                f"T={item.temperature:.6g}": {"energy_minus_exact": item.minus(item.mean_energy, exact)}
-                for item in refined
-            }
-        }
-    )
+    energy = exact["mean_energy"]
+    assert energy is not None
+    off = {f"T={item.temperature:.6g}": item.minus(item.mean_energy, energy) for item in refined}
+    record.metrics({"extrapolated": {name: {"energy_minus_exact": value} for name, value in off.items()}})
 
 
 def _side(item: ThermalSample) -> int:
     return int(np.sqrt(item.sites))
-
-
-def _exact(side: int, observable: str, temperature: float) -> float:
-    return float(getattr(kaufman(side, side, temperature), KAUFMAN[observable]))
 
 
 def _order_and_energy(curve: Curve) -> tuple[list[list[float]], list[list[float]]]:
@@ -139,7 +123,7 @@ def _draw_collapse(record: Recorder, collapsed: Collapse, small: Curve, coarse: 
             values = [getattr(item, key) for item in coarse]
             points(axis, temperatures, values, color="C1", mfc="white", label=f"coarsened to {side}, at $T$")
             points(axis, collapsed.rescaled, values, color="C3", fmt="x", label=rf"coarsened to {side}, at $\tilde T$")
-            axis.set(xlabel=TEMPERATURE, ylabel=OBSERVABLES[key])
+            axis.set(xlabel=TEMPERATURE, ylabel=LABELS[key])
         for axis in axes:
             axis.legend(fontsize=8)
         record.figure(
@@ -147,81 +131,24 @@ def _draw_collapse(record: Recorder, collapsed: Collapse, small: Curve, coarse: 
         )
 
 
-def _draw_thermal(record: Recorder, name: str, title: str, curves: dict[str, Curve]) -> None:
-    """Order, susceptibility, energy and specific heat over T; the last curve is the one that is tested.
-
-    The lower panels show it and Monte Carlo of its size less exact values, where there are some, or less Monte Carlo
-    that is reweighted to the same temperature. The error of a temperature is a horizontal bar above, and is a part of
-    the error of the difference below.
-    """
-    looks: list[dict[str, Any]] = [
-        {"color": color, "mfc": "white", "label": kind} for kind, color in zip(curves, ("C0", "C1"), strict=False)
-    ]
-    looks.append({"color": "C3", "label": list(curves)[-1]})
-    *_, last = curves.values()
-    side, reference = _side(last[0]), next(curve for curve in curves.values() if curve[0].sites == last[0].sites)
-    with figure(2, 4, figsize=(13, 5), height_ratios=(2, 1), sharex=True) as (drawn, axes):
-        for (top, bottom), (observable, label) in zip(axes.T, OBSERVABLES.items(), strict=True):
-            _draw_exact(top, observable, side, reference[-1].temperature)
-            for curve, look in zip(curves.values(), looks, strict=True):
-                _draw_curve(top, observable, curve, look)
-            if observable in KAUFMAN:
-                for curve, look in ((reference, looks[0]), (last, looks[-1])):
-                    warm = [item for item in curve if item.temperature >= COLDEST]
-                    exact = partial(_exact, side, observable)
-                    off = [item.minus(getattr(item, observable), exact) for item in warm]
-                    points(bottom, [item.temperature for item in warm], off, **look)
-            else:
-                nearby = [reference[nearest([mc.temperature for mc in reference], item.temperature)] for item in last]
-                off = [minus_reweighted(item, observable, mc) for item, mc in zip(last, nearby, strict=True)]
-                points(bottom, [item.temperature for item in last], off, **looks[-1])
-            bottom.axhline(0, color="0.5", lw=0.8)
-            bottom.set(xlabel=TEMPERATURE, ylabel=f"minus {'exact' if observable in KAUFMAN else 'MC'} {side}")
-            top.set(ylabel=label)
-            top.axvline(T_C, color="0.8", lw=0.8, zorder=0)
-        axes[0, 0].legend(fontsize=8)
-        drawn.suptitle(title)
-        record.figure(name, drawn, f"Order, susceptibility, energy and specific heat over temperature: {title}")
-
-
-def _draw_curve(axis: Any, observable: str, curve: Curve, look: dict[str, Any]) -> None:
-    items = [item for item in curve if observable != "heat" or item.temperature >= COLDEST]
-    across = [item.uncertainty for item in items]
-    values = [getattr(item, observable) for item in items]
-    points(axis, [item.temperature for item in items], values, xerr=across if any(across) else None, **look)
-
-
-def _draw_exact(axis: Any, observable: str, side: int, hottest: float) -> None:
-    grid = np.linspace(COLDEST, hottest, GRID)
-    if observable in KAUFMAN:
-        axis.plot(grid, [_exact(side, observable, t) for t in grid], color="0.5", lw=1, label=f"exact {side} x {side}")
-    elif observable == "order":
-        axis.plot(grid, spontaneous_magnetization(grid), color="0.5", lw=1, label="exact, infinite (Yang)")
-
-
-def _draw_block_sums(record: Recorder, tests: Sequence[Reconstruction]) -> None:
+def _draw_test_sums(record: Recorder, tests: Sequence[Reconstruction]) -> None:
     """Figure `figure7_block_sums`: how many blocks have 0, 1, .. spins up: Monte Carlo, rounded and sampled output."""
-    shown = [tests[nearest([item.temperature for item in tests], wanted)] for wanted in BLOCK_SUMS]
-    names = {"fine": "Monte Carlo", "rounded": "rounded", "drawn": "sampled"}
-    names = {key: label for key, label in names.items() if getattr(shown[0], key) is not None}
-    with figure(1, len(shown), figsize=(10, 3), sharey=True) as (drawn, axes):
-        for axis, item in zip(axes, shown, strict=True):
-            width = 0.8 / len(names)
-            for number, (key, label) in enumerate(names.items()):
-                shares = _block_sum_shares(getattr(item, key), item.block)
-                where = np.arange(len(shares)) + (number - (len(names) - 1) / 2) * width
-                values, errors = ([getattr(share, part) for share in shares] for part in ("mean", "error"))
-                axis.bar(where, values, width, yerr=errors, color=f"C{number}", label=label, error_kw={"lw": 1})
-            axis.set(xlabel="spins up in a block", title=f"T = {item.temperature:.4g}", xticks=range(len(shares)))
-        axes[0].set(ylabel="share of the blocks")
-        axes[0].legend()
-        record.figure("figure7_block_sums", drawn, "Share of blocks with each number of up spins, by temperature")
+    panels: dict[float, dict[str, list[Estimate]]] = {}
+    for item in (tests[nearest([item.temperature for item in tests], wanted)] for wanted in BLOCK_SUMS):
+        sets = {"Monte Carlo": item.fine, "rounded": item.rounded, "sampled": item.drawn}
+        panels[item.temperature] = {
+            name: [independent_mean(share) for share in _shares(spins, item.block).T]
+            for name, spins in sets.items()
+            if spins is not None
+        }
+    colours = {"Monte Carlo": "C0", "rounded": "C1", "sampled": "C3"}
+    draw_block_sums(record, "figure7_block_sums", panels, colours)
 
 
-def _block_sum_shares(spins: Spins, block: int) -> list[Estimate]:
-    """Share of the blocks with 0, 1, .. block^2 spins up."""
+def _shares(spins: Spins, block: int) -> NDArray[np.float64]:
+    """Share of the blocks of each lattice with 0, 1, .. block^2 spins up: (n, block^2 + 1)."""
     up = (block_sums(spins, block) + block**2) // 2
-    return [independent_mean((up == number).mean((1, 2))) for number in range(block**2 + 1)]
+    return np.stack([(up == number).mean((1, 2)) for number in range(block**2 + 1)], axis=1)
 
 
 def _draw_histograms(

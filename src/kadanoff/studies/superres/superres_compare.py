@@ -1,6 +1,6 @@
 """Stage `superres_compare`: one draw by trained networks against the best that independent pixels and blocks can do."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,15 +15,14 @@ from kadanoff.inverse import controls
 from kadanoff.inverse.quality import Measured, joined, measure
 from kadanoff.inverse.superresolve import Spins, draw_parts, independent_spins, probabilities, superresolve, tables
 from kadanoff.inverse.training import coarsened
-from kadanoff.learning.checkpoints import load_model, read_recipe
+from kadanoff.learning.checkpoints import load_model
 from kadanoff.montecarlo.rng import stream_key
 from kadanoff.networks.superres import Blocks, Superresolution
 from kadanoff.project.params import entry
 from kadanoff.project.records import recorded
 from kadanoff.runtime.executor import in_processes
 from kadanoff.spins.exact import kaufman_energy_distribution
-from kadanoff.studies.superres.compare_figures import draw_block_sums, draw_energies, draw_pictures
-from kadanoff.studies.superres.compare_tables import (
+from kadanoff.studies.superres.compare import (
     AGAIN,
     ONCE,
     ROUNDED,
@@ -31,14 +30,19 @@ from kadanoff.studies.superres.compare_tables import (
     SWEPT,
     TRUTH,
     Outcome,
+    draw_energies,
+    draw_pictures,
+    draw_shares,
     metrics,
-    outcome,
+    qualities,
     tables_text,
 )
-from kadanoff.studies.superresolution import read_variant
+from kadanoff.studies.superresolution import read_variant, trained
 from kadanoff.validation import Name, Section, Seed
 
 STEP = 2000  # configurations at a time: their block distributions take 8 bytes a state
+Slice = tuple[dict[str, Measured], dict[str, Spins]]
+"""What was measured on some test configurations and on all draws made for them, and the first lattice of each."""
 
 
 class Compare(Section):
@@ -55,15 +59,11 @@ class Plan:
     """What every temperature is told: parameters, files, the common rule and block, and where the test begins."""
 
     params: Compare
-    root: Path
+    data: Path
+    weights: dict[str, Path]
     rule: str
     block: int
     start: int
-
-    @property
-    def data(self) -> Path:
-        """The dataset."""
-        return self.root / "data" / "superres" / f"{self.params.dataset}.zarr"
 
 
 def superres_compare(root: Path) -> None:
@@ -78,26 +78,22 @@ def superres_compare(root: Path) -> None:
     params = entry(root, Compare, "superres_compare")
     plan = _plan(root, params)
     ensemble = open_dataset(plan.data)
-    _check(plan, ensemble)
+    shape, name = ensemble.spins.shape, params.dataset
+    if len(shape) != 4:
+        raise KadanoffError(f"dataset {name} has chains, but superres_compare draws square lattices; take some.")
+    if shape[1] - plan.start < 2:
+        raise KadanoffError(
+            f"dataset {name} has {shape[1]} configurations a temperature, of which {plan.start} trained a network; the "
+            f"test needs 2 or more. Raise datasets.superres.{name}.samples, or change `train` of the networks."
+        )
     with recorded("superres_compare", parameters=params.model_dump(), inputs=[plan.data]) as record:
         outcomes = compare(plan, ensemble)
-        record.metrics(metrics(outcomes))
-        record.text("tables.md", tables_text(outcomes))
+        found = qualities(outcomes)
+        record.metrics(metrics(found))
+        record.text("tables.md", tables_text(found))
         draw_energies(record, outcomes)
-        draw_block_sums(record, outcomes)
+        draw_shares(record, outcomes)
         draw_pictures(record, outcomes)
-
-
-def compare(plan: Plan, ensemble: Ensemble) -> list[Outcome]:
-    """All temperatures, in slices of the test configurations that share the cores."""
-    starts, indices = range(plan.start, ensemble.spins.shape[1], STEP), range(len(ensemble.temperatures))
-    tasks = [(index, first) for index in indices for first in starts]
-    slices: list[Slice] = in_processes("superres_compare", partial(draw_slice, plan), tasks)
-    return [whole(plan, ensemble, index, slices[index * len(starts) : (index + 1) * len(starts)]) for index in indices]
-
-
-def _weights(root: Path, name: str) -> Path:
-    return root / "models" / "superres" / f"{name}.safetensors"
 
 
 def _plan(root: Path, params: Compare) -> Plan:
@@ -109,57 +105,43 @@ def _plan(root: Path, params: Compare) -> Plan:
                 f"superres_compare.networks has {name!r}, which is trained on {variant.dataset}, but "
                 f"superres_compare.dataset is {params.dataset}; compare networks that were trained on it."
             )
-        weights = _weights(root, name)
-        if read_recipe(weights).training != variant.model_dump() | training.model_dump():
-            raise KadanoffError(f"{weights} was trained with other parameters; run `dvc repro superres@{name}` first.")
+        trained(root, name, variant, training)
         kinds.add((variant.rule, variant.block))
         start = max(start, variant.train)
     if len(kinds) > 1:
         found = ", ".join(f"{rule} of blocks of {block}" for rule, block in sorted(kinds))
         raise KadanoffError(f"superres_compare.networks undo different rules ({found}); compare those of one rule.")
-    return Plan(params, root, *kinds.pop(), start)
+    weights = {name: root / "models" / "superres" / f"{name}.safetensors" for name in params.networks}
+    return Plan(params, root / "data" / "superres" / f"{params.dataset}.zarr", weights, *kinds.pop(), start)
 
 
-def _check(plan: Plan, ensemble: Ensemble) -> None:
-    shape, name = ensemble.spins.shape, plan.params.dataset
-    if len(shape) != 4:
-        raise KadanoffError(f"dataset {name} has chains, but superres_compare draws square lattices; take some.")
-    kaufman_energy_distribution(shape[2], shape[3], float(ensemble.temperatures[0]))  # refuses now a lattice too large
-    if shape[1] - plan.start < 2 or plan.start < 2:
-        raise KadanoffError(
-            f"dataset {name} has {shape[1]} configurations a temperature, of which {plan.start} trained a network; both"
-            f" sets need 2 or more. Raise datasets.superres.{name}.samples, or change `train` of the networks."
-        )
-
-
-@dataclass(frozen=True)
-class Slice:
-    """What was measured on some test configurations, on all draws made for them, and the first lattice of each."""
-
-    truth: Measured
-    found: dict[str, Measured]
-    pictures: dict[str, Spins]
+def compare(plan: Plan, ensemble: Ensemble) -> list[Outcome]:
+    """All temperatures, in slices of the test configurations that share the cores."""
+    starts = range(plan.start, ensemble.spins.shape[1], STEP)
+    tasks = [(index, first) for index in range(len(ensemble.temperatures)) for first in starts]
+    slices: list[Slice] = in_processes("superres_compare", partial(draw_slice, plan), tasks)
+    outcomes = []
+    for index, temperature in enumerate(ensemble.temperatures.tolist()):
+        parts = slices[index * len(starts) : (index + 1) * len(starts)]
+        sets = {name: joined([found[name] for found, _ in parts]) for name in parts[0][0]}
+        # as many Monte Carlo configurations as the test has, or as there are, of those that trained the networks
+        again = ensemble.read(index, slice(0, min(len(sets[TRUTH]), plan.start)))
+        sets[AGAIN] = measure(coarsened(again, plan.rule, plan.block), again, plan.rule)
+        exact = kaufman_energy_distribution(ensemble.spins.shape[2], ensemble.spins.shape[3], temperature)
+        outcomes.append(Outcome(temperature, exact, sets, parts[0][1]))
+    return outcomes
 
 
 def draw_slice(plan: Plan, index: int, first: int) -> Slice:
     """Every way to draw, for the test configurations of one temperature from number `first` on."""
     ensemble = open_dataset(plan.data)
-    models = {name: load_model(_weights(plan.root, name)) for name in plan.params.networks}
+    models = {name: load_model(path) for name, path in plan.weights.items()}
     fine = ensemble.read(index, slice(first, first + STEP))
     coarse = coarsened(fine, plan.rule, plan.block)
-    found, pictures = {}, {"coarse": coarse[0], TRUTH: fine[0]}
+    sets, pictures = {TRUTH: measure(coarse, fine, plan.rule)}, {"coarse": coarse[0], TRUTH: fine[0]}
     for name, lattices in _draws(plan, models, coarse, float(ensemble.temperatures[index]), first):
-        found[name], pictures[name] = measure(coarse, lattices, plan.rule), lattices[0].copy()
-    return Slice(measure(coarse, fine, plan.rule), found, pictures)
-
-
-def whole(plan: Plan, ensemble: Ensemble, index: int, parts: Sequence[Slice]) -> Outcome:
-    """One temperature: each way to draw, on all test configurations."""
-    test = joined([part.truth for part in parts])
-    sets = {name: joined([part.found[name] for part in parts]) for name in parts[0].found}
-    sets[AGAIN] = _other(plan, ensemble, index, len(test))
-    temperature = float(ensemble.temperatures[index])
-    return outcome(temperature, ensemble.spins.shape[-2:], test, sets, parts[0].pictures)
+        sets[name], pictures[name] = measure(coarse, lattices, plan.rule), lattices[0].copy()
+    return sets, pictures
 
 
 def _draws(
@@ -180,9 +162,3 @@ def _draws(
             yield f"{name}{ROUNDED}", np.where(chances >= 0.5, np.int8(1), np.int8(-1))
     keys = [stream_key(seed, "superres_compare", number, temperature) for number in range(controls.STREAMS)]
     yield from controls.draws(coarse, plan.rule, plan.block, temperature, keys, first, plan.params.equilibration)
-
-
-def _other(plan: Plan, ensemble: Ensemble, index: int, count: int) -> Measured:
-    """As many Monte Carlo configurations as the test has, or as there are, of those that trained the networks."""
-    fine = ensemble.read(index, slice(0, min(count, plan.start)))
-    return measure(coarsened(fine, plan.rule, plan.block), fine, plan.rule)

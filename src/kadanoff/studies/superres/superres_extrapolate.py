@@ -9,14 +9,11 @@ import numpy as np
 
 from kadanoff.data.store import Ensemble, open_dataset
 from kadanoff.errors import KadanoffError
-from kadanoff.inverse.reconstruction import reconstruct
-from kadanoff.learning.checkpoints import load_model, read_recipe
-from kadanoff.networks.superres import Superresolution
 from kadanoff.project.params import entry
 from kadanoff.project.records import recorded
 from kadanoff.studies.superres.chain import draw_chain
 from kadanoff.studies.superres.square import draw_square
-from kadanoff.studies.superresolution import check_physics, open_data, read_variant
+from kadanoff.studies.superresolution import check_physics, open_data, read_variant, reconstructions, trained
 from kadanoff.validation import Name, Section
 
 
@@ -46,21 +43,20 @@ def superres_extrapolate(root: Path, name: str) -> None:
             f"superres_extrapolate.{name}.dataset is {params.dataset}, but superres.variants.{name} has "
             f"{variant.dataset}; name the same in both."
         )
-    model = trained(root, name, variant.model_dump() | training.model_dump())
-    data = open_data(root, "superres", f"superres.variants.{name}", variant.dataset, variant.train)
+    model = trained(root, name, variant, training)
+    path, fine = open_data(root, "superres", f"superres.variants.{name}", variant)
     paths = [root / "data" / "superres" / f"{other}.zarr" for other in (params.smaller, params.larger)]
     factors = 1 / variant.block, variant.block
     smaller, larger = (
-        _beside(f"superres_extrapolate.{name}.{key}", path, data.fine, factor)
-        for key, path, factor in zip(("smaller", "larger"), paths, factors, strict=True)
+        _beside(f"superres_extrapolate.{name}.{key}", other, fine, factor)
+        for key, other, factor in zip(("smaller", "larger"), paths, factors, strict=True)
     )
-    tests = [reconstruct(model, index, data.test(index), training.seed) for index in range(len(data.temperatures))]
-    inputs = [data.path, *paths]
-    with recorded("superres_extrapolate", name, parameters=params.model_dump(), inputs=inputs) as record:
-        if data.dimension == 1:
-            draw_chain(record, model, data, larger, tests, training.seed)
+    tests = reconstructions(model, fine, variant.train, training.seed)
+    with recorded("superres_extrapolate", name, parameters=params.model_dump(), inputs=[path, *paths]) as record:
+        if model.dimension == 1:
+            draw_chain(record, model, larger, tests, training.seed)
         else:
-            draw_square(record, model, data, (smaller, larger), tests, training.seed)
+            draw_square(record, model, fine, (smaller, larger), tests, training.seed)
 
 
 def _beside(where: str, path: Path, fine: Ensemble, factor: float) -> Ensemble:
@@ -78,14 +74,3 @@ def _beside(where: str, path: Path, fine: Ensemble, factor: float) -> Ensemble:
             f"{where} is {name}, whose temperatures are not those of the variant's dataset; simulate both at the same."
         )
     return ensemble
-
-
-def trained(root: Path, name: str, parameters: dict) -> Superresolution:
-    """The networks of a variant, trained with the present parameters."""
-    weights = root / "models" / "superres" / f"{name}.safetensors"
-    if not weights.is_file():
-        raise KadanoffError(f"there are no weights {weights}; run `dvc repro superres@{name}` first.")
-    model = load_model(weights)
-    if not isinstance(model, Superresolution) or read_recipe(weights).training != parameters:
-        raise KadanoffError(f"{weights} was trained with other parameters; run `dvc repro superres@{name}` first.")
-    return model
