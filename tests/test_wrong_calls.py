@@ -20,7 +20,6 @@ from kadanoff.inverse.calibration import calibrate
 from kadanoff.inverse.critical import place_of
 from kadanoff.inverse.growth import sides_to
 from kadanoff.inverse.streaming import stream
-from kadanoff.inverse.thermalization import equilibrium
 from kadanoff.learning.checkpoints import Recipe, read_recipe, save_model
 from kadanoff.learning.randomness import seeded
 from kadanoff.montecarlo.rng import stream_key
@@ -183,9 +182,6 @@ CALLS = {
     "stream a small lattice": lambda _: stream(lambda first, end: UP[0, first:end], 8, 2),
     "pyramid of chains": lambda _: write_pyramid(Path("chains.zarr"), Path("x.zarr")),
     "pyramid of several": lambda _: write_pyramid(Path("in.zarr"), Path("x.zarr")),
-    "equilibrium of 0 chains": lambda _: equilibrium(8, 0, 8, 0),
-    "equilibrium of 0 sweeps": lambda _: equilibrium(8, 4, 0, 0),
-    "equilibrium with seed 1.0": lambda _: equilibrium(8, 4, 8, 1.0),
     # lattices
     **{
         f"Lattice {values!r}": lambda _, values=values: Lattice(*values)

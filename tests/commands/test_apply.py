@@ -7,7 +7,6 @@ import xarray
 
 from kadanoff.commands import apply as module
 from kadanoff.commands.apply import apply
-from kadanoff.commands.measure import measure as survey
 from kadanoff.data.store import Ensemble, open_dataset
 from kadanoff.errors import KadanoffError
 from kadanoff.learning.checkpoints import Recipe, save_model
@@ -16,7 +15,6 @@ from kadanoff.learning.randomness import seeded
 from kadanoff.networks.registry import build
 from kadanoff.spins.blocking import average, majority
 from kadanoff.spins.boundary import Lattice
-from kadanoff.spins.exact import T_C
 from kadanoff.spins.observables import energy, magnetization
 
 
@@ -44,32 +42,6 @@ def test_a_network_runs_over_a_dataset(dataset, averager, tmp_path):
         assert np.array_equal(found.output.values, average(dataset.spins, 2))
         assert json.loads(found.attrs["provenance"])["model"] == "exact.safetensors"
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["exact.safetensors", "in.zarr", "out.zarr"]
-
-
-def test_what_a_killed_command_left_is_cleared(dataset, averager, tmp_path, monkeypatch):
-    left = tmp_path / ".out.zarr.partial"
-    (left / "out.zarr").mkdir(parents=True)
-    (left / "lock").touch()
-    with monkeypatch.context() as patch:
-        patch.setattr(module, "place_new", lambda finished, _: pytest.fail(str(finished.parent)))
-        with pytest.raises(pytest.fail.Exception, match=str(left)):  # the name is always the same
-            apply(averager, tmp_path / "in.zarr", tmp_path / "out.zarr")
-    assert not left.exists()
-    (left / "out.zarr" / "output").mkdir(parents=True)
-    apply(averager, tmp_path / "in.zarr", tmp_path / "out.zarr")
-    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["exact.safetensors", "in.zarr", "out.zarr"]
-
-
-def test_the_batch_size_changes_nothing(dataset, averager):
-    network = build("cnn", block=2, size=8).eval()
-    spins = dataset.spins[0]
-    assert np.allclose(predict(network, spins, 4), predict(network, spins, 30), atol=1e-6)
-
-
-def test_nothing_is_overwritten(dataset, averager, tmp_path):
-    (tmp_path / "out.zarr").mkdir()
-    with pytest.raises(KadanoffError, match=r"out\.zarr exists; nothing is overwritten"):
-        apply(averager, tmp_path / "in.zarr", tmp_path / "out.zarr")
 
 
 def test_what_appears_meanwhile_survives(dataset, averager, tmp_path, monkeypatch):
@@ -128,22 +100,6 @@ def test_what_super_resolution_draws_is_a_dataset_like_any_other(dataset, refine
     assert np.array_equal(majority(open_dataset(tmp_path / "finer.zarr").read(), 2), spins)
 
 
-def test_what_is_drawn_at_the_critical_temperature_can_be_surveyed(tmp_path):
-    arguments = {"rule": "majority", "block": 2, "dimension": 2, "temperatures": [float(T_C)], "width": 4}
-    save_model(tmp_path / "blocks.safetensors", build("blocks", **arguments), Recipe("blocks", arguments))
-    zero = np.zeros((1, 1))
-    spins = np.random.Generator(np.random.Philox(6)).choice(np.array([-1, 1], np.int8), (1, 1, 32, 32))
-    Ensemble(spins, np.array([float(T_C)]), zero, zero, zero[0]).save(tmp_path / "in.zarr")
-    apply(tmp_path / "blocks.safetensors", tmp_path / "in.zarr", tmp_path / "out.zarr")
-    assert "| 64 |" in survey(tmp_path / "out.zarr")
-
-
-def test_fields_say_what_they_are_when_they_are_opened_as_spins(dataset, averager, tmp_path):
-    apply(averager, tmp_path / "in.zarr", tmp_path / "out.zarr")
-    with pytest.raises(KadanoffError, match=r"out\.zarr is the output of the network exact\.safetensors, real numbers"):
-        apply(averager, tmp_path / "out.zarr", tmp_path / "again.zarr")
-
-
 def test_super_resolution_at_another_temperature_is_asked_for(dataset, refiner, tmp_path):
     with pytest.raises(KadanoffError, match=r"has 2 temperatures .1 to 2.; give it for a dataset of one"):
         apply(refiner, tmp_path / "in.zarr", tmp_path / "out.zarr", temperature=2.0)
@@ -197,14 +153,6 @@ def test_a_classifier_gives_the_probability_of_each_region(dataset, tmp_path):
     assert np.diff(np.log(values)) == pytest.approx(np.diff(logits), abs=1e-5)
     # negative control: the logits themselves are no probabilities
     assert np.abs(logits.sum(-1) - 1).min() > 0.01
-
-
-def test_a_lattice_that_a_classifier_does_not_take_is_refused(dataset, tmp_path):
-    arguments = {"model": "test_vit", "outputs": 4, "scale": 1, "options": {"img_size": 32}}
-    save_model(tmp_path / "vit.safetensors", build("timm", **arguments), Recipe("timm", arguments))
-    with pytest.raises(KadanoffError, match="the lattice is 8 x 8, which test_vit does not take"):
-        apply(tmp_path / "vit.safetensors", tmp_path / "in.zarr", tmp_path / "out.zarr")
-    assert not (tmp_path / "out.zarr").exists()
 
 
 def test_a_network_that_is_no_classifier_of_regions_is_refused(dataset, tmp_path):

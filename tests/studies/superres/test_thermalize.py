@@ -13,7 +13,7 @@ from kadanoff.estimate import Estimate
 from kadanoff.inverse.chains import doubling_by_blocks
 from kadanoff.inverse.superresolve import tables
 from kadanoff.inverse.thermalization import Equilibrium, Relaxation, Thermalization, relax, superresolved
-from kadanoff.inverse.training import train_blocks
+from kadanoff.inverse.training import train_network
 from kadanoff.learning.checkpoints import Recipe, load_model, save_model
 from kadanoff.learning.training import Settings
 from kadanoff.montecarlo.rng import stream_key
@@ -51,7 +51,7 @@ def weights(tmp_path_factory):
         early_stopping_patience=30,
     )
     fine = np.asarray(simulate(16, T_C, 4000).spins[0])
-    train_blocks(model.networks[0], fine, "majority", 2, settings, None)
+    train_network(model.networks[0], fine, "majority", 2, settings)
     path = tmp_path_factory.mktemp("weights") / "blocks.safetensors"
     save_model(path, model, recipe)
     return path

@@ -19,7 +19,7 @@ from pydantic import Field, model_validator
 
 from kadanoff.inverse.critical import critical_seeds, network_of
 from kadanoff.inverse.growth import Enlargement, Rows, enlarge, refine
-from kadanoff.inverse.measurement import Measurements, joined, measure_lattice
+from kadanoff.inverse.measurement import Measurements, measure_lattice
 from kadanoff.inverse.renormalized import RenormalizedGibbs
 from kadanoff.inverse.superresolve import tables
 from kadanoff.montecarlo import swendsen_wang
@@ -104,7 +104,7 @@ def _grow_all(enlargement: Enlargement, seeds: list[Rows], params: Params) -> tu
         truth = [_truth(side, level, params, pool, advance) for level, side in enumerate(sides)]
 
     def at(runs: Sequence[list[Measurements]], level: int) -> Measurements:
-        return joined([run[level] for run in runs if level < len(run)])
+        return Measurements.joined([run[level] for run in runs if level < len(run)])
 
     levels = range(1, len(params.seeds) + 1)
     grown, swept = ([at(runs, level) for level in levels] for runs in (raw, refined))
@@ -138,4 +138,4 @@ def _truth(side: int, level: int, params: Params, pool: ThreadPoolExecutor, adva
         advance(spins.size)
         return measure_lattice(spins[0])
 
-    return joined(list(pool.map(chain, range(params.truth.chains[level]))))
+    return Measurements.joined(list(pool.map(chain, range(params.truth.chains[level]))))

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from matplotlib.ticker import FixedLocator
 
-from kadanoff.inverse.chain_estimates import EXACT
+from kadanoff.inverse.chains import EXACT
 from kadanoff.inverse.superresolve import Spins
 from kadanoff.project.figures import figure, points, show_spins
 from kadanoff.project.records import Recorder

@@ -7,15 +7,15 @@ from typing import Any
 import pandas as pd
 
 from kadanoff.estimate import Estimate
-from kadanoff.inverse.chain_estimates import (
+from kadanoff.inverse.chains import (
     EXACT,
+    Levels,
     chain_estimates,
     ensembles,
     estimates,
     exact_gamma,
     exponents_less,
 )
-from kadanoff.inverse.chains import Levels
 from kadanoff.project.tables import Cell, table
 from kadanoff.spins.exact import BINDER
 from kadanoff.spins.scaling import combine
@@ -39,7 +39,7 @@ Rows = list[list[Cell]]
 
 @dataclass(frozen=True)
 class Summary:
-    """All estimates (`kadanoff.inverse.chain_estimates`) of chains and of Monte Carlo ensembles.
+    """All estimates (`kadanoff.inverse.chains`) of chains and of Monte Carlo ensembles.
 
     `less_blocks` are exponents of chains less those of `blocks`; `calibration` is the average of the repetitions'.
     """

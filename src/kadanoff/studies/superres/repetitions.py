@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from kadanoff.inverse.calibration import Calibration, calibrate
-from kadanoff.inverse.chains import Doubling, Levels, doubling_by_blocks, doubling_by_pixels, grow
+from kadanoff.inverse.chains import Doubling, Levels, doubled, doubling_by_blocks, doubling_by_pixels, grow
 from kadanoff.inverse.superresolve import Spins, tables
 from kadanoff.learning.parameters import TrainingParams
 from kadanoff.learning.randomness import derived_seed
@@ -82,10 +82,7 @@ def refined(sweeps: int) -> str:
 
 def first(seeds: Spins, levels: int, double: Doubling) -> list[Spins]:
     """The lattices (L, L) of the chain of the first seed."""
-    found = [seeds[:1]]
-    for level in range(1, levels + 1):
-        found.append(double(found[-1], level, 0))
-    return [spins[0] for spins in found]
+    return [spins[0] for spins in doubled(seeds[:1], levels, double, 0)]
 
 
 def _kept(path: Path, run: Callable[[], Levels]) -> Levels:

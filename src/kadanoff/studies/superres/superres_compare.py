@@ -12,7 +12,7 @@ from torch import nn
 from kadanoff.data.store import Ensemble, open_dataset
 from kadanoff.errors import KadanoffError
 from kadanoff.inverse import controls
-from kadanoff.inverse.quality import Measured, joined, measure
+from kadanoff.inverse.quality import Measured, measure
 from kadanoff.inverse.superresolve import Spins, draw_parts, independent_spins, probabilities, superresolve, tables
 from kadanoff.inverse.training import coarsened
 from kadanoff.learning.checkpoints import load_model, read_recipe
@@ -155,8 +155,8 @@ def draw_slice(plan: Plan, index: int, first: int) -> Slice:
 
 def whole(plan: Plan, ensemble: Ensemble, index: int, parts: Sequence[Slice]) -> Outcome:
     """One temperature: each way to draw, on all test configurations."""
-    test = joined([part.truth for part in parts])
-    sets = {name: joined([part.found[name] for part in parts]) for name in parts[0].found}
+    test = Measured.joined([part.truth for part in parts])
+    sets = {name: Measured.joined([part.found[name] for part in parts]) for name in parts[0].found}
     sets[AGAIN] = _other(plan, ensemble, index, len(test))
     temperature = float(ensemble.temperatures[index])
     return outcome(temperature, ensemble.spins.shape[-2:], test, sets, parts[0].pictures)
