@@ -3,7 +3,6 @@
 import filecmp
 import math
 import os
-import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -104,12 +103,6 @@ def test_bad_input_is_a_sentence(job, tmp_path):
     refused(job, target, "there is no dataset", source=tmp_path / "none.zarr")
     pixels = save_network(tmp_path / "pixels.safetensors", "pixels", layers=2)
     refused(job, target, "no network of the kind Blocks for square lattices", model=pixels)
-
-
-def test_too_little_disk_is_told_before(job, tmp_path, monkeypatch):
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, 1000))
-    refused(job, tmp_path / "out.zarr", "a lattice of side 1152 and those that it grows from take about")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["net.safetensors", "seed.zarr"]
 
 
 def test_random_numbers_last_for_the_largest_side(tmp_path):
