@@ -27,7 +27,7 @@ from kadanoff.commands.grow import Job, enlargement_of, seed_of
 from kadanoff.data.store import open_dataset
 from kadanoff.errors import KadanoffError
 from kadanoff.inverse import bands
-from kadanoff.inverse.growth import Band, Enlargement, Rows, around, enlarge, refined
+from kadanoff.inverse.growth import Enlargement, Rows, around, enlarge, refined
 from kadanoff.learning.checkpoints import read_recipe
 from kadanoff.runtime.executor import in_processes
 from kadanoff.runtime.files import working_folder
@@ -128,10 +128,10 @@ def own_steps(way: Enlargement, coarse: Rows, cores: int) -> list[dict[str, Any]
     side, rows = way.block * len(coarse), []
     fine, alone = enlarge(way, coarse, 1), replace(way, sweeps=0)
 
-    def draw(band: Band) -> object:
+    def draw(band: range) -> object:
         return refined(alone, around(coarse), 1, len(coarse), band)
 
-    def sweep(band: Band) -> object:
+    def sweep(band: range) -> object:
         return _swept_band(way, fine, band)
 
     for threads in sorted({1, cores}):
@@ -141,18 +141,18 @@ def own_steps(way: Enlargement, coarse: Rows, cores: int) -> list[dict[str, Any]
     return rows
 
 
-def _seconds_of(run: Callable[[Band], object], side: int, threads: int) -> float:
+def _seconds_of(run: Callable[[range], object], side: int, threads: int) -> float:
     step = -(-side // threads)
-    cut = [Band(first, min(step, side - first)) for first in range(0, side, step)]
+    cut = [range(first, min(first + step, side)) for first in range(0, side, step)]
     with ThreadPoolExecutor(threads) as pool:
         return fastest(lambda: list(pool.map(run, cut)))
 
 
-def _swept_band(way: Enlargement, fine: Rows, band: Band) -> Rows:
+def _swept_band(way: Enlargement, fine: Rows, band: range) -> Rows:
     """The rows of a band after the sweeps, from bytes to bytes."""
-    halo, found = bands.halo(way.sweeps), np.empty((band.rows, fine.shape[1]), np.int8)
-    words = swept(way, around(fine)(band.first - halo, band.first + band.rows + halo), band.first - halo, len(fine))
-    bands.scatter(words, halo, (band.first - halo) & 1, found)
+    halo, found = bands.halo(way.sweeps), np.empty((len(band), fine.shape[1]), np.int8)
+    words = swept(way, around(fine)(band.start - halo, band.stop + halo), band.start - halo, len(fine))
+    bands.scatter(words, halo, (band.start - halo) & 1, found)
     return found
 
 

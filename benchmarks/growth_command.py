@@ -17,7 +17,7 @@ from kadanoff.commands.grow import TALLEST, Job, enlargement_of, grow, reader, s
 from kadanoff.data.large import create_lattice
 from kadanoff.data.store import open_dataset
 from kadanoff.inverse import bands
-from kadanoff.inverse.growth import Band, Enlargement, Read, Rows, around, enlarge, refined
+from kadanoff.inverse.growth import Enlargement, Read, Rows, around, enlarge, refined
 from kadanoff.montecarlo.rng import stream_key
 from kadanoff.spins.exact import T_C
 
@@ -106,9 +106,10 @@ def parts_of(way: Enlargement, read: Read, side: int, scratch: Path) -> dict[str
     firsts = range(0, side, step)[1:-1] or range(1)
     clock, spins = _Clock(), 0
     for number in range(BANDS):
-        band = Band(firsts[number % len(firsts)], min(step, side))
+        first = firsts[number % len(firsts)]
+        band = range(first, first + min(step, side))
         _one_band(way, read, side, band, array, clock)
-        spins += band.rows * side
+        spins += len(band) * side
     shutil.rmtree(scratch)
     seconds = clock.seconds
     seconds["generator"] -= seconds["reading"] + seconds["sweeps"]
@@ -116,26 +117,26 @@ def parts_of(way: Enlargement, read: Read, side: int, scratch: Path) -> dict[str
     return {name: 1e9 * seconds[name] / spins for name in ("generator", "refinement", "compression", "reading")}
 
 
-def _one_band(way: Enlargement, read: Read, side: int, band: Band, array: zarr.Array, clock: "_Clock") -> None:
+def _one_band(way: Enlargement, read: Read, side: int, band: range, array: zarr.Array, clock: "_Clock") -> None:
     def reading(first: int, end: int) -> Rows:
         with clock.of("reading"):
             return read(first, end)
 
     with clock.of("generator"):  # and what is subtracted from it afterwards
         words = refined(way, reading, 1, side // way.block, band)
-    spins = np.empty((band.rows, side), np.int8)
+    spins = np.empty((len(band), side), np.int8)
     with clock.of("refinement"):
-        bands.scatter(words, 0, band.first & 1, spins)
+        bands.scatter(words, 0, band.start & 1, spins)
     halo = bands.halo(way.sweeps)
-    drawn = around(spins)(-halo, band.rows + halo)
+    drawn = around(spins)(-halo, len(band) + halo)
     with clock.of("sweeps"):
-        swept(way, drawn, band.first - halo, side)
+        swept(way, drawn, band.start - halo, side)
     assert array.shards is not None
     shard = array.shards[2]
     with clock.of("compression"):
-        for start in range(0, band.rows, shard):
+        for start in range(0, len(band), shard):
             rows = spins[start : start + shard]
-            array[0, 0, band.first + start : band.first + start + len(rows)] = rows
+            array[0, 0, band.start + start : band.start + start + len(rows)] = rows
 
 
 class _Clock:

@@ -16,7 +16,6 @@ from kadanoff.inverse.calibration import calibrate
 from kadanoff.inverse.critical import place_of
 from kadanoff.inverse.growth import sides_to
 from kadanoff.inverse.streaming import stream
-from kadanoff.inverse.thermalization import equilibrium
 from kadanoff.learning.checkpoints import Recipe, save_model
 from kadanoff.learning.randomness import seeded
 from kadanoff.montecarlo.rng import stream_key
@@ -148,8 +147,6 @@ CALLS = {
     "place of another sample": lambda made: place_of(Path("x"), made.ensemble, 2),
     "place in no critical lattices": lambda _: place_of(Path("x"), open_dataset("hot.zarr"), 0),
     "stream a small lattice": lambda _: stream(lambda first, end: UP[0, first:end], 8, 2),
-    "equilibrium of 0 chains": lambda _: equilibrium(8, 0, 8, 0),
-    "equilibrium of 0 sweeps": lambda _: equilibrium(8, 4, 0, 0),
     # lattices
     **{
         f"Lattice {values!r}": lambda _, values=values: Lattice(*values)

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from kadanoff import __version__
-from kadanoff.commands import data, large
+from kadanoff.commands import data
 from kadanoff.errors import KadanoffError, printable_lines
 
 # no telemetry; read when the libraries load
@@ -25,7 +25,6 @@ app = typer.Typer(
 )
 runs = typer.Typer(help="Recorded runs: import them into MLflow, publish them.")
 data.add_to(app)
-large.add_to(app)
 app.add_typer(runs, name="runs", rich_help_panel=RUNS, no_args_is_help=True)
 
 

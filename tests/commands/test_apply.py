@@ -7,16 +7,14 @@ import xarray
 
 from kadanoff.commands import apply as module
 from kadanoff.commands.apply import apply
-from kadanoff.commands.measure import measure as survey
 from kadanoff.data.store import Ensemble, open_dataset
 from kadanoff.errors import KadanoffError
-from kadanoff.learning.checkpoints import Recipe, save_model
+from kadanoff.learning.checkpoints import Recipe, load_model, save_model
 from kadanoff.learning.predict import predict
 from kadanoff.learning.randomness import seeded
 from kadanoff.networks.registry import build
 from kadanoff.spins.blocking import average, majority
 from kadanoff.spins.boundary import Lattice
-from kadanoff.spins.exact import T_C
 from kadanoff.spins.observables import energy, magnetization
 
 
@@ -28,13 +26,19 @@ def dataset(tmp_path):
     return ensemble
 
 
+def saved(path, kind, **arguments):
+    """A network with random initialization, or one that averages."""
+    network = build(kind, **arguments).eval()
+    if kind == "exact":
+        with torch.no_grad():
+            network.layers[0].weight.fill_(0.25)
+    save_model(path, network, Recipe(kind, arguments))
+    return path
+
+
 @pytest.fixture
 def averager(tmp_path):
-    network = build("exact", block=2, size=8)
-    with torch.no_grad():
-        network.layers[0].weight.fill_(0.25)
-    save_model(tmp_path / "exact.safetensors", network, Recipe("exact", {"block": 2, "size": 8}))
-    return tmp_path / "exact.safetensors"
+    return saved(tmp_path / "exact.safetensors", "exact", block=2, size=8)
 
 
 def test_a_network_runs_over_a_dataset(dataset, averager, tmp_path):
@@ -44,32 +48,6 @@ def test_a_network_runs_over_a_dataset(dataset, averager, tmp_path):
         assert np.array_equal(found.output.values, average(dataset.spins, 2))
         assert json.loads(found.attrs["provenance"])["model"] == "exact.safetensors"
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["exact.safetensors", "in.zarr", "out.zarr"]
-
-
-def test_what_a_killed_command_left_is_cleared(dataset, averager, tmp_path, monkeypatch):
-    left = tmp_path / ".out.zarr.partial"
-    (left / "out.zarr").mkdir(parents=True)
-    (left / "lock").touch()
-    with monkeypatch.context() as patch:
-        patch.setattr(module, "place_new", lambda finished, _: pytest.fail(str(finished.parent)))
-        with pytest.raises(pytest.fail.Exception, match=str(left)):  # the name is always the same
-            apply(averager, tmp_path / "in.zarr", tmp_path / "out.zarr")
-    assert not left.exists()
-    (left / "out.zarr" / "output").mkdir(parents=True)
-    apply(averager, tmp_path / "in.zarr", tmp_path / "out.zarr")
-    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["exact.safetensors", "in.zarr", "out.zarr"]
-
-
-def test_the_batch_size_changes_nothing(dataset, averager):
-    network = build("cnn", block=2, size=8).eval()
-    spins = dataset.spins[0]
-    assert np.allclose(predict(network, spins, 4), predict(network, spins, 30), atol=1e-6)
-
-
-def test_nothing_is_overwritten(dataset, averager, tmp_path):
-    (tmp_path / "out.zarr").mkdir()
-    with pytest.raises(KadanoffError, match=r"out\.zarr exists; nothing is overwritten"):
-        apply(averager, tmp_path / "in.zarr", tmp_path / "out.zarr")
 
 
 def test_what_appears_meanwhile_survives(dataset, averager, tmp_path, monkeypatch):
@@ -85,29 +63,11 @@ def test_what_appears_meanwhile_survives(dataset, averager, tmp_path, monkeypatc
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["exact.safetensors", "in.zarr", "out.zarr"]
 
 
-def test_a_lattice_that_does_not_fit_is_refused(dataset, tmp_path):
-    network = build("mlp", block=2, size=16)
-    save_model(tmp_path / "mlp.safetensors", network, Recipe("mlp", {"block": 2, "size": 16}))
-    with pytest.raises(KadanoffError, match="the lattice is 8 x 8; this perceptron is bound to 16 x 16"):
-        apply(tmp_path / "mlp.safetensors", tmp_path / "in.zarr", tmp_path / "out.zarr")
-    assert not (tmp_path / "out.zarr").exists()
-
-
 @pytest.fixture
 def refiner(tmp_path):
     """Blocks at the temperatures of the dataset, untrained: they obey the rule all the same."""
     arguments = {"rule": "majority", "block": 2, "dimension": 2, "temperatures": [1.0, 2.0], "width": 4}
-    save_model(tmp_path / "blocks.safetensors", build("blocks", **arguments), Recipe("blocks", arguments))
-    return tmp_path / "blocks.safetensors"
-
-
-def test_super_resolution_draws_fine_lattices(dataset, refiner, tmp_path):
-    apply(refiner, tmp_path / "in.zarr", tmp_path / "out.zarr")
-    apply(refiner, tmp_path / "in.zarr", tmp_path / "other.zarr", seed=1)
-    fine = open_dataset(tmp_path / "out.zarr").read()
-    assert fine.shape == (2, 30, 16, 16)
-    assert np.array_equal(majority(fine, 2), dataset.spins)
-    assert (open_dataset(tmp_path / "other.zarr").read() != fine).any()
+    return saved(tmp_path / "blocks.safetensors", "blocks", **arguments)
 
 
 def test_what_super_resolution_draws_is_a_dataset_like_any_other(dataset, refiner, tmp_path):
@@ -116,6 +76,7 @@ def test_what_super_resolution_draws_is_a_dataset_like_any_other(dataset, refine
     apply(refiner, tmp_path / "in.zarr", tmp_path / "out.zarr")
     found = open_dataset(tmp_path / "out.zarr")
     spins = found.read()
+    assert np.array_equal(majority(spins, 2), dataset.spins)
     assert found.temperatures.tolist() == [1.0, 2.0]
     assert np.array_equal(found.magnetization, magnetization(spins))
     assert np.array_equal(found.energy, energy(spins, Lattice.of(16, coupling=-1)) - 0.5 * magnetization(spins))
@@ -126,22 +87,8 @@ def test_what_super_resolution_draws_is_a_dataset_like_any_other(dataset, refine
     assert found.provenance["superresolved"]["source_provenance"] == dataset.provenance
     apply(refiner, tmp_path / "out.zarr", tmp_path / "finer.zarr")
     assert np.array_equal(majority(open_dataset(tmp_path / "finer.zarr").read(), 2), spins)
-
-
-def test_what_is_drawn_at_the_critical_temperature_can_be_surveyed(tmp_path):
-    arguments = {"rule": "majority", "block": 2, "dimension": 2, "temperatures": [float(T_C)], "width": 4}
-    save_model(tmp_path / "blocks.safetensors", build("blocks", **arguments), Recipe("blocks", arguments))
-    zero = np.zeros((1, 1))
-    spins = np.random.Generator(np.random.Philox(6)).choice(np.array([-1, 1], np.int8), (1, 1, 32, 32))
-    Ensemble(spins, np.array([float(T_C)]), zero, zero, zero[0]).save(tmp_path / "in.zarr")
-    apply(tmp_path / "blocks.safetensors", tmp_path / "in.zarr", tmp_path / "out.zarr")
-    assert "| 64 |" in survey(tmp_path / "out.zarr")
-
-
-def test_fields_say_what_they_are_when_they_are_opened_as_spins(dataset, averager, tmp_path):
-    apply(averager, tmp_path / "in.zarr", tmp_path / "out.zarr")
-    with pytest.raises(KadanoffError, match=r"out\.zarr is the output of the network exact\.safetensors, real numbers"):
-        apply(averager, tmp_path / "out.zarr", tmp_path / "again.zarr")
+    apply(refiner, tmp_path / "in.zarr", tmp_path / "other.zarr", seed=1)
+    assert (open_dataset(tmp_path / "other.zarr").read() != spins).any()
 
 
 def test_super_resolution_at_another_temperature_is_asked_for(dataset, refiner, tmp_path):
@@ -171,8 +118,7 @@ def test_chains_are_refined_by_networks_of_chains_only(dataset, refiner, tmp_pat
     with pytest.raises(KadanoffError, match=r"this network refines square lattices \(n, y, x\)"):
         apply(refiner, tmp_path / "chains.zarr", tmp_path / "out.zarr")
     arguments = {"rule": "decimation", "block": 2, "dimension": 1, "temperatures": [1.0, 2.0], "width": 4, "layers": 2}
-    save_model(tmp_path / "chain.safetensors", build("pixels", **arguments), Recipe("pixels", arguments))
-    apply(tmp_path / "chain.safetensors", tmp_path / "chains.zarr", tmp_path / "out.zarr")
+    apply(saved(tmp_path / "chain.safetensors", "pixels", **arguments), tmp_path / "chains.zarr", tmp_path / "out.zarr")
     chains = open_dataset(tmp_path / "out.zarr")
     assert chains.read().shape == (2, 30, 16)
     assert np.array_equal(chains.energy, energy(chains.read(), Lattice.of(16, dimension=1)))
@@ -182,9 +128,8 @@ def test_a_classifier_gives_the_probability_of_each_region(dataset, tmp_path):
     options = {"patch_size": 4, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
     arguments = {"model": "vit", "outputs": 4, "size": 8, "scale": 1, "options": options}
     with seeded(0):
-        network = build("transformers", **arguments).eval()
-    save_model(tmp_path / "vit.safetensors", network, Recipe("transformers", arguments))
-    apply(tmp_path / "vit.safetensors", tmp_path / "in.zarr", tmp_path / "out.zarr", batch=7)
+        weights = saved(tmp_path / "vit.safetensors", "transformers", **arguments)
+    apply(weights, tmp_path / "in.zarr", tmp_path / "out.zarr", batch=7)
     with xarray.open_zarr(tmp_path / "out.zarr", chunks=None) as found:
         assert found.output.dims == ("temperature", "sample", "class")
         assert (found.output.shape, found.output.dtype) == ((2, 30, 4), np.float32)
@@ -192,24 +137,16 @@ def test_a_classifier_gives_the_probability_of_each_region(dataset, tmp_path):
         values = found.output.values
     assert values.min() > 0
     assert values.sum(-1) == pytest.approx(1, abs=1e-6)
-    logits = np.stack([predict(network, spins) for spins in dataset.spins])
+    logits = np.stack([predict(load_model(weights), spins) for spins in dataset.spins])
     assert np.array_equal(values.argmax(-1), logits.argmax(-1))
     assert np.diff(np.log(values)) == pytest.approx(np.diff(logits), abs=1e-5)
     # negative control: the logits themselves are no probabilities
     assert np.abs(logits.sum(-1) - 1).min() > 0.01
 
 
-def test_a_lattice_that_a_classifier_does_not_take_is_refused(dataset, tmp_path):
-    arguments = {"model": "test_vit", "outputs": 4, "scale": 1, "options": {"img_size": 32}}
-    save_model(tmp_path / "vit.safetensors", build("timm", **arguments), Recipe("timm", arguments))
-    with pytest.raises(KadanoffError, match="the lattice is 8 x 8, which test_vit does not take"):
-        apply(tmp_path / "vit.safetensors", tmp_path / "in.zarr", tmp_path / "out.zarr")
-    assert not (tmp_path / "out.zarr").exists()
-
-
 def test_a_network_that_is_no_classifier_of_regions_is_refused(dataset, tmp_path):
     arguments = {"model": "test_resnet", "outputs": 5, "scale": 1, "options": {}}
-    save_model(tmp_path / "five.safetensors", build("timm", **arguments), Recipe("timm", arguments))
+    five = saved(tmp_path / "five.safetensors", "timm", **arguments)
     with pytest.raises(KadanoffError, match="the network has 5 outputs a configuration, a classifier of regions 4"):
-        apply(tmp_path / "five.safetensors", tmp_path / "in.zarr", tmp_path / "out.zarr")
+        apply(five, tmp_path / "in.zarr", tmp_path / "out.zarr")
     assert not (tmp_path / "out.zarr").exists()

@@ -4,7 +4,6 @@ import os
 
 import numpy as np
 import pytest
-import zarr
 from typer.testing import CliRunner
 
 import kadanoff
@@ -34,14 +33,8 @@ def ensemble(lattices, temperature=float(T_C), **parameters):
         energies = energy(lattices, Lattice.of(lattices.shape[-1]))[None]
     magnetizations = lattices.reshape(len(lattices), -1).mean(1, dtype=float)[None]
     parameters = {"boundary": "periodic", "coupling": 1.0, "field": 0.0} | parameters
-    return Ensemble(
-        lattices[None],
-        np.array([temperature]),
-        energies,
-        magnetizations,
-        np.array([np.nan]),
-        {"parameters": parameters},
-    )
+    at, times = np.array([temperature]), np.array([np.nan])
+    return Ensemble(lattices[None], at, energies, magnetizations, times, {"parameters": parameters})
 
 
 @pytest.fixture
@@ -124,24 +117,12 @@ def test_what_is_no_critical_lattice_is_a_sentence(spins, tmp_path):
         return tmp_path / name
 
     small = spins[:128, :128]
-    refused("there is no dataset .*none.zarr", tmp_path / "none.zarr")
-    refused(
-        "hot.zarr has lattices .* at T = .3.0.; .* critical temperature",
-        stored("hot.zarr", small[None], temperature=3.0),
-    )
-    many = stored("many.zarr", np.stack([small, small]))
-    refused("many.zarr has 2 lattices; choose one of them: --sample 0 to 1", many)
-    refused("sample is 2, but .*many.zarr has samples 0 to 1", many, sample=2)
+    hot = stored("hot.zarr", small[None], temperature=3.0)
+    refused("hot.zarr has lattices .* at T = .3.0.; .* critical temperature", hot)
+    refused("sample is 2, but .*many.zarr has samples 0 to 1", stored("many.zarr", np.stack([small, small])), sample=2)
     refused("chain.zarr has lattices .128,.", stored("chain.zarr", small[:1]))
     refused("anti.zarr has the boundary antiperiodic", stored("anti.zarr", small[None], boundary="antiperiodic"))
-    refused("afm.zarr has the coupling -1", stored("afm.zarr", small[None], coupling=-1))
     refused("the lattice is 32 x 32; .* take 64 or more", stored("small.zarr", small[None, :32, :32].copy()))
-    (tmp_path / "empty.zarr").mkdir()
-    refused("empty.zarr is not a Zarr v3 group", tmp_path / "empty.zarr")
-
-
-def test_nothing_is_overwritten(large, tmp_path):
-    refused(r"large\.zarr exists; nothing is overwritten", large, large)
 
 
 def test_what_appears_meanwhile_survives(large, tmp_path, monkeypatch):
@@ -156,38 +137,14 @@ def test_what_appears_meanwhile_survives(large, tmp_path, monkeypatch):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["large.zarr", "out"]
 
 
-def test_what_a_killed_command_left_is_cleared(large, tmp_path):
-    left = tmp_path / ".out.partial"
-    (left / "out").mkdir(parents=True)
-    (left / "out" / "tables.md").touch()
-    measure(large, tmp_path / "out")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["large.zarr", "out"]
-
-
-def test_a_folder_that_cannot_be_written_is_a_sentence(large, tmp_path):
-    (tmp_path / "file").write_text("")
-    refused("cannot write .*file", large, tmp_path / "file" / "out")
-
-
-@pytest.mark.parametrize("damage", ["cut", "overwritten", "flipped", "missing"])
+@pytest.mark.parametrize("damage", ["flipped", "missing"])
 def test_a_damaged_shard_is_named_by_its_rows(large, tmp_path, damage):
     shard = shards(large)[1]
     data = shard.read_bytes()
     half = len(data) // 2
-    harmed = {
-        "cut": data[:-20],
-        "overwritten": bytes(half) + data[half:],
-        "flipped": data[:half] + bytes([data[half] ^ 1]) + data[half + 1 :],
-    }
     if damage == "missing":
         os.remove(shard)
     else:
-        shard.write_bytes(harmed[damage])
+        shard.write_bytes(data[:half] + bytes([data[half] ^ 1]) + data[half + 1 :])
     refused(r"large\.zarr: rows 384 to 767 .* Delete the dataset, then grow it again", large, tmp_path / "out")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["large.zarr"]
-
-
-def test_spins_that_have_changed_are_found(large):
-    array = zarr.open_array(large / "spins", mode="r+")
-    array[0, 0, 500, 500] = -array[0, 0, 500, 500]
-    refused("the (energy|magnetization) was .* but that of its spins is .*: they have changed", large)

@@ -78,29 +78,3 @@ def test_an_interrupted_command_resumes_to_the_same_bytes(command, tmp_path, mon
     expected = kadanoff.simulate(**MEANING, sampler="metropolis")
     assert np.array_equal(kadanoff.open_dataset("out.zarr").read(), expected.spins)
     assert [path.name for path in tmp_path.iterdir()] == ["out.zarr"]
-
-
-def test_nothing_is_overwritten(command, tmp_path, capsys):
-    (tmp_path / "out.zarr").write_text("mine")
-    assert command("out.zarr", *WORDS) == 1
-    assert "out.zarr exists; nothing is overwritten" in capsys.readouterr().err
-    assert (tmp_path / "out.zarr").read_text() == "mine"
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        (["--temperatures", "0"], "temperatures has 0.0; each must be positive"),
-        (["--temperatures", "2.0"], "temperatures has 2.0 twice"),
-        (["--temperatures", "2.0", "hot"], "hot"),
-        (["--size", "4", "4", "4"], "size is [6, 4, 4, 4]; give one number, or [height, width]"),
-        (["--boundary", "twisted"], "simulate.boundary is 'twisted'"),
-        (["--sweeps", "1"], "sweeps is 1, but at T = "),
-        (["--samples", "0"], "simulate.samples is 0"),
-        (["--workers", "0"], "workers"),
-    ],
-)
-def test_wrong_words_are_refused_in_a_sentence_and_leave_nothing(command, tmp_path, capsys, change, words):
-    assert command("out.zarr", *WORDS, *change) in (1, 2)
-    assert words in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == []

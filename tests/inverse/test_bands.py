@@ -6,7 +6,7 @@ import pytest
 from kadanoff.errors import KadanoffError
 from kadanoff.inverse import bands
 from kadanoff.montecarlo.rng import philox, stream_key, threshold
-from kadanoff.spins.exact import T_C, kaufman
+from kadanoff.spins.exact import kaufman
 
 KEY = stream_key(5, "bands")
 SIGMAS = 4.0
@@ -56,22 +56,16 @@ def energy(spins):
     return -float((spins * np.roll(spins, 1, 0) + spins * np.roll(spins, 1, 1)).mean(dtype=float))
 
 
-@pytest.mark.parametrize("temperature", [1.5, float(T_C), 4.0])
+@pytest.mark.parametrize("temperature", [1.5, 4.0])
 def test_it_is_the_plain_algorithm_bit_by_bit(temperature):
     spins = hot(6, 128)
     np.testing.assert_array_equal(swept(spins, temperature, 3), plainly(spins, temperature, 3))
 
 
-@pytest.mark.parametrize("rows", [2, 7, 24, 64])
-@pytest.mark.parametrize("width", [128, 384])
+@pytest.mark.parametrize(("rows", "width"), [(2, 128), (7, 384), (24, 128)])
 def test_bands_do_not_matter(rows, width):
     spins = hot(64, width)
     np.testing.assert_array_equal(swept(spins, 2.0, 5, rows), swept(spins, 2.0, 5))
-
-
-def test_no_sweep_changes_nothing():
-    spins = hot(8, 256)
-    np.testing.assert_array_equal(swept(spins, 2.0, 0), spins)
 
 
 def equilibrated(temperature, lattices=12, sweeps=60):
@@ -83,14 +77,9 @@ def equilibrated(temperature, lattices=12, sweeps=60):
     return np.mean(found), np.std(found, ddof=1) / np.sqrt(lattices)
 
 
-@pytest.mark.parametrize("temperature", [3.0, 4.0])
-def test_the_energy_is_kaufmans(temperature):
-    mean, error = equilibrated(temperature)
-    assert abs(mean - kaufman(128, 128, temperature).energy) < SIGMAS * error
-
-
-def test_the_energy_of_another_temperature_is_rejected():
+def test_the_energy_is_kaufmans_and_no_other():
     mean, error = equilibrated(3.0)
+    assert abs(mean - kaufman(128, 128, 3.0).energy) < SIGMAS * error
     assert abs(mean - kaufman(128, 128, 3.1).energy) > SIGMAS * error
 
 

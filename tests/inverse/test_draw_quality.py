@@ -4,19 +4,7 @@ import numpy as np
 import pytest
 
 import kadanoff
-from kadanoff.inverse.quality import (
-    ARRAYS,
-    BINS,
-    Measured,
-    asymmetries,
-    binned,
-    compare,
-    energy_histogram,
-    expected_distance,
-    joined,
-    measure,
-    total_variation,
-)
+from kadanoff.inverse.quality import Measured, asymmetries, binned, compare, expected_distance, measure
 from kadanoff.spins.blocking import RULES
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact import enumerate_states, kaufman_energy_distribution
@@ -73,10 +61,10 @@ def test_bonds_lie_between_blocks_or_inside_and_along_an_axis(block, sides):
 
 def test_equilibrium_has_the_symmetries_and_independent_blocks_have_not():
     """Threshold: 4 standard errors, and 20 for blocks without bonds to each other, or stretched ones."""
-    fine = kadanoff.simulate(24, [2.4], 2000, seed=4).spins[0]
+    fine = kadanoff.simulate(24, [2.4], 500, seed=4).spins[0]
     assert all(abs(independent_mean(values).sigmas(0.0)) < 4 for values in asymmetries(fine, 3))
-    blocks = fine.reshape(2000, 8, 3, 8, 3).transpose(0, 1, 3, 2, 4)
-    moved = RANDOM.permutation(blocks.reshape(2000, 64, 9), axis=1).reshape(2000, 8, 8, 3, 3).transpose(0, 1, 3, 2, 4)
+    blocks = fine.reshape(500, 8, 3, 8, 3).transpose(0, 1, 3, 2, 4)
+    moved = RANDOM.permutation(blocks.reshape(500, 64, 9), axis=1).reshape(500, 8, 8, 3, 3).transpose(0, 1, 3, 2, 4)
     assert independent_mean(asymmetries(moved.reshape(fine.shape), 3)[0]).sigmas(0.0) < -20
     stretched = np.repeat(fine[:, :, :12], 2, axis=2)
     assert independent_mean(asymmetries(stretched, 3)[1]).sigmas(0.0) > 20
@@ -85,11 +73,12 @@ def test_equilibrium_has_the_symmetries_and_independent_blocks_have_not():
 def test_parts_are_joined_and_cut():
     coarse, fine = lattices(7, 2, 2), lattices(7, 4, 4)
     whole = measure(coarse, fine, "majority")
-    parts = joined([measure(coarse[:3], fine[:3], "majority"), measure(coarse[3:], fine[3:], "majority")])
+    parts = Measured.joined([measure(coarse[rows], fine[rows], "majority") for rows in (slice(3), slice(3, None))])
     assert len(parts) == 7
-    for name in ARRAYS:
-        assert (getattr(parts, name) == getattr(whole, name)).all()
-        assert (getattr(parts.first(3), name) == getattr(whole, name)[:3]).all()
+    for name in vars(whole):
+        assert np.all(getattr(parts, name) == getattr(whole, name))
+        if name != "sites":
+            assert (getattr(parts.first(3), name) == getattr(whole, name)[:3]).all()
 
 
 def test_a_set_does_not_differ_from_itself():
@@ -105,18 +94,18 @@ def test_a_set_does_not_differ_from_itself():
 
 def test_independent_sets_of_one_distribution_differ_by_noise_alone():
     exact = kaufman_energy_distribution(8, 8, 2.3)
-    found = [compare(drawn(exact, 20_000, seed), drawn(exact, 20_000, 100 + seed), exact) for seed in range(20)]
+    found = [compare(drawn(exact, 5000, seed), drawn(exact, 5000, 100 + seed), exact) for seed in range(10)]
     for name in ("energy", "order", "exact_energy"):
         assert abs(getattr(found[0], name).sigmas(0)) < 4
     for name in ("variance", "ties"):
         assert abs(getattr(found[0], name).sigmas(1)) < 4
     few = binned(exact.probabilities, exact)
     for name, probabilities, others in (
-        ("energies", few, 20_000),
+        ("energies", few, 5000),
         ("energies_exact", few, None),
-        ("levels", exact.probabilities, 20_000),
+        ("levels", exact.probabilities, 5000),
     ):
-        noise = expected_distance(probabilities, 20_000, others)
+        noise = expected_distance(probabilities, 5000, others)
         assert np.mean([getattr(quality, name).mean for quality in found]) == pytest.approx(noise, rel=0.2)
 
 
@@ -129,46 +118,6 @@ def test_another_temperature_is_seen_in_every_measure_of_the_energy():
     expected = 0.5 * np.abs(binned(other.probabilities - exact.probabilities, exact)).sum()
     assert quality.energies_exact.mean == pytest.approx(expected, abs=0.02)
     assert quality.energies.mean == pytest.approx(expected, abs=0.02)
-
-
-def test_the_error_of_the_variance_ratio_is_its_scatter():
-    exact = kaufman_energy_distribution(8, 8, 2.3)
-    found = [compare(drawn(exact, 1000, 2 * seed), drawn(exact, 1000, 2 * seed + 1), exact) for seed in range(60)]
-    scatter = np.std([quality.variance.mean for quality in found], ddof=1)
-    assert np.mean([quality.variance.error for quality in found]) == pytest.approx(scatter, rel=0.35)
-
-
-def test_noise_of_a_histogram_is_its_mean_over_many_samples():
-    probabilities = np.array([0.05, 0.15, 0.3, 0.4, 0.1])
-    first, second = (RANDOM.multinomial(500, probabilities, 4000) for _ in range(2))
-    found = np.mean([total_variation(a, b) for a, b in zip(first, second, strict=True)])
-    assert found == pytest.approx(expected_distance(probabilities, 500, 500), rel=0.03)
-    found = np.mean([total_variation(a, probabilities) for a in first])
-    assert found == pytest.approx(expected_distance(probabilities, 500), rel=0.03)
-
-
-def test_bins_hold_everything_and_the_tails_are_in_the_outer_ones():
-    exact = kaufman_energy_distribution(16, 16, 2.269)
-    found = binned(exact.probabilities, exact)
-    assert found.shape == (BINS,)
-    assert found.sum() == pytest.approx(1, abs=1e-12)
-    assert binned(np.ones(len(exact.levels)), exact).sum() == len(exact.levels)
-    assert 0 < found[-1] < 0.01
-
-
-def test_where_nothing_is_excited_all_is_in_the_first_bin():
-    exact = kaufman_energy_distribution(8, 8, 0.2)
-    assert binned(exact.probabilities, exact) == pytest.approx([1, *[0] * (BINS - 1)])
-    assert binned(np.ones(len(exact.levels)), exact).sum() == len(exact.levels)
-
-
-def test_histogram_of_levels():
-    exact = enumerate_states(Lattice(4, 4)).energy_distribution(2.0)
-    energies = np.array([-32, -32, 32, 0])
-    found = energy_histogram(Measured(*[energies] * 6, 16), exact)
-    assert found.sum() == 4
-    assert found[0] == 2
-    assert found[-1] == 1
 
 
 def test_blocks_of_an_odd_number_of_spins_have_no_ties():

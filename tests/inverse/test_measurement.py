@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from kadanoff.inverse.measurement import Measurements, estimates, exact_decay, fit_distances, joined, measure_lattice
-from kadanoff.inverse.quality import asymmetries
+from kadanoff.inverse.measurement import Measurements, estimates, exact_decay, fit_distances, measure_lattice
 from kadanoff.spins.exact import critical_row
 
 
@@ -25,12 +24,6 @@ def test_correlations_are_plain_sums(spins):
     assert found.diagonal[0] == pytest.approx((shifted(spins, 1, 1) + shifted(spins, 1, -1)) / 2)
 
 
-def test_blocks_are_those_of_the_block_sums(spins):
-    found = measure_lattice(spins, 4)
-    np.testing.assert_array_equal([found.between, found.anisotropy], asymmetries(spins[None], 4))
-    assert found.between != measure_lattice(spins).between
-
-
 def test_the_structure_factor_is_that_of_plane_waves():
     x = np.arange(24)
     wave = np.where(np.cos(2 * np.pi * 3 * (x + 0.5) / 24) > 0, 1, -1).astype(np.int8)
@@ -44,10 +37,6 @@ def test_the_structure_factor_is_that_of_plane_waves():
 def test_block_sums_count_spins_up(spins):
     ups = [(spins[y : y + 3, x : x + 3] > 0).sum() for y in range(0, 24, 3) for x in range(0, 24, 3)]
     np.testing.assert_allclose(measure_lattice(spins).sums[0], np.bincount(ups, minlength=10) / 64)
-
-
-def test_sites_that_are_left_over_belong_to_no_block(spins):
-    assert measure_lattice(np.ascontiguousarray(spins[:23, :23])).sums.sum() == pytest.approx(1)
 
 
 def power_law(side, lattices, exponent, noise, seed):
@@ -77,9 +66,9 @@ def test_the_fit_of_the_exact_correlations_is_that_of_measurements(side, distanc
     assert exact_decay(side) == pytest.approx(-np.polyfit(np.log(distances), np.log(exact), 1)[0])
 
 
-def test_the_ensemble_of_constant_order_has_a_binder_ratio_of_two_thirds(spins):
+def test_the_ensemble_of_constant_order_has_a_binder_ratio_of_two_thirds():
     up = measure_lattice(np.ones((24, 24), np.int8))
-    many = joined([up, up, up])
+    many = Measurements.joined([up, up, up])
     found = estimates(many)
     assert found["binder"].mean == pytest.approx(2 / 3)
     assert len(many) == 3

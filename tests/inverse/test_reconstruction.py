@@ -6,8 +6,7 @@ import torch
 from torch import nn
 
 from kadanoff.errors import KadanoffError
-from kadanoff.inverse.likelihood import negative_log_likelihood
-from kadanoff.inverse.reconstruction import reconstruct, superresolve_between
+from kadanoff.inverse.reconstruction import negative_log_likelihood, reconstruct, superresolve_between
 from kadanoff.inverse.training import train_network
 from kadanoff.learning.training import Settings
 from kadanoff.montecarlo.runner import simulate

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 import kadanoff
-from kadanoff.errors import KadanoffError
 from kadanoff.inverse.renormalized import PART, RenormalizedGibbs, conditional_log_odds
 from kadanoff.inverse.training import coarsened
 from kadanoff.montecarlo.rng import stream_key
@@ -38,7 +37,7 @@ def parity():
 
 @pytest.fixture(scope="module")
 def critical():
-    return kadanoff.simulate(96, [float(T_C)], 400, sampler="swendsen_wang", seed=8).spins[0]
+    return kadanoff.simulate(96, [float(T_C)], 200, sampler="swendsen_wang", seed=8).spins[0]
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +53,7 @@ def test_every_spin_sees_the_spins_around_it():
     np.testing.assert_array_equal(found[3::4, 3::4] > 0, np.bitwise_count(seen(found))[3::4, 3::4] % 2 == 1)
 
 
-@pytest.mark.parametrize("factor", [1.0, 0.97])
+@pytest.mark.parametrize("factor", [1.0, 0.95])
 def test_gibbs_sweeps_keep_the_ensemble_of_their_conditional(critical, factor):
     swept = RenormalizedGibbs(coupled(factor / T_C), 20).sweep(critical, STREAM)
     lattice = Lattice.of(96)
@@ -66,19 +65,18 @@ def test_the_counted_conditional_is_that_of_a_known_hamiltonian(critical):
     # decimation by a block of 1 leaves the lattice, so its conditional is known
     found, exact = conditional_log_odds(critical, "decimation", 1), coupled(1 / T_C)
     rows, counts = np.unique(np.concatenate([seen(spins).ravel() for spins in critical]), return_counts=True)
-    often = rows[counts > 2000]
+    often = rows[counts > 1000]
     chance = 1 / (1 + np.exp(-exact[often]))
     assert len(often) > 10
-    assert np.abs(1 / (1 + np.exp(-found[often])) - chance).max() < 0.01
-    assert np.abs(1 / (1 + np.exp(-coupled(1.1 / T_C)[often])) - chance).max() > 0.01
+    assert np.abs(1 / (1 + np.exp(-found[often])) - chance).max() < 0.012
+    assert np.abs(1 / (1 + np.exp(-coupled(1.1 / T_C)[often])) - chance).max() > 0.012
 
 
 def test_it_has_the_symmetries_of_the_square_and_the_flip(log_odds):
-    found = log_odds
-    rows = np.arange(1 << len(AROUND))
+    found, rows = log_odds, np.random.default_rng(0).integers(0, 1 << len(AROUND), 5000)
     bits = rows[:, None] >> np.arange(len(AROUND)) & 1
     for places, _ in symmetries(PART, 1):
-        np.testing.assert_allclose(found, found[bits[:, places] @ WEIGHTS], atol=1e-6)
+        np.testing.assert_allclose(found[rows], found[bits[:, places] @ WEIGHTS], atol=1e-6)
     np.testing.assert_allclose(found, -found[::-1], atol=1e-6)
 
 
@@ -92,7 +90,7 @@ def test_blocked_lattices_stay_as_they_are_and_others_become_like_them(critical,
     assert abs(after.sigmas(independent_mean(blocked))) < 3
 
 
-@pytest.mark.parametrize("first", [0, 40, 244])
+@pytest.mark.parametrize("first", [40, 244])
 def test_a_band_is_that_of_the_whole(critical, log_odds, first):
     gibbs = RenormalizedGibbs(log_odds, 4)
     spins = np.tile(critical[:1], (1, 3, 1))[:, :256]
@@ -104,7 +102,7 @@ def test_a_band_is_that_of_the_whole(critical, log_odds, first):
     assert (short != whole[:, rows[: gibbs.halo // 5]]).any()  # rows near the end are spoilt
 
 
-@pytest.mark.parametrize("sweeps", [1, 2, 5])
+@pytest.mark.parametrize("sweeps", [1, 5])
 def test_the_halo_is_as_far_as_sweeps_can_carry(sweeps):
     """Seen at the upper end; at the lower one two rows are spared."""
     gibbs = RenormalizedGibbs(parity(), sweeps)
@@ -126,8 +124,3 @@ def test_what_was_seldom_seen_is_guessed_from_the_nearest_spins():
         row = (distance <= reach) @ WEIGHTS if reach else WEIGHTS[distance == 1][0]  # these are up, all others down
         assert found[row] == pytest.approx(np.log(up / (1 - up)), abs=1e-6)
         assert found[WEIGHTS.sum() - row] == pytest.approx(-found[row])
-
-
-def test_sides_that_do_not_fit_are_refused():
-    with pytest.raises(KadanoffError, match="take sides that are multiples of 4"):
-        RenormalizedGibbs(coupled(0.1)).sweep(np.ones((1, 8, 10), np.int8), STREAM)

@@ -1,23 +1,18 @@
 """Measurement in bands of rows: that of a lattice in memory, and errors that are those of lattices."""
 
-import threading
-
 import numpy as np
 import pytest
 
 import kadanoff
-from kadanoff.errors import KadanoffError
 from kadanoff.estimate import Estimate
 from kadanoff.inverse import streaming
 from kadanoff.inverse.measurement import measure_lattice
 from kadanoff.inverse.streaming import STRIPES, Streamed, stream
 from kadanoff.spins.exact import T_C
 
-SIDE, LATTICES = 128, 256  # of the errors: the scatter of as many lattices is known to 4.4%
-NEAR, FAR = (
-    0.19,
-    0.26,
-)  # by which errors may be off, up to side / 32 and side / 8: what they are known to miss, and 3 sigma
+SIDE, LATTICES = 128, 128  # of the errors: the scatter of as many lattices is known to 6.3%
+NEAR, FAR = 0.25, 0.32
+"""By which errors may be off, up to side / 32 and side / 8: what they are known to miss, and 3 sigma."""
 
 
 def lattice(side, seed=3):
@@ -35,7 +30,7 @@ def shifted(spins, y, x):
     return (spins * np.roll(spins, (y, x), (0, 1))).sum(dtype=int)
 
 
-@pytest.mark.parametrize(("side", "rows"), [(128, 128), (128, 50), (129, 2), (192, 31), (200, 64), (200, 199)])
+@pytest.mark.parametrize(("side", "rows"), [(128, 128), (129, 2), (200, 199)])
 def test_sums_are_exact_whatever_the_bands(side, rows):
     spins = lattice(side)
     found, expected = measured(spins, rows), measure_lattice(spins)
@@ -61,8 +56,8 @@ def test_with_all_rows_and_columns_correlations_are_exact():
     np.testing.assert_allclose(found.correlation[0].mean(0), along_x, atol=1e-6)
 
 
-@pytest.mark.parametrize("side", [200, 301])
-def test_of_larger_lattices_some_rows_and_columns_are_taken(side, monkeypatch):
+def test_of_larger_lattices_some_rows_and_columns_are_taken(monkeypatch):
+    side = 301
     monkeypatch.setattr(streaming, "LINES", 128)
     spins = lattice(side)
     found = measured(spins, 37)
@@ -80,25 +75,6 @@ def test_bands_and_threads_change_no_bit():
     one, other = measured(spins, 256, 1), measured(spins, 19, 3)
     for name in vars(one):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
-
-
-def test_every_band_is_read_once_and_as_many_as_memory_holds(monkeypatch):
-    spins, reads, threads = lattice(128), [], set()
-
-    def read(first, end):
-        reads.append((first, end))
-        threads.add(threading.get_ident())
-        return spins[first:end]
-
-    monkeypatch.setattr(streaming, "MEMORY", 2 * 16 * 128 - 1)
-    stream(read, 128, 16, workers=8)
-    assert reads == [(first, first + 16) for first in range(0, 128, 16)]
-    assert len(threads) == 1
-
-
-def test_a_small_lattice_has_no_stripes():
-    with pytest.raises(KadanoffError, match=r"the lattice is 63 x 63; .* take 64 or more"):
-        measured(lattice(63))
 
 
 def power_law(exponent, noise=0.0, size=1.0):

@@ -5,7 +5,6 @@ import pytest
 
 from kadanoff.errors import KadanoffError
 from kadanoff.estimate import Estimate
-from kadanoff.inverse import thermalization
 from kadanoff.inverse.thermalization import (
     OBSERVABLES,
     Relaxation,
@@ -48,38 +47,34 @@ def test_equilibrium_is_reached_when_it_is_kept_on_average(shifts, index):
 
 
 @pytest.mark.parametrize("observable", range(len(OBSERVABLES)))
-def test_one_observable_out_of_equilibrium_is_enough(observable):
+def test_one_observable_out_of_equilibrium_is_enough_and_its_error_counts(observable):
     relaxation = curves(0.0, 0.0, 0.0)
     relaxation.values[observable, 1] += 0.12
     assert thermalized(relaxation, TRUTH) == 2
-
-
-def test_the_error_of_the_equilibrium_value_counts():
-    assert thermalized(curves(0.04, 0.04), TRUTH) is None
-    assert thermalized(curves(0.04, 0.04), [Estimate(value.mean, 0.02) for value in TRUTH]) == 0
+    assert thermalized(relaxation, [Estimate(value.mean, 0.05) for value in TRUTH]) == 0
 
 
 def test_many_looks_at_chains_in_equilibrium_find_no_time():
-    """300 runs in equilibrium from the start, which forget within 5 counts: at most 12 get another time.
+    """150 runs in equilibrium from the start, which forget within 5 counts: at most 6 get another time.
 
     Asked at each later count anew, as many as every sixth would. A shift of 3 errors in one observable is noticed.
     """
     rng = np.random.default_rng(2)
     counts, keep = tuple(range(33)), np.exp(-1 / 5)
     late = {0.0: 0, 0.03: 0}
-    for _ in range(300):
+    for _ in range(150):
         noise = rng.standard_normal((33, 3, CHAINS))
         for count in range(1, 33):
             noise[count] = keep * noise[count - 1] + np.sqrt(1 - keep**2) * noise[count]
         for shift in late:
             values = np.array([value.mean for value in TRUTH])[:, None, None] + 0.1 * noise.transpose(1, 0, 2)
             late[shift] += thermalized(Relaxation(counts, values + shift, np.zeros(33)), TRUTH) != 0
-    assert late[0.0] <= 12
-    assert late[0.03] > 250
+    assert late[0.0] <= 6
+    assert late[0.03] > 125
 
 
 @pytest.mark.parametrize("sampler", ["metropolis", "swendsen_wang"])
-@pytest.mark.parametrize("sweeps", [1, 2, 8, 63, 64, 1000])
+@pytest.mark.parametrize("sweeps", [1, 64, 1000])
 def test_counts_leave_no_wide_gaps(sampler, sweeps):
     counts = measured_counts(sampler, sweeps)
     assert counts[0] == 0
@@ -89,7 +84,7 @@ def test_counts_leave_no_wide_gaps(sampler, sweeps):
     assert (gaps <= (2 if sampler == "swendsen_wang" else np.maximum(1, np.array(counts[:-1]) / 2))).all()
 
 
-@pytest.mark.parametrize(("size", "sampler"), [(32, "metropolis"), (128, "metropolis"), (32, "swendsen_wang")])
+@pytest.mark.parametrize(("size", "sampler"), [(32, "metropolis"), (32, "swendsen_wang")])
 def test_values_depend_neither_on_threads_nor_on_the_number_of_chains(size, sampler):
     prepare = uniform(size, "hot", 3, "test")
     one, many = (relax(prepare, sampler, size, 70, (0, 1, 4), KEY, workers=workers) for workers in (1, 4))
@@ -99,13 +94,6 @@ def test_values_depend_neither_on_threads_nor_on_the_number_of_chains(size, samp
     assert np.array_equal(one.values[..., :9], fewer.values)
     other = relax(prepare, sampler, size, 9, (0, 1, 4), stream_key(2, "test"))
     assert not np.array_equal(fewer.values[:, 1:], other.values[:, 1:])
-
-
-def test_time_includes_what_came_before():
-    counts = (0, 1, 8)
-    run = relax(uniform(32, "cold", 0, ""), "swendsen_wang", 32, 16, counts, KEY, spent=7.0)
-    assert run.seconds[0] > 7
-    assert (np.diff(run.seconds) > 0).all()
 
 
 def test_starts_are_random_up_or_doubled():
@@ -139,24 +127,3 @@ def test_reference_is_in_equilibrium():
 def test_a_reference_that_is_too_short_is_refused():
     with pytest.raises(KadanoffError, match=r"not in equilibrium after 2 Swendsen-Wang sweeps.*cluster_sweeps"):
         equilibrium(64, 32, 2, seed=0)
-
-
-@pytest.mark.parametrize("sigmas", [3.5, 4.5])
-@pytest.mark.parametrize("what", ["energy", "halves"])
-def test_a_reference_may_be_off_by_four_standard_errors(sigmas, what, monkeypatch):
-    exact, scatter = kaufman(32, 32, T_C).energy, np.tile([-1.0, 1.0], 8)
-    energy = sigmas * np.sqrt(1 / 31) if what == "energy" else 0.0  # in errors of the mean of both halves
-    apart = sigmas * np.sqrt(2 / 15) if what == "halves" else 0.0  # in errors of the difference of two halves
-    signs = iter([1, -1])
-
-    def relaxed(prepare, sampler, size, chains, counts, key, workers):
-        assert tuple(counts) == (8, 12, 16)
-        values = np.stack([exact + scatter + energy, scatter + next(signs) * apart / 2, scatter])
-        return Relaxation(tuple(counts), np.repeat(values[:, None], len(counts), 1), np.zeros(len(counts)))
-
-    monkeypatch.setattr(thermalization, "relax", relaxed)
-    if sigmas < 4:
-        assert equilibrium(32, 16, 8, seed=0).values[0] == Estimate(exact, 0.0)
-    else:
-        with pytest.raises(KadanoffError, match=rf"differ by up to {sigmas} standard errors"):
-            equilibrium(32, 16, 8, seed=0)

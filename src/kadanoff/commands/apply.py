@@ -67,8 +67,12 @@ def _run(
 ) -> tuple[Run, NDArray[np.float64]]:
     """What the network does to configurations, and the temperatures of its output; refuses now what it would later."""
     if isinstance(network, Superresolution):
-        known = ensemble.temperatures
-        _check_periodic(source, ensemble)
+        known, boundary = ensemble.temperatures, model_of(ensemble)["boundary"]
+        if boundary != "periodic":
+            raise KadanoffError(
+                f"{source} has the boundary {boundary}; super-resolution networks refine periodic lattices. Take such "
+                "ones."
+            )
         network.check(ensemble.spins.shape[1:])
         if temperature is not None and len(known) > 1:
             raise KadanoffError(
@@ -92,18 +96,9 @@ def _run(
     return lambda spins, _, __: predict(network, spins, batch), ensemble.temperatures
 
 
-def _check_periodic(source: Path, ensemble: Ensemble) -> None:
-    boundary = model_of(ensemble)["boundary"]
-    if boundary != "periodic":
-        raise KadanoffError(
-            f"{source} has the boundary {boundary}; super-resolution networks refine periodic lattices. Take such ones."
-        )
-
-
 def _write_fields(run: Run, ensemble: Ensemble, path: Path, temperatures: NDArray, origin: dict[str, Any]) -> None:
     shape = _shape(run, ensemble)
-    chains = ensemble.spins.ndim == 3
-    axes = {1: ("x",) if chains else ("class",), 2: ("y", "x")}[len(shape) - 2]
+    axes = ("y", "x") if len(shape) == 4 else ("x",) if ensemble.spins.ndim == 3 else ("class",)
     _fill(write_fields(path, shape, axes, temperatures, origin), run, ensemble)
 
 

@@ -1,4 +1,4 @@
-"""The commands for a user's own data: simulate it, apply a trained network to it."""
+"""The commands for a user's own data: simulate it, apply a trained network; grow, view and measure large lattices."""
 
 import re
 import shutil
@@ -9,10 +9,11 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from kadanoff.errors import MOST_WORKERS, printable
+from kadanoff.errors import MOST_WORKERS, printable, printable_lines
 
 Workers = Annotated[int | None, typer.Option(min=1, max=MOST_WORKERS, help="Threads; one a core unless given.")]
-PANEL, NETWORKS = "Data", "Networks"
+PANEL, NETWORKS, LARGE = "Data", "Networks", "Large lattices"
+KERNEL, SEEDS = Path("models/upsample/kernel.safetensors"), Path("data/grow/grow512.zarr")
 
 
 class SpacedLists(TyperCommand):
@@ -39,6 +40,8 @@ def add_to(app: typer.Typer) -> None:
     """Add these commands; their modules load when they run."""
     app.command(rich_help_panel=PANEL, cls=SpacedLists)(simulate)
     app.command(rich_help_panel=NETWORKS)(apply)
+    for command in (grow, pyramid, measure):
+        app.command(rich_help_panel=LARGE)(command)
 
 
 def simulate(
@@ -81,7 +84,7 @@ def simulate(
         shutil.rmtree(work / target.name, ignore_errors=True)  # left by a command that was killed while writing
         write_group(work / target.name, run(dataset, "", workers, work))
         place_new(work / target.name, target)
-    typer.echo(printable(f"wrote {target}"))
+    typer.echo(f"wrote {printable(target)}")
 
 
 def apply(
@@ -103,4 +106,64 @@ def apply(
 
     with weights_file(model) as weights:
         run(weights, source, target, batch, temperature, seed)
-    typer.echo(printable(f"wrote {target}"))
+    typer.echo(f"wrote {printable(target)}")
+
+
+def grow(
+    target: Annotated[Path, typer.Argument(metavar="OUT.zarr")],
+    size: Annotated[int, typer.Option(help="Side: that of the seed times a power of the model's factor.")] = 13824,
+    model: Annotated[Path, typer.Option(help="Network of whole blocks that enlarges it.")] = KERNEL,
+    start: Annotated[Path, typer.Option(help="Dataset of critical lattices to grow from.")] = SEEDS,
+    sample: Annotated[int, typer.Option(min=0, help="Which of them.")] = 0,
+    sweeps: Annotated[int, typer.Option(min=0, help="Metropolis sweeps after each enlargement.")] = 8,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed draws another lattice.")] = 0,
+    workers: Workers = None,
+) -> None:
+    """Grow a critical lattice to any size, out of core; resumes if it was killed."""
+    from kadanoff.commands.grow import Job
+    from kadanoff.commands.grow import grow as run
+
+    run(Job(model, start, sample, size, sweeps, seed), target, workers)
+    typer.echo(f"wrote {printable(target)}")
+
+
+def pyramid(
+    source: Annotated[Path, typer.Argument(metavar="LARGE.zarr", help="One lattice, as `kadanoff grow` writes it.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT.zarr")],
+    page: Annotated[
+        Path | None, typer.Option(metavar="PAGE.html", help="Also write a page here that zooms into its middle.")
+    ] = None,
+    workers: Workers = None,
+) -> None:
+    """Write all scales of a large lattice as OME-Zarr, for napari and other viewers of images."""
+    from kadanoff.data.pyramid import write_pyramid
+    from kadanoff.data.zoom import pyramid_page
+    from kadanoff.runtime.files import disk_errors, write_atomic
+    from kadanoff.runtime.output import require_new
+
+    if page:
+        require_new(page)
+        with disk_errors(page):  # refuses before the pyramid, which may take minutes
+            page.parent.mkdir(parents=True, exist_ok=True)
+    write_pyramid(source, target, workers)
+    typer.echo(f"wrote {printable(target)}")
+    if page:
+        with disk_errors(page):
+            write_atomic(page, pyramid_page(target))
+        typer.echo(f"wrote {printable(page)}")
+
+
+def measure(
+    source: Annotated[Path, typer.Argument(metavar="LARGE.zarr", help="A dataset of critical lattices.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Also write all tables and figures into this new folder.")
+    ] = None,
+    sample: Annotated[int, typer.Option(min=0, help="Which of them.")] = 0,
+    workers: Workers = None,
+) -> None:
+    """Measure one large critical lattice, streaming: local order, magnetization, and how correlations decay."""
+    from kadanoff.commands.measure import measure as run
+
+    typer.echo(printable_lines(run(source, out, sample, workers)))
+    if out:
+        typer.echo(f"wrote {printable(out)}")

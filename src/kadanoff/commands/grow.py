@@ -13,15 +13,14 @@ from kadanoff import __version__
 from kadanoff.data.arrays import decoded
 from kadanoff.data.large import create_lattice, finish_lattice
 from kadanoff.data.store import Ensemble, open_dataset
-from kadanoff.errors import KadanoffError, whole
 from kadanoff.errors import seed_of as seed_of_bits
+from kadanoff.errors import whole
 from kadanoff.inverse import bands
-from kadanoff.inverse.critical import place_of
-from kadanoff.inverse.growth import Band, Enlargement, Read, Rows, around, refined, sides_to
+from kadanoff.inverse.critical import network_of, place_of
+from kadanoff.inverse.growth import Enlargement, Read, Rows, around, refined, sides_to
 from kadanoff.inverse.renormalized import RenormalizedGibbs
 from kadanoff.inverse.superresolve import tables
-from kadanoff.learning.checkpoints import load_model, read_recipe
-from kadanoff.networks.superres import Blocks, Superresolution
+from kadanoff.networks.superres import Blocks
 from kadanoff.runtime.executor import threads
 from kadanoff.runtime.files import fingerprint
 from kadanoff.runtime.output import alone_on_new, place_new, require_new, require_room
@@ -84,17 +83,8 @@ def grow(job: Job, target: Path, workers: int | None = None, rows: int = TALLEST
 
 def enlargement_of(job: Job) -> Enlargement:
     """The model's tables, if it is a network of whole blocks for the square lattice at T_c; else KadanoffError."""
-    model = load_model(job.model)
-    if (
-        not isinstance(model, Superresolution)
-        or model.dimension != 2
-        or not isinstance(network := model.at(float(T_C)), Blocks)
-    ):
-        raise KadanoffError(
-            f"{job.model} is a network {read_recipe(job.model).network!r}; lattices are grown by `blocks`, whole "
-            "blocks of the square lattice. Take models/upsample/kernel.safetensors."
-        )
-    return Enlargement(tables(network), model.block, job.sweeps, job.seed, RenormalizedGibbs.of(network))
+    network, block = network_of(job.model, "model", str(job.model), Blocks)
+    return Enlargement(tables(network), block, job.sweeps, job.seed, RenormalizedGibbs.of(network))
 
 
 def seed_of(job: Job) -> Rows:
@@ -108,8 +98,7 @@ def _levels(
     job: Job, enlargement: Enlargement, seed: Rows, sides: list[int], work: Path, workers: int | None, rows: int
 ) -> Path:
     """Grow all levels, each from the store of the one before; the store of the last."""
-    read = around(seed)
-    path = work
+    read, path = around(seed), work
     with progress(f"grow {sides[-1]}", sum(side**2 for side in sides[1:])) as advance:
         for level, side in enumerate(sides[1:], 1):
             path = work / f"{side}.zarr"
@@ -135,7 +124,7 @@ def _level(
         count = min(first + step, side) - first
         # a shard comes to the disk in one rename
         if not all((path / f"spins/c/0/0/{start // shard}/0").exists() for start in starts):
-            words = refined(enlargement, read, level, side // enlargement.block, Band(first, count))
+            words = refined(enlargement, read, level, side // enlargement.block, range(first, first + count))
             for start in starts:
                 spins = np.empty((min(shard, side - start), side), np.int8)
                 bands.scatter(words, start - first, first & 1, spins)
@@ -143,8 +132,7 @@ def _level(
         advance(side * count)
 
     with ThreadPoolExecutor(threads(workers, _memory(enlargement, side, step, shard), MEMORY)) as pool:
-        for _ in pool.map(fill, range(0, side, step)):
-            pass
+        list(pool.map(fill, range(0, side, step)))
 
 
 def _memory(enlargement: Enlargement, side: int, step: int, shard: int) -> int:
@@ -196,19 +184,10 @@ def _measured(job: Job, hashes: dict[str, str], path: Path, workers: int | None)
         for found in pool.map(sums, range(0, side, step)):
             totals += found
             advance(step * side)
-    energy, magnetization = -totals[0] / side**2, totals[1] / side**2
+    energy, magnetization = np.array([[[-totals[0]]], [[totals[1]]]]) / side**2
+    grown = {"model": job.model.name, "seed_dataset": job.source.name, "sample": job.sample, "seed": job.seed}
     provenance: dict[str, Any] = {
         "parameters": {"size": side, "boundary": "periodic", "coupling": 1.0, "field": 0.0},
-        "grown": {
-            "model": job.model.name,
-            "seed_dataset": job.source.name,
-            "sample": job.sample,
-            "seed": job.seed,
-            "sweeps": job.sweeps,
-            "version": __version__,
-            **hashes,
-        },
+        "grown": grown | {"sweeps": job.sweeps, "version": __version__} | hashes,
     }
-    return Ensemble(
-        array, np.array([float(T_C)]), np.array([[energy]]), np.array([[magnetization]]), np.array([np.nan]), provenance
-    )
+    return Ensemble(array, np.array([float(T_C)]), energy, magnetization, np.array([np.nan]), provenance)

@@ -1,30 +1,27 @@
 """`kadanoff measure`: one large critical lattice against what is known of T_c, in one pass, as tables and figures."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import nullcontext
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kadanoff.data.arrays import read_spins
 from kadanoff.data.store import Ensemble, open_dataset
-from kadanoff.errors import KadanoffError
 from kadanoff.estimate import Estimate
 from kadanoff.inverse.critical import place_of
 from kadanoff.inverse.measurement import exact_decay, fit_distances
 from kadanoff.inverse.streaming import Rows, Streamed, stream
-from kadanoff.project.figures import figure
+from kadanoff.project.figures import figure, points
 from kadanoff.project.tables import Cell, table
-from kadanoff.runtime.files import alone, disk_errors
-from kadanoff.runtime.output import place_new, require_new
+from kadanoff.runtime.output import alone_on_new, place_new
 from kadanoff.spins.exact import AMPLITUDE, STRUCTURE, T_C, critical_energy, critical_row
+from kadanoff.spins.statistics import independent_mean
 
 ROWS = 256  # of a band at least
 TILE = 16384  # columns that are decoded at a time
-ROUNDING = 1e-9
 NOTE = """Errors say how far one lattice is from the mean over many at T_c. They come from stripes of it alone: known to
 a quarter, up to 20% too small at r near L/4, and alike at neighbouring r, which go up and down together. From lattice
 to lattice c10 differs by {fluctuation:.2g}, m and G(L/8) by tens of percent. c10, c11, m, block sums and S(k) are sums
@@ -37,28 +34,21 @@ quarter; from lattice to lattice c10 differs by {fluctuation:.2g}."""
 WRONG = "Delete the dataset, then grow it again, or fetch it with `dvc checkout` or `dvc pull`."
 
 
-def measure(source: Path, out: Path | None = None, sample: int | None = None, workers: int | None = None) -> str:
+def measure(source: Path, out: Path | None = None, sample: int = 0, workers: int | None = None) -> str:
     """Measure one lattice of a dataset, streaming; a table, and with `out` a folder of tables and figures.
 
     Raises
     ------
     KadanoffError
-        If `out` exists, or the dataset is missing, damaged, has several lattices and no `sample` is chosen, or they are
-        no periodic squares at T_c, 64 or more a side.
+        If `out` exists, or the dataset is missing, damaged, has no such sample, or its lattices are no periodic squares
+        at T_c, 64 or more a side.
     """
-    if out:
-        require_new(out)
     ensemble = open_dataset(source)
-    place = _place(source, ensemble, sample)
+    read = _reader(source, ensemble, place_of(source, ensemble, sample))
     side, height = ensemble.spins.shape[-1], ensemble.spins.chunks[2]
-    rows = height * max(1, ROWS // height)
-    if out:
-        with disk_errors(out):  # told before the pass, which may take minutes
-            out.parent.mkdir(parents=True, exist_ok=True)
-    found = stream(_reader(source, ensemble, place), side, rows, workers)
-    _check(source, ensemble, place, found)
-    if out:
-        with alone(out, "writing") as work:
+    with alone_on_new(out, "writing") if out else nullcontext() as work:  # refuses before the pass
+        found = stream(read, side, height * max(1, ROWS // height), workers)
+        if out and work:
             _write(found, work / out.name)
             place_new(work / out.name, out)
     return f"{summary(found)}\n{BRIEF.format(fluctuation=fluctuation(side))}"
@@ -75,10 +65,9 @@ def fluctuation(side: int) -> float:
 
 def summary(found: Streamed) -> str:
     """The numbers of a lattice that have an exact value, or a common one, as a table in Markdown."""
-    excess = Estimate(found.nearest.mean + critical_energy(found.side) / 2, found.nearest.error, n=found.nearest.n)
     numbers: dict[str, Cell] = {
         "L": str(found.side),
-        "c10 - exact": excess,
+        "c10 - exact": found.nearest + critical_energy(found.side) / 2,
         "c11": found.diagonal,
         "m L^(1/8)": found.magnetization * found.side**0.125,
         "exponent of G": found.decay(),
@@ -92,33 +81,14 @@ def tables_text(found: Streamed) -> str:
     side = found.side
     note = NOTE.format(fluctuation=fluctuation(side), lines=found.lines, side=side, farthest=fit_distances(side)[-1])
     distances = [1 << power for power in range((side // 4).bit_length())]
-    values = [found.at(r) for r in distances]
-    decay: list[Sequence[Cell]] = [
-        [str(r), value, _off(value, r, side)] for r, value in zip(distances, values, strict=True)
-    ]
-    ups: list[Sequence[Cell]] = [[str(number), share] for number, share in enumerate(found.sums.tolist())]
-    return "\n".join(
-        [
-            note,
-            summary(found),
-            table("G(r)", ["r", "G", "off the exact torus, %"], decay),
-            table("Blocks of 3 x 3", ["spins up", "share"], ups),
-        ]
-    )
+    decay = table("G(r)", ["r", "G", "off the exact torus, %"], [[r, found.at(r), _off(found, r)] for r in distances])
+    ups = table("Blocks of 3 x 3", ["spins up", "share"], list(enumerate(found.sums.tolist())))
+    return "\n".join([note, summary(found), decay, ups])
 
 
-def _off(value: Estimate, distance: int, side: int) -> Estimate:
+def _off(found: Streamed, distance: int) -> Estimate:
     """How far G(r) is from that of the torus, in percent."""
-    scale = 100 / critical_row(distance, side)
-    return Estimate(scale * value.mean - 100, scale * value.error, n=value.n)
-
-
-def _place(source: Path, ensemble: Ensemble, sample: int | None) -> tuple[int, int]:
-    """Temperature and sample of the lattice to be measured."""
-    count = ensemble.spins.shape[1]
-    if sample is None and count > 1:
-        raise KadanoffError(f"{source} has {count} lattices; choose one of them: --sample 0 to {count - 1}.")
-    return place_of(source, ensemble, sample or 0)
+    return 100 / critical_row(distance, found.side) * found.at(distance) - 100
 
 
 def _reader(source: Path, ensemble: Ensemble, place: tuple[int, int]) -> Callable[[int, int], Rows]:
@@ -136,17 +106,6 @@ def _reader(source: Path, ensemble: Ensemble, place: tuple[int, int]) -> Callabl
     return read
 
 
-def _check(source: Path, ensemble: Ensemble, place: tuple[int, int], found: Streamed) -> None:
-    """Validate the spins against what was known of them when they were written."""
-    for name, value in (("energy", -2 * found.nearest.mean), ("magnetization", found.magnetization)):
-        written = float(getattr(ensemble, name)[place])
-        if math.isfinite(written) and abs(written - value) > ROUNDING:
-            raise KadanoffError(
-                f"{source}: the {name} was {written:.12g} when it was written, but that of its spins is {value:.12g}: "
-                f"they have changed. {WRONG}"
-            )
-
-
 def _write(found: Streamed, folder: Path) -> None:
     folder.mkdir()
     (folder / "tables.md").write_text(tables_text(found), encoding="utf-8")
@@ -156,18 +115,14 @@ def _write(found: Streamed, folder: Path) -> None:
 
 def _draw_correlations(found: Streamed, path: Path) -> None:
     r = np.unique(np.geomspace(1, found.side // 4, 40).round().astype(int))
-    values = [found.at(distance) for distance in r.tolist()]
-    off = [_off(value, distance, found.side) for value, distance in zip(values, r.tolist(), strict=True)]
     exact = np.array([critical_row(distance, found.side) for distance in r.tolist()])
-    look: dict[str, Any] = {"color": "C0", "marker": "o", "ms": 3, "lw": 0, "elinewidth": 1}
     with figure(2, 1, figsize=(6, 6), sharex=True, height_ratios=(3, 2)) as (drawn, (above, below)):
-        scaled = np.array([(value.mean, value.error) for value in values]) * r[:, None] ** 0.25
-        above.errorbar(r, scaled[:, 0], scaled[:, 1], label="this lattice", **look)
+        points(above, r, [found.at(distance) * distance**0.25 for distance in r.tolist()], label="this lattice")
         above.plot(r, exact * r**0.25, color="0.5", lw=1, label="exact torus")
         above.axhline(AMPLITUDE, color="0.6", lw=1, ls="--", label=r"0.70338, $1 \ll r \ll L$")
         above.set(xscale="log", title=f"L = {found.side}", ylabel=r"$G(r)\, r^{1/4}$")
         above.legend(loc="upper left")
-        below.errorbar(r, [item.mean for item in off], [item.error for item in off], **look)
+        points(below, r, [_off(found, distance) for distance in r.tolist()])
         below.axhline(0, color="0.5", lw=1)
         below.set_yscale("symlog", linthresh=1, linscale=1)  # tenths of a percent at small r, tens at large
         below.set_yticks([-10, -1, 0, 1, 10], ["-10", "-1", "0", "1", "10"])
@@ -176,18 +131,7 @@ def _draw_correlations(found: Streamed, path: Path) -> None:
 
 
 def _draw_structure(found: Streamed, path: Path) -> None:
-    k, mean, error = _binned(found)
-    with figure(figsize=(6, 4)) as (drawn, axis):
-        axis.errorbar(k, mean, error, color="C0", marker="o", ms=3, lw=0, elinewidth=1, label="this lattice, both axes")
-        axis.axhline(STRUCTURE, color="0.6", lw=1, ls="--", label=rf"{STRUCTURE:.3f}, $1/L \ll k \ll 1$")
-        axis.set(xscale="log", title=f"L = {found.side}", xlabel="wave number k", ylabel=r"$S(k)\, k^{7/4}$")
-        axis.set_ylim(0, 1.2 * (mean + error).max())
-        axis.legend(loc="upper center", ncols=2)
-        drawn.savefig(path, metadata={"Software": None})
-
-
-def _binned(found: Streamed) -> tuple[NDArray, NDArray, NDArray]:
-    """k, mean and standard error of S(k) k^(7/4) in bins of 4 wave numbers or more.
+    """S(k) k^(7/4) in bins of 4 wave numbers or more.
 
     Waves are taken as independent. The longest are not quite: at L = 512 the first error is 40% too small.
     """
@@ -197,7 +141,11 @@ def _binned(found: Streamed) -> tuple[NDArray, NDArray, NDArray]:
         if edge >= edges[-1] + 4:
             edges.append(edge)
     bins = [slice(first, last) for first, last in pairwise(edges)]
-    values = [(found.structure[:, part] * k[part] ** 1.75).ravel() for part in bins]
-    centres = np.array([np.exp(np.log(k[part]).mean()) for part in bins])
-    errors = np.array([value.std(ddof=1) / len(value) ** 0.5 for value in values])
-    return centres, np.array([value.mean() for value in values]), errors
+    values = [independent_mean((found.structure[:, part] * k[part] ** 1.75).ravel()) for part in bins]
+    with figure(figsize=(6, 4)) as (drawn, axis):
+        points(axis, [np.exp(np.log(k[part]).mean()) for part in bins], values, label="this lattice, both axes")
+        axis.axhline(STRUCTURE, color="0.6", lw=1, ls="--", label=rf"{STRUCTURE:.3f}, $1/L \ll k \ll 1$")
+        axis.set(xscale="log", title=f"L = {found.side}", xlabel="wave number k", ylabel=r"$S(k)\, k^{7/4}$")
+        axis.set_ylim(0, 1.2 * max(value.mean + value.error for value in values))
+        axis.legend(loc="upper center", ncols=2)
+        drawn.savefig(path, metadata={"Software": None})

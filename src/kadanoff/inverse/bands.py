@@ -9,8 +9,6 @@ and below are read with it and given away. The random bits of a site depend on t
 lattice, so that the result does not depend on how the lattice is cut.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -23,17 +21,9 @@ from kadanoff.montecarlo.rng import THRESHOLD_BITS, philox, threshold
 from kadanoff.montecarlo.simd import WIDTH, any_bit, counting, load, splat, store
 from kadanoff.spins.compiled import compiled
 
-MULTIPLE = 2 * LANES
-"""The width of a lattice is a multiple of this, so that all lanes have the same checkerboard."""
+MULTIPLE = 2 * LANES  # the width of a lattice is a multiple of this, so that all lanes have the same checkerboard
 
 Words = NDArray[np.uint64]
-
-
-class Bits(NamedTuple):
-    """Planes of the thresholds of exp(-4/T) and exp(-8/T), from the most significant: all bits set, or none."""
-
-    four: NDArray[np.uint64]
-    eight: NDArray[np.uint64]
 
 
 def halo(sweeps: int) -> int:
@@ -42,26 +32,17 @@ def halo(sweeps: int) -> int:
 
 
 def words_of(rows: int, width: int) -> Words:
-    """Room for a band, with the halo of its columns.
-
-    Raises
-    ------
-    KadanoffError
-        If the width is no multiple of 128.
-    """
+    """Room for a band, with the halo of its columns; KadanoffError if the width is no multiple of 128."""
     if width % MULTIPLE:
-        raise KadanoffError(
-            f"the lattice is {width} wide; 64 strips of even width are updated at once, so take a multiple of "
-            f"{MULTIPLE}."
-        )
+        raise KadanoffError(f"the lattice is {width} wide; it is updated in 64 strips: take a multiple of {MULTIPLE}.")
     columns = -(-(width // MULTIPLE) // WIDTH) * WIDTH
     return np.zeros((2, rows, columns + 2 * MARGIN), np.uint64)
 
 
-def thresholds(temperature: float) -> Bits:
-    """Those of the two kinds of flips that cost energy."""
+def thresholds(temperature: float) -> tuple[NDArray[np.uint64], ...]:
+    """Planes of the thresholds of exp(-4/T) and exp(-8/T), from the most significant: all bits set, or none."""
     planes = [threshold(cost, temperature) >> np.arange(THRESHOLD_BITS)[::-1] & 1 for cost in (4, 8)]
-    return Bits(*(np.where(bits > 0, ALL, NONE) for bits in planes))
+    return tuple(np.where(bits > 0, ALL, NONE) for bits in planes)
 
 
 @compiled
@@ -145,7 +126,6 @@ def advance(words, width, first_row, height, key, planes, sweeps):
     `halo(sweeps)` rows at either end are spoilt. Rows are counted around the torus.
     """
     pairs = width // MULTIPLE
-    four, eight = planes.four, planes.eight
     for sweep in range(sweeps):
         for colour in range(2):
             done = 2 * sweep + colour
@@ -154,4 +134,4 @@ def advance(words, width, first_row, height, key, planes, sweeps):
                 _close_row(words, 1 - colour, y, (row + 1 + colour) & 1, pairs)
                 if done < y < words.shape[1] - 1 - done:
                     stream = key, np.uint64(2 * sweep + colour), np.uint64(row)
-                    _update_row(words, colour, y, (row + colour) & 1, pairs, stream, (four, eight))
+                    _update_row(words, colour, y, (row + colour) & 1, pairs, stream, planes)

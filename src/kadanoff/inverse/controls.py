@@ -14,16 +14,12 @@ from numpy.typing import NDArray
 from kadanoff.inverse.kernels import LANES, LARGEST, LOW
 from kadanoff.inverse.superresolve import Spins, Stream, draw_parts, independent_spins, random_blocks, sweep_blocks
 from kadanoff.inverse.tables import Table, as_thresholds, known
-from kadanoff.montecarlo.rng import philox
+from kadanoff.montecarlo.rng import philox, random_words
 from kadanoff.spins.compiled import compiled
 from kadanoff.spins.surroundings import block_shape, coarse_spins, states
 
-SKIPPED = 5
-"""One sweep in this many, the first ones, is not averaged: the start is far from equilibrium."""
-
-
-STREAMS = 4
-"""Keys of random bits that `draws` takes."""
+SKIPPED = 5  # one sweep in this many, the first ones, is not averaged: the start is far from equilibrium
+STREAMS = 4  # keys of random bits that `draws` takes
 SWEEPS = (1, 2, 4)
 
 
@@ -40,13 +36,12 @@ def draws(
     chain, pixels, blocks, rest = ((key, first) for key in keys)
     start = random_blocks(spins, np.stack([coarse == -1, coarse == 1]), block, chain)
     last, probabilities = equilibrate(spins, start, conditional, chain, sweeps)
-    yield (
-        "independent pixels, exact optimum",
-        independent_spins(pixel_probabilities(probabilities, block, dimension), pixels),
-    )
+    chances = pixel_probabilities(probabilities, block, dimension)
+    yield "independent pixels, exact optimum", independent_spins(chances, pixels)
     independent = independent_blocks(probabilities, block, dimension, blocks)
     yield "independent blocks, exact optimum", independent
-    yield "exact conditional: one colour, then the other", two_colours(spins, independent, conditional, rest)
+    second = draw_parts(spins, [conditional], block, rest, independent)
+    yield "exact conditional: one colour, then the other", second
     fine, done = start, 0
     for count in SWEEPS:
         fine, done = sweep_blocks(spins, fine, conditional, chain, count - done, done), count
@@ -59,20 +54,8 @@ def equilibrate(
 ) -> tuple[Spins, NDArray[np.float64]]:
     """The lattices that `superresolve.sweep_blocks` makes of `fine`, and P(state | coarse lattice) of every block.
 
-    Parameters
-    ----------
-    spins, fine
-        Coarse lattices int8 (n, y, x), or (n, x) for chains, and fine ones that obey the rule, to start from.
-    conditional
-        Table of the last part, such as `tables.known`.
-    stream, sweeps
-        Random numbers, and how many sweeps. The first fifth is not averaged.
-
-    Returns
-    -------
-    tuple
-        int8 (n, block y, block x), or (n, block x); and float64 (n, y, x, states), where a chain has y = 1. States
-        that the conditional excludes have 0 exactly. 8 bytes a state: give a few thousand lattices at a time.
+    The first fifth of the sweeps is not averaged. The probabilities are float64 (n, y, x, states), where a chain has
+    y = 1; states that the conditional excludes have 0 exactly. 8 bytes a state: give a few thousand lattices at a time.
     """
     dimension, block = spins.ndim - 1, fine.shape[-1] // spins.shape[-1]
     inside = encode(fine, spins.shape[1:], block)
@@ -88,15 +71,10 @@ def equilibrate(
 
 def independent_blocks(probabilities: NDArray[np.float64], block: int, dimension: int, stream: Stream) -> Spins:
     """Fine lattices whose blocks are drawn independently of one another from (n, y, x, states)."""
-    drawn = np.empty(probabilities.shape[:-1], np.int64)
-    _pick(as_thresholds(probabilities), drawn, *stream)
-    return decode(drawn, block, dimension)
-
-
-def two_colours(spins: Spins, independent: Spins, conditional: Table, stream: Stream) -> Spins:
-    """One colour of the blocks of `independent`, the other drawn anew from the conditional, given the first."""
-    block = independent.shape[-1] // spins.shape[-1]
-    return draw_parts(spins, [conditional], block, stream, independent)
+    thresholds = as_thresholds(probabilities)
+    count, rows, columns, _ = thresholds.shape
+    random = random_words(stream[0], count, rows * columns, stream[1]).reshape(count, rows, columns, 1)
+    return decode((np.minimum(random & LOW, LARGEST) >= thresholds).sum(-1), block, dimension)
 
 
 def pixel_probabilities(probabilities: NDArray[np.float64], block: int, dimension: int) -> NDArray[np.float64]:
@@ -120,13 +98,10 @@ def _placed(values: NDArray, block: int, dimension: int) -> NDArray:
     """Values of the sites of each block (n, y, x, sites) as fine lattices."""
     (height, width), (count, rows, columns) = block_shape(block, dimension), values.shape[:3]
     fine = values.reshape(count, rows, columns, height, width).swapaxes(2, 3)
-    shape = (count, rows * height, columns * width)
-    return fine.reshape(shape if dimension == 2 else (count, columns * width))
+    return fine.reshape((count, rows * height, columns * width) if dimension == 2 else (count, columns * width))
 
 
-def _seen(
-    conditional: Table, shape: tuple[int, int], sides: tuple[int, ...]
-) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+def _seen(conditional: Table, shape: tuple[int, int], sides: tuple[int, ...]) -> tuple[NDArray, NDArray]:
     """Neighbours of blocks (block, neighbour), and what each of their states adds to the row (neighbour, state)."""
     (height, width), part = shape, conditional.part
     steps = sorted({(y // height, x // width) for y, x in part.fine})
@@ -178,18 +153,3 @@ def _sweep(up, own, seen, thresholds, order, stream, total):
                     sums = total[chain, place]
                     for k in range(thresholds.shape[1]):
                         sums[k] += np.uint64(limits[k])
-
-
-@compiled
-def _pick(thresholds, drawn, key, first_chain):
-    """State of every block (n, y, x) by its own thresholds (n, y, x, state)."""
-    for chain in range(drawn.shape[0]):
-        for y in range(drawn.shape[1]):
-            for x in range(drawn.shape[2]):
-                place = np.uint64(y * drawn.shape[2] + x)
-                low, _ = philox(key, place, np.uint64(0), np.uint64(0), np.uint64(first_chain + chain))
-                random = min(low & LOW, LARGEST)
-                state = 0
-                for k in range(thresholds.shape[3]):
-                    state += random >= thresholds[chain, y, x, k]
-                drawn[chain, y, x] = state

@@ -24,20 +24,17 @@ def model_of(ensemble: Ensemble) -> dict[str, Any]:
     return {name: known.get(name, value) for name, value in FERROMAGNET.items()}
 
 
-def critical_index(name: str, ensemble: Ensemble, needed: str = "square lattices") -> int:
-    """Index of T_c among the temperatures of a dataset; errors begin with `name` and say what is `needed` there.
+def critical_index(name: str, ensemble: Ensemble) -> int:
+    """Index of T_c among the temperatures of a dataset; errors begin with `name`.
 
-    Raises
-    ------
-    KadanoffError
-        If it has no square lattices at T_c, or they are no periodic ferromagnets without a field.
+    KadanoffError if it has no square lattices at T_c, or they are no periodic ferromagnets without a field.
     """
     shape, temperatures = ensemble.spins.shape, ensemble.temperatures
     near = np.flatnonzero(np.abs(temperatures - float(T_C)) < NEAR)
     if len(shape) != 4 or shape[2] != shape[3] or not len(near):
         raise KadanoffError(
-            f"{name} has lattices {shape[2:]} at T = {shown(temperatures.tolist())}; it needs {needed} at the critical "
-            f"temperature, {float(T_C):.15g}. Take another dataset."
+            f"{name} has lattices {shape[2:]} at T = {shown(temperatures.tolist())}; it needs square lattices at the "
+            f"critical temperature, {float(T_C):.15g}. Take another dataset."
         )
     for key, value in model_of(ensemble).items():
         if value != FERROMAGNET[key]:
@@ -48,14 +45,8 @@ def critical_index(name: str, ensemble: Ensemble, needed: str = "square lattices
 
 
 def place_of(source: Path, ensemble: Ensemble, sample: int) -> tuple[int, int]:
-    """Indices of T_c among the temperatures of a dataset, which is at `source`, and of the sample.
-
-    Raises
-    ------
-    KadanoffError
-        If there is no such sample, or it is no periodic square ferromagnet without a field.
-    """
-    index, samples = critical_index(str(source), ensemble, "a square lattice"), ensemble.spins.shape[1]
+    """Indices of T_c and of the sample in the dataset at `source`; KadanoffError if it has no such critical lattice."""
+    index, samples = critical_index(str(source), ensemble), ensemble.spins.shape[1]
     if not (is_whole(sample) and 0 <= sample < samples):
         raise KadanoffError(f"sample is {shown(sample)}, but {source} has samples 0 to {samples - 1}.")
     return index, sample
@@ -64,14 +55,8 @@ def place_of(source: Path, ensemble: Ensemble, sample: int) -> tuple[int, int]:
 def network_of(path: Path, where: str, name: str, kind: type[Kind]) -> tuple[Kind, int]:
     """The network at T_c in a weights file, and its factor; `where` is the parameter that names it.
 
-    Raises
-    ------
-    KadanoffError
-        If the file is missing, or the network is of another kind, or for chains.
+    KadanoffError if the file is missing or damaged, or the network is of another kind, or for chains.
     """
-    if not path.exists():
-        stage, _, variant = name.partition("/")
-        raise KadanoffError(f"there is no {path}; train it with `dvc repro {stage}@{variant}`, or `dvc pull` it.")
     model = load_model(path)
     if isinstance(model, Superresolution) and model.dimension == 2:
         network = model.at(float(T_C))
@@ -85,11 +70,7 @@ def network_of(path: Path, where: str, name: str, kind: type[Kind]) -> tuple[Kin
 def critical_seeds(path: Path, section: str, dataset: str, key: str, count: int) -> tuple[list[NDArray[np.int8]], int]:
     """The first lattices of a dataset, and the sweeps that each of them took.
 
-    Raises
-    ------
-    KadanoffError
-        If they are no periodic square ferromagnets without a field at T_c, or fewer than `count`, which is the
-        section's parameter `key`.
+    KadanoffError if they are not critical, or fewer than `count`, which is the section's parameter `key`.
     """
     ensemble = open_dataset(path)
     index, samples = critical_index(f"{section}.dataset is {dataset}, which", ensemble), ensemble.spins.shape[1]

@@ -8,7 +8,6 @@ The result depends on the seed and the level, never on the bands.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +21,7 @@ from kadanoff.montecarlo.rng import stream_key
 from kadanoff.spins.exact import T_C
 
 Rows = NDArray[np.int8]
-Read = Callable[[int, int], Rows]
-"""Rows first to end - 1 of the coarse torus, int8 (end - first, x), counted around it."""
+Read = Callable[[int, int], Rows]  # rows first to end - 1 of the coarse torus, int8 (end - first, x), counted around it
 SLAB = 64  # coarse rows that are drawn at a time: their spins as bytes stay small
 LARGEST = 1 << 17  # side of a lattice whose blocks are drawn: a 32-bit counter for every four of them in a row
 
@@ -38,24 +36,10 @@ class Enlargement:
     seed: int
     gibbs: RenormalizedGibbs | None = None
 
-    def __post_init__(self) -> None:
-        for table in self.scheme:
-            _ = table.thresholds  # computed once, before threads share it
-        if self.gibbs is not None:
-            _ = self.gibbs.thresholds
-
-
-class Band(NamedTuple):
-    """Fine rows of a lattice: the first of them, and how many."""
-
-    first: int
-    rows: int
-
 
 def gibbs_swept(enlargement: Enlargement, read: Read, level: int, size: int) -> Read:
     """The rows of a coarse lattice of side `size` after the Gibbs sweeps: blocks are drawn from them."""
-    gibbs = enlargement.gibbs
-    if gibbs is None:
+    if (gibbs := enlargement.gibbs) is None:
         return read
     stream = stream_key(enlargement.seed, "dress", level), 0
 
@@ -67,33 +51,37 @@ def gibbs_swept(enlargement: Enlargement, read: Read, level: int, size: int) -> 
     return rows
 
 
-def draw_rows(enlargement: Enlargement, read: Read, level: int, size: int, band: Band) -> Rows:
-    """The rows of a band as drawn from a coarse lattice of side `size` after its Gibbs sweeps."""
-    end = band.first + band.rows
-    top = _even(band.first // enlargement.block) - REACH
-    coarse = read(top, -(-end // enlargement.block) + REACH)
+def draw_rows(enlargement: Enlargement, read: Read, level: int, size: int, band: range) -> Rows:
+    """Fine rows, as drawn from a coarse lattice of side `size` after its Gibbs sweeps."""
+    top = _top(enlargement, band.start) - REACH
+    coarse = read(top, -(-band.stop // enlargement.block) + REACH)
     stream = stream_key(enlargement.seed, "enlarge", level), 0
     fine = draw_blocks(coarse[None], enlargement.scheme, enlargement.block, stream, band=(top % size, size))[0]
-    return fine[band.first - enlargement.block * top : end - enlargement.block * top]
+    return fine[band.start - enlargement.block * top : band.stop - enlargement.block * top]
 
 
-def refined(enlargement: Enlargement, read: Read, level: int, size: int, band: Band) -> bands.Words:
-    """The rows of a band after the sweeps, as words of `kadanoff.inverse.bands`, without a halo.
+def _top(enlargement: Enlargement, first: int) -> int:
+    """The even coarse row at or just above fine row `first`."""
+    return first // enlargement.block // 2 * 2
+
+
+def refined(enlargement: Enlargement, read: Read, level: int, size: int, band: range) -> bands.Words:
+    """Fine rows after the sweeps, as words of `kadanoff.inverse.bands`, without a halo.
 
     `read` gives the coarse lattice before its Gibbs sweeps.
     """
     side, halo = enlargement.block * size, bands.halo(enlargement.sweeps)
-    start, end = band.first - halo, band.first + band.rows + halo
-    top = _even(start // enlargement.block)
+    start, end = band.start - halo, band.stop + halo
+    top = _top(enlargement, start)
     coarse = gibbs_swept(enlargement, read, level, size)(top - REACH, -(-end // enlargement.block) + REACH)
     words = bands.words_of(end - start, side)
     for first in range(start, end, enlargement.block * SLAB):
         last = min(first + enlargement.block * SLAB, end)
         drawn = draw_rows(
-            enlargement, lambda a, b: coarse[a - top + REACH : b - top + REACH], level, size, Band(first, last - first)
+            enlargement, lambda a, b: coarse[a - top + REACH : b - top + REACH], level, size, range(first, last)
         )
         bands.gather(drawn, words, first - start, start & 1)
-    return _swept(enlargement, words, level, side, start)[:, halo : halo + band.rows]
+    return _swept(enlargement, words, level, side, start)[:, halo : halo + len(band)]
 
 
 def refine(enlargement: Enlargement, drawn: Rows, level: int) -> Rows:
@@ -113,18 +101,13 @@ def _swept(enlargement: Enlargement, words: bands.Words, level: int, side: int, 
     return words
 
 
-def _even(number: int) -> int:
-    return number - number % 2
-
-
 def enlarge(enlargement: Enlargement, coarse: Rows, level: int, rows: int | None = None) -> Rows:
     """A whole torus in memory: int8 (y, x) -> (block y, block x), `rows` fine rows at a time."""
-    size = len(coarse)
-    side = enlargement.block * size
+    size, side = len(coarse), enlargement.block * len(coarse)
     fine = np.empty((side, side), np.int8)
     for first in range(0, side, rows or side):
         part = fine[first : first + (rows or side)]
-        words = refined(enlargement, around(coarse), level, size, Band(first, len(part)))
+        words = refined(enlargement, around(coarse), level, size, range(first, first + len(part)))
         bands.scatter(words, 0, first & 1, part)
     return fine
 
@@ -137,11 +120,8 @@ def around(spins: Rows) -> Read:
 def sides_to(seed: int, size: int, block: int, where: str) -> list[int]:
     """Sides from that of the seed to `size`; `where` is the parameter that asks for it.
 
-    Raises
-    ------
-    KadanoffError
-        If the size is not that of the seed times a power of the factor, or so large that random numbers would repeat,
-        or the seed's no multiple of 128.
+    KadanoffError if the size is not that of the seed times a power of the factor, or so large that random numbers would
+    repeat, or the seed's is no multiple of 128.
     """
     seed, block = whole(seed, "the seed's side", 2, LARGEST), whole(block, "block", 2, LARGEST)
     size, found = whole(size, where, 1, 1 << 62), [seed]
@@ -157,7 +137,7 @@ def sides_to(seed: int, size: int, block: int, where: str) -> list[int]:
             f"{where} is {size}; it is drawn from a lattice of side {found[-2]}, and beyond {LARGEST} random numbers "
             f"would repeat, so take {block * LARGEST} at the most."
         )
-    if seed % 2 or block * seed % bands.MULTIPLE:
+    if block * seed % bands.MULTIPLE:
         raise KadanoffError(
             f"the seed is {seed} x {seed}; the grown lattice is updated in {bands.MULTIPLE // 2} strips of even width, "
             f"so take a seed whose side is a multiple of {bands.MULTIPLE}."

@@ -110,22 +110,3 @@ def independent_spins(thresholds, spins, key, first_chain):
                 low, high = philox(key, place, np.uint64(0), np.uint64(0), np.uint64(first_chain + chain))
             random = (low if lane < 2 else high) >> np.uint64(32 * (lane & 1)) & LOW
             spins[chain, site] = np.int8(1) if random < thresholds[chain, site] else np.int8(-1)
-
-
-@compiled
-def correlation(spins, distance):
-    """s_0 s_r at r = `distance` along both axes, averaged over the sites of each torus int8 (n, y, x): (n,)."""
-    found = np.empty(spins.shape[0])
-    height, width = spins.shape[1:]
-    for index in range(spins.shape[0]):
-        total = np.int64(0)
-        for y in range(height):
-            row, below = spins[index, y], spins[index, (y + distance) % height]
-            for x in range(width):
-                total += np.int64(row[x] * below[x])
-            for x in range(width - distance):
-                total += np.int64(row[x] * row[x + distance])
-            for x in range(width - distance, width):
-                total += np.int64(row[x] * row[x + distance - width])
-        found[index] = total / (2 * height * width)
-    return found

@@ -1,77 +1,68 @@
 """How good fine lattices are: energies, blocks, magnetization and symmetries against Monte Carlo and exact results."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kadanoff.estimate import Estimate
 from kadanoff.spins.blocking import RULES
-from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact import EnergyDistribution
-from kadanoff.spins.observables import block_sums, energy, magnetization
+from kadanoff.spins.observables import block_sums, magnetization, periodic_energy
 from kadanoff.spins.statistics import independent_mean, jackknife
 
 Spins = NDArray[np.int8]
-GROUPS = 100
-"""Groups of configurations that the jackknife leaves out, one at a time."""
-BINS = 20
-"""Of a histogram of energies, as in figure 10 of Efthymiou et al. (2019)."""
-TAIL = 1e-4
-"""Probability beyond the outer edges of the bins on either side; the first and the last bin hold it too."""
-ARRAYS = ("energy", "order", "sums", "broken", "between", "anisotropy")
+GROUPS = 100  # of configurations that the jackknife leaves out, one at a time
+BINS = 20  # of a histogram of energies, as in figure 10 of Efthymiou et al. (2019)
+TAIL = 1e-4  # probability beyond the outer edges of the bins on either side; the first and the last bin hold it too
 
 
 @dataclass(frozen=True)
-class Measured:
-    """Fine tori or rings, one entry a configuration.
+class Samples:
+    """Measurements of lattices: every array has one row a lattice, all else is of the whole set."""
 
-    Attributes
-    ----------
-    energy
-        Total energy, int64 (n,).
-    order
-        |m| per site, (n,).
-    sums
-        Number of blocks with 0, 1, ... spins up, int64 (n, sites of a block + 1).
-    broken
-        Share of the blocks of which the rule does not make the coarse spin given, (n,).
-    between, anisotropy
-        As `asymmetries` has them, (n,).
-    sites
-        Spins of a fine lattice.
-    """
-
-    energy: NDArray[np.int64]
-    order: NDArray[np.float64]
-    sums: NDArray[np.int64]
-    broken: NDArray[np.float64]
-    between: NDArray[np.float64]
-    anisotropy: NDArray[np.float64]
-    sites: int
+    def _rows(self) -> dict[str, NDArray]:
+        return {name: value for name, value in vars(self).items() if isinstance(value, np.ndarray)}
 
     def __len__(self) -> int:
-        return len(self.energy)
+        return len(next(iter(self._rows().values())))
 
-    def first(self, count: int) -> "Measured":
-        """The first `count` configurations."""
-        return replace(self, **{name: getattr(self, name)[:count] for name in ARRAYS})
+    def first(self, count: int) -> Self:
+        """The first `count` lattices."""
+        return replace(self, **{name: rows[:count] for name, rows in self._rows().items()})
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """The lattices of all parts, in their order."""
+        rows = {name: np.concatenate([getattr(part, name) for part in parts]) for name in parts[0]._rows()}
+        return replace(parts[0], **rows)
+
+
+@dataclass(frozen=True)
+class Measured(Samples):
+    """Fine tori or rings, one entry a configuration: (n,), or (n, ...)."""
+
+    energy: NDArray[np.int64]  # total
+    order: NDArray[np.float64]  # |m| per site
+    sums: NDArray[np.int64]  # number of blocks with 0, 1, ... spins up: (n, sites of a block + 1)
+    broken: NDArray[np.float64]  # share of the blocks of which the rule does not make the coarse spin given
+    between: NDArray[np.float64]  # as `asymmetries` has them
+    anisotropy: NDArray[np.float64]
+    sites: int  # spins of a fine lattice
 
 
 def measure(spins: Spins, fine: Spins, rule: str) -> Measured:
     """Measure fine lattices int8 (n, y, x), or rings (n, x), that were drawn for the coarse ones `spins`."""
     dimension, block = fine.ndim - 1, fine.shape[-1] // spins.shape[-1]
-    size = fine.shape[1:] if dimension == 2 else fine.shape[-1]
-    lattice = Lattice.of(size, "periodic", 1, dimension)
     ups = (block_sums(fine, block, dimension).reshape(len(fine), -1) + block**dimension) // 2
     counts = np.stack([(ups == k).sum(1) for k in range(block**dimension + 1)], 1)
-    wrong = RULES[rule](fine, block, dimension) != spins
-    energies = np.rint(energy(fine, lattice) * lattice.sites).astype(np.int64)
-    order = np.abs(magnetization(fine, dimension))
-    broken = wrong.reshape(len(fine), -1).mean(1)
+    wrong, sites = RULES[rule](fine, block, dimension) != spins, fine[0].size
+    energies = np.rint(periodic_energy(fine) * sites).astype(np.int64)
+    order, broken = np.abs(magnetization(fine, dimension)), wrong.reshape(len(fine), -1).mean(1)
     between, anisotropy = asymmetries(fine, block)
-    return Measured(energies, order, counts, broken, between, anisotropy, lattice.sites)
+    return Measured(energies, order, counts, broken, between, anisotropy, sites)
 
 
 def asymmetries(spins: Spins, block: int) -> NDArray[np.float64]:
@@ -90,57 +81,32 @@ def asymmetries(spins: Spins, block: int) -> NDArray[np.float64]:
     return np.stack([np.mean(between, axis=0), mean[-1] - mean[0]])
 
 
-def joined(parts: list[Measured]) -> Measured:
-    """The configurations of all parts, in their order."""
-    columns: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ARRAYS}
-    return replace(parts[0], **columns)
-
-
 @dataclass(frozen=True)
 class Quality:
     """A set of fine lattices against a Monte Carlo set, configuration by configuration, and against P(E).
 
-    Attributes
-    ----------
-    energy, order
-        Difference of the mean energy per site, and of <|m|>.
-    variance
-        var(E) over that of the Monte Carlo set.
-    energies, energies_exact
-        Total variation 1/2 sum |P - Q| of the histogram of energies, in 20 bins, from the Monte Carlo set's and from
-        the exact one.
-    levels
-        The same from the Monte Carlo set's without bins.
-    sums
-        Total variation of the number of spins up in a block.
-    ties
-        Share of blocks with as many spins up as down over the Monte Carlo set's; None where it has none.
-    broken
-        Share of blocks that break the rule.
-    exact_energy
-        Mean energy per site less the exact one.
-    between, anisotropy
-        What `asymmetries` has, 0 by the symmetries of the torus.
+    Distances are total variations, 1/2 sum |P - Q|.
     """
 
-    energy: Estimate
-    variance: Estimate
-    energies: Estimate
-    energies_exact: Estimate
-    levels: Estimate
-    sums: Estimate
-    ties: Estimate | None
-    broken: Estimate
-    order: Estimate
-    exact_energy: Estimate
-    between: Estimate
+    energy: Estimate  # difference of the mean energy per site
+    variance: Estimate  # var(E) over that of the Monte Carlo set
+    energies: Estimate  # distance of the histogram of energies, in 20 bins, from the Monte Carlo set's
+    energies_exact: Estimate  # and from the exact one
+    levels: Estimate  # distance from the Monte Carlo set's without bins
+    sums: Estimate  # distance of the number of spins up in a block
+    ties: Estimate | None  # share of blocks with as many spins up as down over the Monte Carlo set's, if it has some
+    broken: Estimate  # share of blocks that break the rule
+    order: Estimate  # difference of <|m|>
+    exact_energy: Estimate  # mean energy per site less the exact one
+    between: Estimate  # what `asymmetries` has: 0 by the symmetries of the torus
     anisotropy: Estimate
 
 
 def compare(found: Measured, truth: Measured, exact: EnergyDistribution) -> Quality:
     """Both sets have as many configurations; those of one place share their coarse lattice, or are independent."""
     levels, probabilities = exact
-    drawn, true = (_grouped(_one_hot(part.energy, levels)) for part in (found, truth))
+    one_hot = [np.searchsorted(levels, part.energy)[:, None] == np.arange(len(levels)) for part in (found, truth)]
+    drawn, true = map(_grouped, one_hot)
     few, true_few, exact_few = (binned(values, exact) for values in (drawn, true, probabilities))
     blocks, true_blocks = (_grouped(part.sums) for part in (found, truth))
     tie = found.sums.shape[1] // 2 if found.sums.shape[1] % 2 else None
@@ -188,11 +154,6 @@ def expected_distance(probabilities: NDArray[np.float64], count: int, other: int
 def total_variation(counts: NDArray, others: NDArray) -> float:
     """1/2 sum |P - Q| of two histograms, whatever their norms."""
     return float(0.5 * np.abs(counts / counts.sum() - others / others.sum()).sum())
-
-
-def _one_hot(energies: NDArray[np.int64], levels: NDArray[np.float64]) -> NDArray[np.bool_]:
-    index = np.searchsorted(levels, energies)
-    return index[:, None] == np.arange(len(levels))
 
 
 def _grouped(values: NDArray) -> NDArray[np.float64]:

@@ -1,28 +1,33 @@
-"""Configurations that a rule coarsens and a network refines again, beside those that they were."""
+"""Configurations that a rule coarsens and a network refines again, and how probable the network holds them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from kadanoff.estimate import Estimate
-from kadanoff.inverse.likelihood import independent_likelihood, negative_log_likelihood
 from kadanoff.inverse.quality import asymmetries
 from kadanoff.inverse.superresolve import (
     Spins,
+    count,
     draw_blocks,
     independent_spins,
-    logits,
     probabilities,
     superresolve,
     tables,
 )
 from kadanoff.inverse.tables import Table
 from kadanoff.inverse.training import coarsened
+from kadanoff.learning.fit import Fit
 from kadanoff.montecarlo.rng import stream_key
 from kadanoff.networks.superres import Blocks, Pixels, SeedKernel, Superresolution
 from kadanoff.spins.observables import block_sums, magnetization, periodic_energy
 from kadanoff.spins.statistics import independent_mean
+from kadanoff.spins.surroundings import Part
+
+GROUPS = 100  # of configurations, for the error of a likelihood that is counted rather than summed
 
 
 @dataclass(frozen=True)
@@ -62,24 +67,21 @@ class Reconstruction:
 
 def reconstruct(model: Superresolution, index: int, fine: Spins, seed: int) -> Reconstruction:
     """Coarsen fine configurations of one trained temperature, and refine them again."""
-    network, temperature = model.networks[index], model.temperatures[index]
-    coarse = coarsened(fine, model.rule, model.block)
+    temperature, coarse = model.temperatures[index], coarsened(fine, model.rule, model.block)
+    network = model.at(temperature)
     drawn, rounded = superresolve(model, coarse, temperature, seed=seed), None
-    if isinstance(network, Pixels | SeedKernel):
-        values = logits(network, coarse)  # once for both: it costs more than all the rest
-        rounded, nats = np.where(values >= 0, np.int8(1), np.int8(-1)), independent_likelihood(values, fine)
-    else:
+    if isinstance(network, Blocks):
         nats = negative_log_likelihood(network, fine, coarse)
+    else:
+        values = probabilities(network.logits, coarse)  # once for both: it costs more than all the rest
+        rounded, nats = np.where(values >= 0, np.int8(1), np.int8(-1)), _independent_likelihood(values, fine)
     return Reconstruction(temperature, model.block, model.rule, fine, coarse, drawn, rounded, nats)
 
 
 def superresolve_between(model: Superresolution, spins: Spins, temperature: float, seed: int) -> Spins:
     """Fine lattices at a temperature between trained ones: probabilities are interpolated between two networks.
 
-    Raises
-    ------
-    KadanoffError
-        If the temperature is outside of the trained ones, or the lattices do not fit.
+    KadanoffError if the temperature is outside of the trained ones, or the lattices do not fit.
     """
     model.check(spins.shape)
     _ = model.at(temperature)  # refuses what is out of reach
@@ -95,3 +97,53 @@ def superresolve_between(model: Superresolution, spins: Spins, temperature: floa
         scheme = [Table(a.part, (1 - share) * a.probabilities + share * b.probabilities) for a, b in pairs]
         return draw_blocks(spins, scheme, model.block, stream)
     return independent_spins((1 - share) * probabilities(cold, spins) + share * probabilities(hot, spins), stream)
+
+
+def negative_log_likelihood(network: Pixels | SeedKernel | Blocks, fine: Spins, coarse: Spins) -> NDArray[np.float64]:
+    """-ln P(fine | coarse) per site in nats, of every configuration, or for `Blocks` of groups of them.
+
+    Fine configurations are int8 (n, y, x) or (n, x), coarse ones what the rule makes of them. Its mean is the entropy
+    of the fine lattices given the coarse ones, which no network changes, and the divergence of the network's
+    distribution from the true one: lower is better, whatever the kind of network.
+    """
+    if not isinstance(network, Blocks):
+        return _independent_likelihood(probabilities(network.logits, coarse), fine)
+    groups = np.array_split(np.arange(len(fine)), min(GROUPS, len(fine)))
+    total = np.zeros(len(groups))
+    for table in tables(network):
+        with np.errstate(divide="ignore"):
+            logs = np.log(table.probabilities)
+        for number, rows in enumerate(groups):
+            # the same at every place of a torus, so all blocks are counted, not only those that the part draws
+            seen = count(coarse[rows], fine[rows], table.part)
+            loss = -float((seen * np.where(seen, logs, 0.0)).sum() / seen.sum())
+            total[number] += _share(network, table.part) * loss * coarse[0].size / fine[0].size
+    return total
+
+
+def _independent_likelihood(logits: NDArray[np.float32], fine: Spins) -> NDArray[np.float64]:
+    """-ln P(fine) per site in nats of independent spins, of every configuration, from ln(P / (1 - P)) of each."""
+    # ln P is -ln(1 + exp(-s x)) for the spin s and the logit x, also where P is 1 to all digits
+    return np.logaddexp(0.0, -fine * logits.astype(np.float64)).reshape(len(fine), -1).mean(1)
+
+
+def losses(network: nn.Module, fits: Sequence[Fit], sites: int) -> dict[str, float]:
+    """Training and validation loss per site in the epoch whose weights the network holds; `sites` are those of a block.
+
+    With them, for each part of a draw, which epoch that was, and its validation loss beside that of the last one.
+    """
+    shares = [_share(network, part) / sites for part in network.scheme] if isinstance(network, Blocks) else [1.0]
+    best = {
+        key: sum(share * getattr(fit.best, key) for share, fit in zip(shares, fits, strict=True))
+        for key in ("train_loss", "validation_loss")
+    }
+    return best | {
+        f"part{number}_{key}" if len(fits) > 1 else key: value
+        for number, fit in enumerate(fits)
+        for key, value in fit.metrics().items()
+    }
+
+
+def _share(network: Blocks, part: Part) -> float:
+    """Share of the blocks that a part draws."""
+    return len(part.sublattices) / sum(len(other.sublattices) for other in network.scheme)

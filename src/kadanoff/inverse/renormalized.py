@@ -22,23 +22,18 @@ from kadanoff.inverse.superresolve import Band, Spins, Stream
 from kadanoff.inverse.training import coarsened, over_origins
 from kadanoff.montecarlo.rng import philox, stream_key
 from kadanoff.networks.superres import Blocks
-from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.compiled import compiled
-from kadanoff.spins.observables import energy
+from kadanoff.spins.observables import periodic_energy
 from kadanoff.spins.statistics import independent_mean
 from kadanoff.spins.surroundings import AROUND, Part, rows, symmetries
 
-SWEEPS = 32
-"""Gibbs sweeps that bring a coarse lattice into local equilibrium with H'."""
-PRIOR = 4.0
-"""Spins that the guess from fewer surroundings counts for."""
-STEP = 4
-"""Every fourth row and column is updated at once: no two of these spins see each other."""
+SWEEPS = 32  # that bring a coarse lattice into local equilibrium with H'
+PRIOR = 4.0  # spins that the guess from fewer surroundings counts for
+STEP = 4  # every fourth row and column is updated at once: no two of these spins see each other
 PART = Part(tuple(np.ndindex(STEP, STEP)), (), AROUND)
 _NOWHERE, _AROUND = np.zeros((0, 2), np.int64), np.array(AROUND, np.int64)
 
-LogOdds = NDArray[np.float32]
-"""ln P(up) / P(down) of a spin, for every row of the 20 spins around it: (2^20,)."""
+LogOdds = NDArray[np.float32]  # ln P(up) / P(down) of a spin, for every row of the 20 spins around it: (2^20,)
 
 
 @dataclass(frozen=True)
@@ -70,21 +65,13 @@ class RenormalizedGibbs:
         return STEP * self.sweeps
 
     def sweep(self, spins: Spins, stream: Stream, band: Band | None = None) -> Spins:
-        """Coarse lattices int8 (n, y, x) after the sweeps, as new ones; sides are multiples of 4.
+        """Coarse lattices int8 (n, y, x) after the sweeps, as new ones; KadanoffError if a side is no multiple of 4.
 
         `stream` is (key, number of the first lattice). The spins may be a `band`, (first row, rows of the lattice),
         whose first row is a multiple of 4: all but `halo` rows at either end are then those of the whole.
-
-        Raises
-        ------
-        KadanoffError
-            If a side is no multiple of 4.
         """
         if any(side % STEP for side in spins.shape[1:]):
-            raise KadanoffError(
-                f"the lattice is {spins.shape[1]} x {spins.shape[2]}; every {STEP}th row and column is updated at "
-                f"once, so take sides that are multiples of {STEP}."
-            )
+            raise KadanoffError(f"a lattice that is swept has the shape {spins.shape[1:]}; take multiples of {STEP}.")
         swept = np.ascontiguousarray(spins, np.int8).copy()
         _gibbs(swept, self.thresholds, *stream, *(band or (0, spins.shape[1])), self.sweeps)
         return swept
@@ -95,9 +82,8 @@ class RenormalizedGibbs:
         It is 0 if H' has them as its equilibrium, and a spin depends on no others than those around it.
         """
         coarse = coarsened(fine, rule, block)
-        lattice = Lattice.of(coarse.shape[-1])
         swept = self.sweep(coarse, (stream_key(seed, "drift"), 0))
-        return independent_mean(energy(swept, lattice) - energy(coarse, lattice))
+        return independent_mean(periodic_energy(swept) - periodic_energy(coarse))
 
 
 def conditional_log_odds(fine: Spins, rule: str, block: int) -> LogOdds:

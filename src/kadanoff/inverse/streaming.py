@@ -69,12 +69,7 @@ def stream(read: Callable[[int, int], Rows], side: int, rows: int, workers: int 
     """Measure one lattice: `read(first, end)` returns rows of it, int8 (end - first, side), +1 and -1.
 
     The bands have `rows` rows, 2 at least; `workers` threads (one a core) read them, fewer where MEMORY holds fewer.
-    Neither changes a bit of the result.
-
-    Raises
-    ------
-    KadanoffError
-        If the side is below 64.
+    Neither changes a bit of the result. KadanoffError if the side is below 64.
     """
     found = _Pass(side)
     starts = range(0, side, rows)

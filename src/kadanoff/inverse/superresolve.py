@@ -5,25 +5,22 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from kadanoff.errors import KadanoffError, numbers, real, whole
 from kadanoff.inverse import kernels
 from kadanoff.inverse.tables import FULL, Table
 from kadanoff.learning.processor import torch_threads
 from kadanoff.montecarlo.rng import stream_key
-from kadanoff.networks.superres import Blocks, Pixels, SeedKernel, Superresolution
+from kadanoff.networks.superres import Blocks, Superresolution
 from kadanoff.spins.surroundings import Part, block_shape, rows, states
 
 Spins = NDArray[np.int8]
-Stream = tuple[np.uint64, int]
-"""Key of the random bits, and the number of the first lattice."""
-Band = tuple[int, int]
-"""Which row of a lattice is the first of these, and how many rows that lattice has."""
+Stream = tuple[np.uint64, int]  # key of the random bits, and the number of the first lattice
+Band = tuple[int, int]  # which row of a lattice is the first of these, and how many rows that lattice has
 REACH = 6
 """Coarse rows away from a block that have to do with its state: 2, 1 and 1 in the three parts, 1 and 1 in the sweep."""
-MOST_LATTICES = 1 << 32
-"""Of one seed: their numbers count in 32 bits."""
+MOST_LATTICES = 1 << 32  # of one seed: their numbers count in 32 bits
 BATCH = 1 << 18
 """Fine sites that a convolutional network takes at a time: few enough for its values to stay in the cache."""
 
@@ -80,17 +77,11 @@ def superresolve(
     return independent_spins(probabilities(network, spins), stream)
 
 
-def probabilities(network: nn.Module, spins: Spins) -> NDArray[np.float32]:
-    """P(+1) of every fine spin, by a network of independent ones: float32 (n, block y, block x), or (n, block x)."""
-    return _in_batches(network, spins)
+def probabilities(network: Callable[[Tensor], Tensor], spins: Spins) -> NDArray[np.float32]:
+    """P(+1) of every fine spin, by a network of independent ones: float32 (n, block y, block x), or (n, block x).
 
-
-def logits(network: Pixels | SeedKernel, spins: Spins) -> NDArray[np.float32]:
-    """ln(P / (1 - P)) of these probabilities P."""
-    return _in_batches(network.logits, spins)
-
-
-def _in_batches(network: Callable[[Tensor], Tensor], spins: Spins) -> NDArray[np.float32]:
+    With its method `logits` for the network, ln(P / (1 - P)).
+    """
     step = max(1, BATCH // (4 * spins[0].size))
     with torch.inference_mode(), torch_threads(1):  # a draw depends on the rounding
         found = [
@@ -208,7 +199,7 @@ class _Blocks:
     def sweep(self, conditional: Table, stream: Stream, number: int, band: Band | None = None) -> None:
         """Block-Gibbs sweep `number`, in place: both colours of the checkerboard, each given the other."""
         for colour in range(2):
-            part = conditional.part._replace(sublattices=_colour(colour, self.dimension))
+            part = conditional.part._replace(sublattices=((0, colour), (1, 1 - colour))[: self.dimension])
             self.draw(part, conditional.thresholds, stream, 1000 + 2 * number + colour, band)
 
     def draw(
@@ -216,22 +207,15 @@ class _Blocks:
     ) -> None:
         """Draw the blocks of a part in place; `number` tells draws from the same stream apart."""
         key, first = stream
-        step_y = 2 if self.dimension == 2 else 1
         for y, x in part.sublattices:
             kernels.draw(
-                self.coarse, self.fine, (y, step_y, x, 2), _places(part), self.shape, thresholds, self.states,
+                self.coarse, self.fine, (y, self.dimension, x, 2), _places(part), self.shape, thresholds, self.states,
                 (key, number, first, *(band or (0, self.coarse.shape[1]))),
             )  # fmt: skip
 
     def result(self) -> Spins:
         """The fine lattices in the shape of the coarse ones."""
         return self.fine if self.dimension == 2 else self.fine[:, 0]
-
-
-def _colour(colour: int, dimension: int) -> tuple[tuple[int, int], ...]:
-    if dimension == 1:
-        return ((0, colour),)
-    return ((0, colour), (1, 1 - colour))
 
 
 def _places(part: Part) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

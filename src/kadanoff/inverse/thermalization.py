@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kadanoff.data.description import Dataset
-from kadanoff.errors import KadanoffError, seed_of, whole
+from kadanoff.errors import KadanoffError
 from kadanoff.estimate import Estimate
-from kadanoff.inverse.chains import Doubling, measure
+from kadanoff.inverse.chains import Doubling, doubled, measure
 from kadanoff.inverse.superresolve import Spins
 from kadanoff.montecarlo.rng import stream_key
 from kadanoff.montecarlo.samplers import GROUP, SAMPLERS, first_configurations
@@ -92,12 +92,10 @@ def uniform(size: int, start: str, seed: int, name: str) -> Prepare:
 
 def superresolved(seeds: Spins, size: int, double: Doubling) -> Prepare:
     """The lattices `seeds` (chain, 16, 16), doubled until their side is `size`."""
+    levels = (size // seeds.shape[-1]).bit_length() - 1
 
     def prepare(first: int, count: int) -> Spins:
-        spins, level = seeds[first : first + count], 0
-        while spins.shape[-1] < size:
-            level += 1
-            spins = double(spins, level, first)
+        *_, spins = doubled(seeds[first : first + count], levels, double, first)
         return np.ascontiguousarray(spins)
 
     return prepare
@@ -119,22 +117,16 @@ def relax(
 
     Parameters
     ----------
-    prepare
-        Makes the lattices before the first sweep.
-    sampler
-        A name in `SAMPLERS`.
+    prepare, sampler
+        What makes the lattices before the first sweep, and a name in `SAMPLERS`.
     size, chains, counts
         Side of the lattices, how many, and after how many sweeps to measure: one call of the sampler leads from each
         count to the next.
-    key
-        Of the sampler's random bits, from `rng.stream_key`.
-    spent
-        CPU seconds a lattice before `prepare` is called.
-    group
-        Chains that a thread advances at once: fewer if they are large.
-    workers
-        Threads, None for one a core. The values do not depend on it. A thread counts its own CPU seconds, after
-        calls that compile.
+    key, spent
+        Of the sampler's random bits, from `rng.stream_key`; and CPU seconds a lattice before `prepare` is called.
+    group, workers
+        Chains that a thread advances at once, fewer if they are large, and threads, None for one a core: the values
+        depend on neither. A thread counts its own CPU seconds, after calls that compile.
     """
     lattice, advance = Lattice.of(size), SAMPLERS[sampler]
 
@@ -160,30 +152,22 @@ def relax(
     return Relaxation(tuple(counts), np.stack([energy, magnetization**2, quarter]), seconds)
 
 
-def equilibrium(size: int, chains: int, sweeps: int, seed: int, workers: int | None = None) -> Equilibrium:
+def equilibrium(size: int, chains: int, sweeps: int, seed: int) -> Equilibrium:
     """Equilibrium at T_c: the energy from Kaufman's solution, the rest from 2 x `chains` Swendsen-Wang chains.
 
     Half of them start from random spins, half from all up; each is averaged over sweeps `sweeps` to 2 `sweeps`, so
-    that errors are over independent chains.
-
-    Raises
-    ------
-    KadanoffError
-        If the two halves disagree, or the energy is not Kaufman's, by more than 4 standard errors.
+    that errors are over independent chains. KadanoffError if the two halves disagree, or the energy is not Kaufman's,
+    by more than 4 standard errors.
     """
-    chains, sweeps = whole(chains, "chains", 2, 1 << 31), whole(sweeps, "sweeps", 1, 1 << 30)
-    seed = seed_of(seed)
     counts = range(sweeps, 2 * sweeps + 1, min(SPACING, sweeps))
 
     def half(start: str) -> NDArray[np.float64]:
         prepare, key = uniform(size, start, seed, "reference"), stream_key(seed, "reference", start, size)
-        return relax(prepare, "swendsen_wang", size, chains, counts, key, workers=workers).values
+        return relax(prepare, "swendsen_wang", size, chains, counts, key).values
 
     halves = half("hot"), half("cold")
-    hot, cold, both = (
-        [independent_mean(chain_means) for chain_means in values.mean(1)]
-        for values in (*halves, np.concatenate(halves, axis=2))
-    )
+    together = np.concatenate(halves, axis=2)
+    hot, cold, both = ([independent_mean(means) for means in values.mean(1)] for values in (*halves, together))
     exact = kaufman(size, size, T_C).energy
     worst = max(abs(both[0].sigmas(exact)), *(abs(a.sigmas(b)) for a, b in zip(hot, cold, strict=True)))
     if worst > DISAGREE:
@@ -192,7 +176,7 @@ def equilibrium(size: int, chains: int, sweeps: int, seed: int, workers: int | N
             f"exactly {exact:.6f}; its chains from random spins and from all up differ by up to {worst:.1f} standard "
             "errors. Raise thermalize.cluster_sweeps."
         )
-    spread = np.concatenate(halves, axis=2).std(2, ddof=1).mean(1)
+    spread = together.std(2, ddof=1).mean(1)
     return Equilibrium((Estimate(exact, 0.0), *both[1:]), both[0], tuple(map(float, spread)))
 
 
@@ -222,23 +206,23 @@ class Thermalization:
     network_seconds: float
 
     @cached_property
-    def _reached(self) -> dict[str, int | None]:
-        """Index of the count at which each run is in equilibrium."""
-        return {name: thermalized(run, self.equilibrium.values) for name, run in self.runs.items()}
+    def _reached(self) -> dict[str, tuple[int, bool]]:
+        """Index of the count at which each run is in equilibrium, else of the last one, and whether it is."""
+        found = {name: thermalized(run, self.equilibrium.values) for name, run in self.runs.items()}
+        return {name: (-1 if index is None else index, index is not None) for name, index in found.items()}
 
     def sweeps(self, name: str) -> tuple[int, bool]:
         """Sweeps to equilibrium, or those that were too few, and whether they were enough."""
-        index = self._reached[name]
-        return self.runs[name].counts[-1 if index is None else index], index is not None
+        index, enough = self._reached[name]
+        return self.runs[name].counts[index], enough
 
     def seconds(self, name: str) -> float:
         """CPU seconds a lattice to equilibrium, or until the run was given up."""
-        index = self._reached[name]
-        return float(self.runs[name].seconds[-1 if index is None else index])
+        return float(self.runs[name].seconds[self._reached[name][0]])
 
     def fastest(self, among: Sequence[str]) -> str | None:
         """The run that took least time to equilibrium."""
-        return min((name for name in among if self.sweeps(name)[1]), key=self.seconds, default=None)
+        return min((name for name in among if self._reached[name][1]), key=self.seconds, default=None)
 
 
 def deviations(relaxation: Relaxation, observable: int, value: Estimate) -> list[Estimate]:

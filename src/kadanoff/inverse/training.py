@@ -14,17 +14,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from kadanoff.inverse.superresolve import count
+from kadanoff.inverse.superresolve import Spins, count
 from kadanoff.learning.fit import Fit, fit
 from kadanoff.learning.training import Pair, Settings
 from kadanoff.networks.superres import Blocks, Conditional, Orbit, Pixels, SeedKernel
 from kadanoff.spins.blocking import RULES
 from kadanoff.spins.surroundings import rows
 
-Spins = NDArray[np.int8]
-Folder = Path | None
-NEAREST = 0.7066
-"""c10 that CNN-RG-Fast demands of its enlarged lattices; that of an infinite one is 0.7071."""
+NEAREST = 0.7066  # c10 that CNN-RG-Fast demands of its enlarged lattices; that of an infinite one is 0.7071
 VALIDATION = 0.1  # share of the training configurations, the last ones
 
 
@@ -46,28 +43,31 @@ def train_network(
     block: int,
     settings: Settings,
     energy_weight: float = 0.0,
-    folder: Folder = None,
+    folder: Path | None = None,
 ) -> list[Fit]:
     """Train one network in place, whatever its kind, on fine configurations (n, y, x) or (n, x); returns its history.
 
-    That of `Blocks` has one `Fit` for each part of a draw; they ignore `energy_weight`, which is a part of the loss of
-    independent pixels. An interrupted training resumes from checkpoints in `folder`.
+    That of `Blocks` has one `Fit` for each part of a draw, trained by maximum likelihood. What a part can see has few
+    values, so that the counts of (seen, state) are all that the data say about it. `energy_weight` is a part of the
+    loss of independent pixels. An interrupted training resumes from checkpoints in `folder`.
     """
+    sets = split(fine)
     if isinstance(network, Blocks):
-        return train_blocks(network, fine, rule, block, settings, folder)
-    if isinstance(network, SeedKernel):
-        return [train_seed_kernel(network, fine, block, settings, energy_weight, folder)]
-    assert isinstance(network, Pixels)
-    return [train_pixels(network, fine, rule, block, settings, energy_weight, folder)]
-
-
-def train_pixels(
-    network: Pixels, fine: Spins, rule: str, block: int, settings: Settings, energy_weight: float, folder: Folder
-) -> Fit:
-    """Train a `Pixels` network in place on fine configurations; returns its history."""
-    train, validation = (_pair(part, rule, block) for part in split(fine))
+        fits = []
+        for number, part in enumerate(network.parts):
+            train, validation = (_counted(spins, number, rule, block, network) for spins in sets)
+            inner = None if folder is None else folder / f"part-{number}"
+            if inner:
+                inner.mkdir(exist_ok=True)
+            fits.append(fit(part, train, validation, settings, loss=likelihood_loss, checkpoint=inner))
+        return fits
+    if isinstance(network, SeedKernel):  # from block averages, as CNN-RG-Fast is
+        train, validation = (_pair(coarsened(spins, "average", block).astype(np.float32), spins) for spins in sets)
+        loss = partial(mean_loss, energy_weight=energy_weight)
+        return [fit(network, train, validation, settings, loss=loss, checkpoint=folder)]
+    train, validation = (_pair(coarsened(spins, rule, block), spins) for spins in sets)
     loss = partial(pixel_loss, energy_weight=energy_weight)
-    return fit(_Logits(network), train, validation, settings, loss=loss, checkpoint=folder)
+    return [fit(_Logits(cast(Pixels, network)), train, validation, settings, loss=loss, checkpoint=folder)]
 
 
 class _Logits(nn.Module):
@@ -81,13 +81,8 @@ class _Logits(nn.Module):
         return self.network.logits(spins)
 
 
-def _pair(fine: Spins, rule: str, block: int) -> Pair:
-    coarse = coarsened(fine, rule, block)
-    return _channel(coarse), _channel(fine)
-
-
-def _channel(spins: Spins) -> Tensor:
-    return torch.from_numpy(spins).unsqueeze(1)
+def _pair(coarse: NDArray, fine: Spins) -> Pair:
+    return torch.from_numpy(coarse).unsqueeze(1), torch.from_numpy(fine).unsqueeze(1)
 
 
 def pixel_loss(logits: Tensor, spins: Tensor, energy_weight: float) -> Tensor:
@@ -97,20 +92,6 @@ def pixel_loss(logits: Tensor, spins: Tensor, energy_weight: float) -> Tensor:
         return loss
     difference = torus_energy(torch.tanh(logits / 2)) - torus_energy(spins)  # of the mean spins
     return loss + energy_weight * (difference**2).mean()
-
-
-def train_seed_kernel(
-    network: SeedKernel, fine: Spins, block: int, settings: Settings, energy_weight: float, folder: Folder
-) -> Fit:
-    """Train a `SeedKernel` in place on fine configurations and their block averages, as CNN-RG-Fast does."""
-    train, validation = (_averages(part, block) for part in split(fine))
-    loss = partial(mean_loss, energy_weight=energy_weight)
-    return fit(network, train, validation, settings, loss=loss, checkpoint=folder)
-
-
-def _averages(fine: Spins, block: int) -> Pair:
-    averages = coarsened(fine, "average", block).astype(np.float32)
-    return torch.from_numpy(averages).unsqueeze(1), _channel(fine)
 
 
 def mean_loss(probabilities: Tensor, spins: Tensor, energy_weight: float) -> Tensor:
@@ -127,23 +108,9 @@ def torus_energy(spins: Tensor) -> Tensor:
     return -torch.as_tensor(bonds).mean(dim=(1, *axes))
 
 
-def train_blocks(network: Blocks, fine: Spins, rule: str, block: int, settings: Settings, folder: Folder) -> list[Fit]:
-    """Train every part of a `Blocks` network in place, by maximum likelihood; returns their histories.
-
-    What a part can see has few values, so that the counts of (seen, state) are all that the data say about it: the
-    loss over all configurations costs no more than one over the distinct surroundings.
-    """
-    return [
-        _train_part(network, number, split(fine), rule, block, settings, _subfolder(folder, number))
-        for number in range(len(network.scheme))
-    ]
-
-
-def _train_part(
-    network: Blocks, number: int, sets: tuple[Spins, Spins], rule: str, block: int, settings: Settings, folder: Folder
-) -> Fit:
-    train, validation = (_counted(fine, number, rule, block, network) for fine in sets)
-    return fit(network.parts[number], train, validation, settings, loss=likelihood_loss, checkpoint=folder)
+def likelihood_loss(log_probability: Tensor, weights: Tensor) -> Tensor:
+    """-sum of weights log P a surrounding; states that are forbidden never occur."""
+    return -(weights * log_probability.masked_fill(weights == 0, 0.0)).sum(1).mean()
 
 
 def _counted(fine: Spins, number: int, rule: str, block: int, network: Blocks) -> Pair:
@@ -182,16 +149,3 @@ def over_origins(
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return functools.reduce(np.add, pool.map(counted, np.ndindex(*(block,) * len(axes))))
-
-
-def likelihood_loss(log_probability: Tensor, weights: Tensor) -> Tensor:
-    """-sum of weights log P a surrounding; states that are forbidden never occur."""
-    return -(weights * log_probability.masked_fill(weights == 0, 0.0)).sum(1).mean()
-
-
-def _subfolder(folder: Folder, number: int) -> Folder:
-    if folder is None:
-        return None
-    inner = folder / f"part-{number}"
-    inner.mkdir(exist_ok=True)
-    return inner

@@ -14,8 +14,7 @@ from pydantic import Field, model_validator
 from kadanoff.data.store import Ensemble, open_dataset
 from kadanoff.errors import KadanoffError
 from kadanoff.inverse.critical import FERROMAGNET, model_of
-from kadanoff.inverse.likelihood import losses
-from kadanoff.inverse.reconstruction import Reconstruction, reconstruct
+from kadanoff.inverse.reconstruction import Reconstruction, losses, reconstruct
 from kadanoff.inverse.superresolve import Spins
 from kadanoff.inverse.training import coarsened, train_network
 from kadanoff.learning.checkpoints import Recipe, load_model, read_recipe, save_model

@@ -20,7 +20,7 @@ def write(project, **changes):
     ("changes", "message"),
     [
         ({"seeds": [17]}, r"grow.seeds is 17, but seeds has 16 configurations.* raise datasets\.grow\.seeds\.samples"),
-        ({"model": "upsample/none"}, r"dvc repro upsample@none"),
+        ({"model": "upsample/none"}, r"cannot read .*none.safetensors"),
         ({"model": "upsample/seed_kernel"}, "grow.model is upsample/seed_kernel, no network of the kind Blocks"),
         ({"model": "upsample/chain"}, r"grow.model is upsample/chain, no network .* for square lattices; take"),
         ({"published": "upsample/kernel"}, "grow.published is upsample/kernel, no network of the kind SeedKernel"),

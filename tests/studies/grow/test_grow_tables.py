@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 
 from kadanoff.estimate import Estimate
-from kadanoff.inverse.measurement import Measurements, differences, estimates, exact_decay
-from kadanoff.inverse.pairs import (
+from kadanoff.inverse.measurement import (
+    Measurements,
     block_sums_variation,
     compared_with_source,
+    differences,
+    estimates,
+    exact_decay,
     excess,
     largest_by_chance,
     ratio_deviations,

@@ -10,8 +10,7 @@ import torch
 
 import kadanoff
 from kadanoff.errors import KadanoffError
-from kadanoff.inverse.calibration import excess
-from kadanoff.inverse.growth_calibration import growth_excess
+from kadanoff.inverse.calibration import excess, growth_excess
 from kadanoff.inverse.renormalized import RenormalizedGibbs
 from kadanoff.inverse.superresolve import tables
 from kadanoff.inverse.training import NEAREST, coarsened, torus_energy

@@ -9,8 +9,7 @@ import kadanoff
 from kadanoff.errors import KadanoffError
 from kadanoff.estimate import Estimate
 from kadanoff.inverse.calibration import Calibration
-from kadanoff.inverse.chain_estimates import EXACT, exact_gamma
-from kadanoff.inverse.chains import Levels
+from kadanoff.inverse.chains import EXACT, Levels, exact_gamma
 from kadanoff.spins.exact import T_C, kaufman
 from kadanoff.studies.superres.exponents import Params, _check, _kept, measured
 from kadanoff.studies.superres.exponents_tables import FINITE, Repetition, summarize, tables_text

@@ -12,7 +12,7 @@ from kadanoff.estimate import Estimate
 from kadanoff.inverse.chains import doubling_by_blocks
 from kadanoff.inverse.superresolve import tables
 from kadanoff.inverse.thermalization import Equilibrium, Relaxation, Thermalization, relax, superresolved
-from kadanoff.inverse.training import train_blocks
+from kadanoff.inverse.training import train_network
 from kadanoff.learning.checkpoints import Recipe, load_model, save_model
 from kadanoff.learning.training import Settings
 from kadanoff.montecarlo.rng import stream_key
@@ -42,7 +42,7 @@ def weights(tmp_path_factory):
     training = {"epochs": 40, "batch_size": 1000, "learning_rate": 1e-2, "weight_decay": 0.0}
     settings = Settings(seed=0, plateau_patience=10, early_stopping_patience=30, **training)
     fine = np.asarray(simulate(16, T_C, 4000).spins[0])
-    train_blocks(model.networks[0], fine, "majority", 2, settings, None)
+    train_network(model.networks[0], fine, "majority", 2, settings)
     path = tmp_path_factory.mktemp("weights") / "blocks.safetensors"
     save_model(path, model, Recipe("blocks", BLOCKS))
     return path

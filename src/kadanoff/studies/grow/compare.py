@@ -12,8 +12,13 @@ import pandas as pd
 from pydantic import Field
 
 from kadanoff.inverse.growth import Enlargement, Rows, enlarge, refine
-from kadanoff.inverse.measurement import Measurements, differences, estimates, joined, measure_lattice
-from kadanoff.inverse.pairs import compared_with_source
+from kadanoff.inverse.measurement import (
+    Measurements,
+    compared_with_source,
+    differences,
+    estimates,
+    measure_lattice,
+)
 from kadanoff.inverse.superresolve import independent_spins, probabilities
 from kadanoff.montecarlo.rng import stream_key
 from kadanoff.networks.superres import SeedKernel
@@ -91,7 +96,7 @@ def compare(
         for name, draw in methods.items():
             runs = list(pool.map(partial(grown, draw), range(len(seeds))))
             for place, sweeps in enumerate(params.sweeps):
-                sizes = [joined([run[place][level] for run in runs]) for level in range(params.levels)]
+                sizes = [Measurements.joined([run[place][level] for run in runs]) for level in range(params.levels)]
                 chains.append(Chain(name, sweeps, [start, *sizes]))
     return chains
 

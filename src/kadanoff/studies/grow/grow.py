@@ -21,7 +21,7 @@ from kadanoff.data.pyramid import FACTOR
 from kadanoff.data.zoom import means_of, nested_pictures, zoom_page
 from kadanoff.inverse.critical import critical_seeds, network_of
 from kadanoff.inverse.growth import Enlargement, Rows, enlarge, refine
-from kadanoff.inverse.measurement import Measurements, joined, measure_lattice
+from kadanoff.inverse.measurement import Measurements, measure_lattice
 from kadanoff.inverse.renormalized import RenormalizedGibbs
 from kadanoff.inverse.superresolve import tables
 from kadanoff.montecarlo import swendsen_wang
@@ -110,7 +110,7 @@ def _grow_all(enlargement: Enlargement, seeds: list[Rows], params: Params) -> tu
         truth = [_truth(side, level, params, pool, advance) for level, side in enumerate(sides)]
 
     def at(runs: Sequence[list[Measurements]], level: int) -> Measurements:
-        return joined([run[level] for run in runs if level < len(run)])
+        return Measurements.joined([run[level] for run in runs if level < len(run)])
 
     levels = range(1, len(params.seeds) + 1)
     grown, swept = ([at(runs, level) for level in levels] for runs in (raw, refined))
@@ -144,4 +144,4 @@ def _truth(side: int, level: int, params: Params, pool: ThreadPoolExecutor, adva
         advance(spins.size)
         return measure_lattice(spins[0])
 
-    return joined(list(pool.map(chain, range(params.truth.chains[level]))))
+    return Measurements.joined(list(pool.map(chain, range(params.truth.chains[level]))))

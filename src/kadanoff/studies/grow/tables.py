@@ -7,8 +7,14 @@ from typing import Any
 import pandas as pd
 
 from kadanoff.estimate import Estimate
-from kadanoff.inverse.measurement import Measurements, differences, estimates, exact_decay
-from kadanoff.inverse.pairs import block_sums_variation, compared_with_source
+from kadanoff.inverse.measurement import (
+    Measurements,
+    block_sums_variation,
+    compared_with_source,
+    differences,
+    estimates,
+    exact_decay,
+)
 from kadanoff.project.tables import frame_table, nested, table
 from kadanoff.spins.exact import BINDER, SQUARE, critical_diagonal, critical_row
 from kadanoff.spins.statistics import independent_mean

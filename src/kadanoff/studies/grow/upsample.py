@@ -3,7 +3,7 @@
 They are trained as those of `superres` are. Beside whole blocks a conditional of coarse spins is counted, for Gibbs
 sweeps of the coarse lattice (`kadanoff.inverse.renormalized`), and both are calibrated: two numbers for which critical
 lattices that are swept and enlarged have the exact energy and <m^2> of the larger torus
-(`kadanoff.inverse.growth_calibration`).
+(`kadanoff.inverse.calibration`).
 """
 
 from functools import partial
@@ -15,8 +15,8 @@ import torch
 
 from kadanoff.data.store import open_dataset
 from kadanoff.errors import KadanoffError
+from kadanoff.inverse.calibration import calibrate_growth, measure_enlarged
 from kadanoff.inverse.critical import critical_index
-from kadanoff.inverse.growth_calibration import calibrate_growth, measure_enlarged
 from kadanoff.inverse.quality import asymmetries
 from kadanoff.inverse.renormalized import STEP, RenormalizedGibbs, conditional_log_odds
 from kadanoff.inverse.superresolve import Spins, tables

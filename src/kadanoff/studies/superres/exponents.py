@@ -17,7 +17,7 @@ from pydantic import Field
 from kadanoff.data.store import Ensemble, open_dataset
 from kadanoff.errors import KadanoffError
 from kadanoff.inverse.calibration import calibrate
-from kadanoff.inverse.chains import Doubling, Levels, doubling_by_blocks, doubling_by_pixels, grow, measure
+from kadanoff.inverse.chains import Doubling, Levels, doubled, doubling_by_blocks, doubling_by_pixels, grow, measure
 from kadanoff.inverse.critical import critical_index
 from kadanoff.inverse.superresolve import Spins, tables
 from kadanoff.learning.parameters import TrainingParams
@@ -148,10 +148,7 @@ def repeat(params: Params, recipes: Recipes, fine: Spins, small: Spins, folder: 
 
 def _first(seeds: Spins, levels: int, double: Doubling) -> list[Spins]:
     """The lattices (L, L) of the chain of the first seed."""
-    found = [seeds[:1]]
-    for level in range(1, levels + 1):
-        found.append(double(found[-1], level, 0))
-    return [spins[0] for spins in found]
+    return [spins[0] for spins in doubled(seeds[:1], levels, double, 0)]
 
 
 def _kept(path: Path, run: Callable[[], Levels]) -> Levels:

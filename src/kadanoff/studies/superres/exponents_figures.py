@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from kadanoff.inverse.chain_estimates import EXACT
+from kadanoff.inverse.chains import EXACT
 from kadanoff.inverse.superresolve import Spins
 from kadanoff.project.figures import figure, points
 from kadanoff.project.records import Recorder

@@ -8,8 +8,15 @@ import pandas as pd
 
 from kadanoff.estimate import Estimate
 from kadanoff.inverse.calibration import Calibration
-from kadanoff.inverse.chain_estimates import EXACT, chain_estimates, ensembles, estimates, exact_gamma, exponents_less
-from kadanoff.inverse.chains import Levels
+from kadanoff.inverse.chains import (
+    EXACT,
+    Levels,
+    chain_estimates,
+    ensembles,
+    estimates,
+    exact_gamma,
+    exponents_less,
+)
 from kadanoff.inverse.superresolve import Spins
 from kadanoff.project.tables import Cell, frame_table, table
 from kadanoff.spins.exact import BINDER
@@ -48,7 +55,7 @@ class Repetition:
 
 @dataclass(frozen=True)
 class Summary:
-    """All estimates (`kadanoff.inverse.chain_estimates`) of chains and of Monte Carlo ensembles.
+    """All estimates (`kadanoff.inverse.chains`) of chains and of Monte Carlo ensembles.
 
     `less_blocks` are exponents of chains less those of `blocks`; `calibration` is the average of the repetitions'.
     """

@@ -12,7 +12,7 @@ from torch import nn
 from kadanoff.data.store import Ensemble, open_dataset
 from kadanoff.errors import KadanoffError
 from kadanoff.inverse import controls
-from kadanoff.inverse.quality import Measured, joined, measure
+from kadanoff.inverse.quality import Measured, measure
 from kadanoff.inverse.superresolve import Spins, draw_parts, independent_spins, probabilities, superresolve, tables
 from kadanoff.inverse.training import coarsened
 from kadanoff.learning.checkpoints import load_model
@@ -123,7 +123,7 @@ def compare(plan: Plan, ensemble: Ensemble) -> list[Outcome]:
     outcomes = []
     for index, temperature in enumerate(ensemble.temperatures.tolist()):
         parts = slices[index * len(starts) : (index + 1) * len(starts)]
-        sets = {name: joined([found[name] for found, _ in parts]) for name in parts[0][0]}
+        sets = {name: Measured.joined([found[name] for found, _ in parts]) for name in parts[0][0]}
         # as many Monte Carlo configurations as the test has, or as there are, of those that trained the networks
         again = ensemble.read(index, slice(0, min(len(sets[TRUTH]), plan.start)))
         sets[AGAIN] = measure(coarsened(again, plan.rule, plan.block), again, plan.rule)
