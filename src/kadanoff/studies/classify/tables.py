@@ -4,12 +4,10 @@ import numpy as np
 import pandas as pd
 
 from kadanoff.learning.pretrained import PHYSICS
-from kadanoff.phases.regions import REGIONS
-from kadanoff.phases.trials import LABELLED
+from kadanoff.phases.regions import EQUILIBRIUM, LABELLED, REGIONS
 from kadanoff.project.tables import Cell, cell, table
-from kadanoff.studies.classify.comparison import Comparison
-from kadanoff.studies.classify.literature import KARA, kara_row
-from kadanoff.studies.classify.reference import BAYES, EQUILIBRIUM, PROTOCOLS, UNSURE
+from kadanoff.studies.classify.comparison import KARA, Comparison, kara_row
+from kadanoff.studies.classify.references import BAYES, PROTOCOLS
 from kadanoff.studies.targets import at_least
 
 NOTES = """Macro-F1 of the four temperature regions, mean over trials and test sets of 400 images; errors are standard
@@ -27,8 +25,7 @@ weights `physics` have been pre-trained on unlimited simulated lattices without 
 their system. These read the coupling K of maximum pseudo-likelihood off the spins alone, which is what pre-training
 teaches, and place thresholds by the labels. Leaves of gradient boosting have at least a thirtieth of the training
 images. The best baseline is the one with the highest macro-F1 on the validation set. All trials share the training set,
-so errors tell nothing of another one. Lattices are called in equilibrium where the provenance of their dataset says
-`equilibrated`.
+so errors tell nothing of another one.
 """
 NEAR = 0.01  # of the Bayes limit
 GOALS = {"equilibrium": 0.970, "metropolis": 0.955}
@@ -59,10 +56,12 @@ def targets(found: Comparison) -> pd.DataFrame:
 def tables_text(found: Comparison, goals: pd.DataFrame) -> str:
     """All tables as Markdown."""
     parts = [f"# Temperature regions: networks, baselines, the Bayes limit, and {KARA_ET_AL}\n", NOTES, _limits(found)]
-    for protocol in found.protocols():
-        parts += [_main(found, protocol), _detail(found, protocol)]
-    parts += [_targets(found, goals), _differences(found), _walls(found), _curves(found)]
-    parts += [_transfer(found, protocol) for protocol in found.transfer.protocol.unique()]
+    for protocol, here in found.contenders.groupby("protocol", sort=False):
+        parts += [_main(found, str(protocol), here), _detail(str(protocol), here)]
+    parts += [_targets(goals), _differences(found), _walls(found), _curves(found)]
+    parts += [
+        _transfer(found, str(protocol), here) for protocol, here in found.transfer.groupby("protocol", sort=False)
+    ]
     return "\n".join(part for part in [*parts, _sizes(found)] if part)
 
 
@@ -80,9 +79,8 @@ def _limits(found: Comparison) -> str:
     return table("The Bayes limit in equilibrium", columns, rows)
 
 
-def _main(found: Comparison, protocol: str) -> str:
+def _main(found: Comparison, protocol: str, here: pd.DataFrame) -> str:
     """One column a system."""
-    here = found.contenders[found.contenders.protocol == protocol]
     marked = here.assign(shown=[f"{cell(row.macro_f1)} {row.leak}".strip() for row in here.itertuples()])
     systems = list(here.system.unique())
     rows = _pivoted(marked, "model", "system", systems, "shown")
@@ -93,7 +91,7 @@ def _main(found: Comparison, protocol: str) -> str:
         rows.append([f"{KARA_ET_AL}: {name}", *cells])
     learned = [name for name, model in found.models.items() if model.weights == PHYSICS and name in set(here.model)]
     before = f"; {' and '.join(learned)} after pre-training on unlimited lattices without labels" if learned else ""
-    return table(f"Macro-F1, {found.title(protocol)}, from {LABELLED} labelled images{before}", ["", *systems], rows)
+    return table(f"Macro-F1, {protocol}, from {LABELLED} labelled images{before}", ["", *systems], rows)
 
 
 def _pivoted(long: pd.DataFrame, row: str, column: str, columns: list, value: str = "macro_f1") -> Rows:
@@ -102,7 +100,7 @@ def _pivoted(long: pd.DataFrame, row: str, column: str, columns: list, value: st
     return [[name, *(group.set_index(column)[value].get(each) for each in columns)] for name, group in groups]
 
 
-def _detail(found: Comparison, protocol: str) -> str:
+def _detail(protocol: str, here: pd.DataFrame) -> str:
     rows: Rows = [
         [
             f"{row.system}: {row.model}",
@@ -113,23 +111,15 @@ def _detail(found: Comparison, protocol: str) -> str:
             row.less_bayes,
             row.leak or None,
         ]
-        for row in found.contenders[found.contenders.protocol == protocol].itertuples()
+        for row in here.itertuples()
     ]
     columns = ["", "macro-F1", "scatter of trials", "trials", "% of the limit", "less Bayes", "verdict"]
-    return table(f"Against the limit, {found.title(protocol)}", columns, rows)
+    return table(f"Against the limit, {protocol}", columns, rows)
 
 
-def _targets(found: Comparison, goals: pd.DataFrame) -> str:
-    rows: Rows = [
-        [
-            f"{goal.model}, {goal.system}, {found.state(goal.protocol, goal.system)}",
-            goal.number,
-            goal.least,
-            goal.estimate,
-            goal.met,
-        ]
-        for goal in goals.itertuples()
-    ]
+def _targets(goals: pd.DataFrame) -> str:
+    names = goals.model + ", " + goals.system + ", " + goals.protocol
+    rows = list(zip(names, goals.number, goals.least, goals.estimate, goals.met, strict=True))
     return table("Targets that were set beforehand", ["", "number", "at least", "found", "met"], rows)
 
 
@@ -138,10 +128,10 @@ def _differences(found: Comparison) -> str:
     rows: Rows = []
     for row in found.differences.itertuples():
         name = f"{row.one} less {row.other}{' (best baseline)' if row.best_baseline else ''}"
-        where = f"{row.system}, {found.state(row.protocol, row.system)}"
-        rows.append([f"{name}, {where}", row.images, row.trials, row.less, at_least(row.less, 0.0)])
+        met = at_least(row.less, 0.0)
+        rows.append([f"{name}, {row.system}, {row.protocol}", row.images, row.trials, row.less, met])
     title = "Differences on the same test sets; the best baseline is that of the validation set"
-    return table(title, ["", "labelled images", "trials", "macro-F1", "met"], rows) if rows else ""
+    return table(title, ["", "labelled images", "trials", "macro-F1", "met"], rows)
 
 
 def _walls(found: Comparison) -> str:
@@ -151,22 +141,19 @@ def _walls(found: Comparison) -> str:
         for system, reference in found.references.items()
     ]
     title = "Lattices below T = 1.055 that keep domain walls, %: 5 sigma above the exact P(E), tail below 2.9e-7"
-    return table(title, ["", *map(found.title, seen)], rows)
+    return table(title, ["", *seen], rows)
 
 
 def _curves(found: Comparison) -> str:
     images = sorted(found.curves.images.unique().tolist())
-    named = [f"{row.model}, {row.start}" if row.start else row.model for row in found.curves.itertuples()]
-    rows = _pivoted(found.curves.assign(name=named), "name", "images", images)
+    rows = _pivoted(found.curves, "name", "images", images)
     title = f"Macro-F1 by labelled images, and initial weights of networks: {PHYSICS} have seen unlimited others before"
     return table(title, ["", *map(str, images)], rows) if rows else ""
 
 
-def _transfer(found: Comparison, protocol: str) -> str:
-    systems = list(found.references)
-    here = found.transfer[found.transfer.protocol == protocol]
-    named = here.assign(name=here.model + ", trained on " + here.system)
-    title = f"Macro-F1 of first trials on the first test set of every system, {found.title(protocol)}"
+def _transfer(found: Comparison, protocol: str, here: pd.DataFrame) -> str:
+    systems, named = list(found.references), here.assign(name=here.model + ", trained on " + here.system)
+    title = f"Macro-F1 of first trials on the first test set of every system, {protocol}"
     return table(title, ["", *systems], _pivoted(named, "name", "tested_on", systems))
 
 
@@ -175,7 +162,5 @@ def _sizes(found: Comparison) -> str:
         return ""
     rows = _pivoted(found.resized, "model", "tested_on", list(found.sizes))
     rows.append(["limit", *(f"{size.limit.macro_f1:.4f}" for size in found.sizes.values())])
-    columns = [
-        f"{name}, L = {size.side}{'' if size.equilibrated else f', {UNSURE}'}" for name, size in found.sizes.items()
-    ]
+    columns = [f"{name}, L = {size.side}" for name, size in found.sizes.items()]
     return table("Trained at the size of its own system, tested at others", ["", *columns], rows)
