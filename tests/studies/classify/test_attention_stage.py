@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from kadanoff.studies.classify.attention_figures import answer
 
 from kadanoff.data.store import Ensemble
 from kadanoff.errors import KadanoffError
@@ -13,7 +14,6 @@ from kadanoff.learning.checkpoints import Recipe, save_model
 from kadanoff.networks.registry import build
 from kadanoff.phases.attention import correlation
 from kadanoff.studies.classify.attention import attention
-from kadanoff.studies.classify.attention_figures import answer
 
 SIZE, PATCH, SAMPLES = 12, 3, 470
 TEMPERATURES = np.array([0.8, 1.6, 2.2, 2.5])  # one of each region
