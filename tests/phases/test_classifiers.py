@@ -15,7 +15,6 @@ from kadanoff.networks.registry import build
 from kadanoff.phases import classifiers
 from kadanoff.phases.classifiers import label_loss, regions_of, tune
 from kadanoff.phases.microstates import Images
-from kadanoff.phases.regions import REGIONS
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.observables import energy, magnetization
 
@@ -98,14 +97,6 @@ def test_the_energy_and_the_size_of_the_magnetization_stay():
     assert np.abs(energy(turned, Lattice.of(12, "skewed")) - energy(TEST.spins, Lattice.of(12, "skewed"))).max() > 0.01
 
 
-def test_positions_follow_from_the_seed_and_leave_the_images_alone():
-    before = TEST.spins.copy()
-    first, again, other = (TEST.augmented(seed).spins for seed in (1, 1, 2))
-    assert np.array_equal(first, again)
-    assert not np.array_equal(first, other)
-    assert np.array_equal(TEST.spins, before)
-
-
 def test_every_epoch_shows_other_positions_and_resumed_ones_the_same(tmp_path, monkeypatch):
     sources = []
 
@@ -160,13 +151,6 @@ def test_the_same_seed_gives_the_same_weights(tmp_path):
     tuned(other, tmp_path / "3", replace(settings, seed=2))
     assert same(weights(first), weights(again))
     assert not same(weights(first), weights(other))
-
-
-def test_images_are_looked_at_in_any_number():
-    found = network()
-    whole = regions_of(found, TEST.spins, CPU)
-    single = np.concatenate([regions_of(found, TEST.spins[one : one + 1], CPU) for one in range(20)])
-    assert np.array_equal(whole[:20], single)
 
 
 # --- a start that is better than every epoch -------------------------------------------------------------
@@ -236,17 +220,11 @@ def test_killed_and_resumed_gives_the_same_weights(learning_rate, tmp_path, monk
 # --- mistakes --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("missing", range(4))
-def test_a_region_without_images_is_named(missing, tmp_path):
-    keep = np.flatnonzero(TRAIN.labels != missing)
-    lacking = Images(*(getattr(TRAIN, name)[keep] for name in TRAIN.__dataclass_fields__))
-    with pytest.raises(KadanoffError) as caught:
+def test_a_region_without_images_is_named(tmp_path):
+    lacking = TRAIN[TRAIN.labels != 2]
+    with pytest.raises(KadanoffError, match="the training set of 60 images has none of the critical region"):
         tune(network(), lacking, VALIDATION, SETTINGS, "cpu", tmp_path)
-    assert str(caught.value) == (
-        f"the training set of 60 images has none of the {REGIONS[missing]} region; a classifier needs some of each. "
-        "Take more images."
-    )
-    with pytest.raises(KadanoffError, match=f"validation set of 60 images has none of the {REGIONS[missing]} region"):
+    with pytest.raises(KadanoffError, match="validation set of 60 images has none of the critical region"):
         tune(network(), TRAIN, lacking, SETTINGS, "cpu", tmp_path)
     assert not any(tmp_path.iterdir())
 

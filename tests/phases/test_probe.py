@@ -82,14 +82,6 @@ def test_only_the_last_layer_changes(name):
     assert all(parameter.requires_grad for parameter in found.parameters())
 
 
-def test_a_drawn_vit_reads_more_with_a_probe_than_without():
-    given, held = images(200, noise=0.05), images(80, seed=2, noise=0.05)
-    found = network("transformers")
-    before = accuracy(found, held)
-    probe(found, given, held, 0, CPU)
-    assert accuracy(found, images(200, seed=3, noise=0.05)) > before + 0.2
-
-
 def test_labels_that_tell_nothing_are_not_read():
     # negative control
     given = images(200)
@@ -168,7 +160,7 @@ def test_a_number_that_tells_nothing_is_left():
 def test_chance_alone_does_not_choose_the_axes(monkeypatch):
     """With many images to learn from, the axes tell as much, and lose less on some validation sets."""
     random = np.random.default_rng(6)
-    pairs = [(levels(random, 400, 0.5), levels(random, 48, 0.5)) for _ in range(12)]
+    pairs = [(levels(random, 400, 0.5), levels(random, 48, 0.5)) for _ in range(8)]
 
     def alone(train, held):
         found = network("bonds")
