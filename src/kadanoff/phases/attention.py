@@ -1,8 +1,6 @@
 """Where a vision transformer looks, by attention rollout, and what a configuration has there: energy, domain walls."""
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -31,7 +29,7 @@ def rollout(network: Reader, spins: NDArray[np.int8]) -> NDArray[np.float32]:
     """How much of the class token comes from each patch: spins (n, y, x) to (n, rows, columns), of sum 1 each.
 
     Attentions are averaged over heads, the residual adds the identity, and the layers are multiplied: Abnar and
-    Zuidema, ACL 2020, arXiv:2005.00928.
+    Zuidema, ACL 2020, arXiv:2005.00928. The network stays in evaluation, in the implementation that gives attentions.
 
     Raises
     ------
@@ -39,8 +37,8 @@ def rollout(network: Reader, spins: NDArray[np.int8]) -> NDArray[np.float32]:
         If the network has no attention of a class token to patches.
     """
     rows, columns = (-(-side * network.scale // network.patch) for side in spins.shape[1:])
-    device = next(network.parameters()).device
-    with _eager(network), torch.inference_mode():
+    device = next(network.eval().parameters()).device
+    with torch.inference_mode():
         parts = [
             _rolled(_attentions(network, torch.from_numpy(part).to(device).float().unsqueeze(1), rows * columns))
             for part in np.split(spins, range(BATCH, len(spins), BATCH))
@@ -49,36 +47,19 @@ def rollout(network: Reader, spins: NDArray[np.int8]) -> NDArray[np.float32]:
     return (last / last.sum(1, keepdim=True)).reshape(-1, rows, columns).cpu().numpy()
 
 
-@contextmanager
-def _eager(network: Reader) -> Iterator[None]:
-    """In evaluation, and in the one implementation that gives its attentions."""
-    body: Any = network.body
-    if not getattr(getattr(body, "config", None), "num_attention_heads", None):
-        raise _unfit(network)
-    before, training = body.config._attn_implementation, network.training
-    body.set_attn_implementation("eager")
-    network.eval()
-    try:
-        yield
-    finally:
-        body.set_attn_implementation(before)
-        network.train(training)
-
-
 def _attentions(network: Reader, spins: Tensor, patches: int) -> tuple[Tensor, ...]:
-    found = network.body(network.pixels(spins), output_attentions=True, **network.options)
-    layers = getattr(found, "attentions", None) or ()
+    body: Any = network.body
+    layers: tuple[Tensor, ...] = ()
+    if getattr(getattr(body, "config", None), "num_attention_heads", None):
+        body.set_attn_implementation("eager")
+        layers = body(network.pixels(spins), output_attentions=True, **network.options).attentions or ()
     tokens = layers[0].shape[-1] if layers else 0
     if tokens <= patches or {layer.shape[::2] + layer.shape[3:] for layer in layers} != {(len(spins), tokens, tokens)}:
-        raise _unfit(network)
+        raise KadanoffError(
+            f"{network.name} has no attention of a class token to patches, which rollout needs. Take a vision "
+            "transformer of the library transformers, such as vit, deit or dinov2."
+        )
     return layers
-
-
-def _unfit(network: Reader) -> KadanoffError:
-    return KadanoffError(
-        f"{network.name} has no attention of a class token to patches, which rollout needs. Take a vision transformer "
-        "of the library transformers, such as vit, deit or dinov2."
-    )
 
 
 def _rolled(layers: tuple[Tensor, ...]) -> Tensor:

@@ -20,7 +20,8 @@ from kadanoff.phases.regions import LABELLED
 from kadanoff.phases.scores import mean_over
 from kadanoff.phases.trials import Task, Trial
 
-COLUMNS = "chosen tested_on model start protocol system images trial test macro_f1 error".split()
+TRAINED = ["model", "start", "protocol", "system", "images", "trial"]
+COLUMNS = ["chosen", "tested_on", *TRAINED, "test", "macro_f1", "error"]
 
 
 def scores_of(model: str, trials: Mapping[Task, Trial]) -> pd.DataFrame:

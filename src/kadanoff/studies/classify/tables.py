@@ -1,5 +1,7 @@
 """The tables of `classify_compare`, with the numbers of Kara et al. (2021) in rows of their own."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 
@@ -46,10 +48,9 @@ def targets(found: Comparison) -> pd.DataFrame:
             goals = [("macro-F1", row.macro_f1, GOALS["equilibrium" if row.protocol == EQUILIBRIUM else "metropolis"])]
         if (known := kara_row(found.models[row.model].model)) and row.system in KARA[known]:
             goals.append((f"macro-F1, {KARA_ET_AL}: {known}", row.macro_f1, KARA[known][row.system][0]))
-        rows += [
-            (row.protocol, row.system, row.model, *goal[::2], goal[1], row.leak or at_least(*goal[1:]))
-            for goal in goals
-        ]
+        for number, estimate, least in goals:
+            met = row.leak or at_least(estimate, least)
+            rows.append((row.protocol, row.system, row.model, number, least, estimate, met))
     return pd.DataFrame(rows, columns=["protocol", "system", "model", "number", "least", "estimate", "met"])
 
 
@@ -58,25 +59,31 @@ def tables_text(found: Comparison, goals: pd.DataFrame) -> str:
     parts = [f"# Temperature regions: networks, baselines, the Bayes limit, and {KARA_ET_AL}\n", NOTES, _limits(found)]
     for protocol, here in found.contenders.groupby("protocol", sort=False):
         parts += [_main(found, str(protocol), here), _detail(str(protocol), here)]
-    parts += [_targets(goals), _differences(found), _walls(found), _curves(found)]
-    parts += [
-        _transfer(found, str(protocol), here) for protocol, here in found.transfer.groupby("protocol", sort=False)
-    ]
+    parts += [_targets(goals), _differences(found.differences), _walls(found), _curves(found.curves)]
+    for protocol, here in found.transfer.groupby("protocol", sort=False):
+        rows = _pivoted(
+            here.assign(name=here.model + ", trained on " + here.system), "name", "tested_on", found.references
+        )
+        title = f"Macro-F1 of first trials on the first test set of every system, {protocol}"
+        parts.append(table(title, ["", *found.references], rows))
     return "\n".join(part for part in [*parts, _sizes(found)] if part)
 
 
+def _columns(title: str, columns: dict[str, Iterable[Cell]]) -> str:
+    """A table by its columns."""
+    return table(title, list(columns), list(zip(*columns.values(), strict=True)))
+
+
 def _limits(found: Comparison) -> str:
-    rows: Rows = []
     bayes = found.contenders[found.contenders.model == BAYES].set_index("system").macro_f1
-    for system, reference in found.references.items():
-        limit = reference.limit
-        scores = [round(score, 4) for score in limit.f1.tolist()]
-        spread = f"±{reference.scatter.deviation:.4f}"
-        known = [f"{limit.posterior_macro_f1:.4f}", spread, bayes.get(system)]
-        rows.append([system, f"{limit.macro_f1:.4f}", *scores, *known])
-    regions = [f"F1, {name}" for name in REGIONS]
-    columns = ["", "macro-F1", *regions, "most probable region", "a test set scatters by", "on our test sets"]
-    return table("The Bayes limit in equilibrium", columns, rows)
+    references, limits = found.references, [reference.limit for reference in found.references.values()]
+    columns: dict[str, Iterable[Cell]] = {"": references, "macro-F1": [f"{limit.macro_f1:.4f}" for limit in limits]}
+    for number, name in enumerate(REGIONS):
+        columns[f"F1, {name}"] = [round(float(limit.f1[number]), 4) for limit in limits]
+    columns["most probable region"] = [f"{limit.posterior_macro_f1:.4f}" for limit in limits]
+    columns["a test set scatters by"] = [f"±{reference.scatter.deviation:.4f}" for reference in references.values()]
+    columns["on our test sets"] = [bayes.get(system) for system in references]
+    return _columns("The Bayes limit in equilibrium", columns)
 
 
 def _main(found: Comparison, protocol: str, here: pd.DataFrame) -> str:
@@ -94,67 +101,47 @@ def _main(found: Comparison, protocol: str, here: pd.DataFrame) -> str:
     return table(f"Macro-F1, {protocol}, from {LABELLED} labelled images{before}", ["", *systems], rows)
 
 
-def _pivoted(long: pd.DataFrame, row: str, column: str, columns: list, value: str = "macro_f1") -> Rows:
+def _pivoted(long: pd.DataFrame, row: str, column: str, columns: Iterable, value: str = "macro_f1") -> Rows:
     """A row a name, a cell for each of the columns: a dash where there is none."""
     groups = long.groupby(row, sort=False)
     return [[name, *(group.set_index(column)[value].get(each) for each in columns)] for name, group in groups]
 
 
 def _detail(protocol: str, here: pd.DataFrame) -> str:
-    rows: Rows = [
-        [
-            f"{row.system}: {row.model}",
-            row.macro_f1,
-            f"±{row.scatter:.4f}" if np.isfinite(row.scatter) else None,
-            row.trials,
-            row.percent,
-            row.less_bayes,
-            row.leak or None,
-        ]
-        for row in here.itertuples()
-    ]
-    columns = ["", "macro-F1", "scatter of trials", "trials", "% of the limit", "less Bayes", "verdict"]
-    return table(f"Against the limit, {protocol}", columns, rows)
+    columns = {"": here.system + ": " + here.model, "macro-F1": here.macro_f1}
+    columns["scatter of trials"] = [f"±{scatter:.4f}" if np.isfinite(scatter) else None for scatter in here.scatter]
+    columns |= {"trials": here.trials, "% of the limit": here.percent, "less Bayes": here.less_bayes}
+    return _columns(f"Against the limit, {protocol}", columns | {"verdict": [leak or None for leak in here.leak]})
 
 
 def _targets(goals: pd.DataFrame) -> str:
     names = goals.model + ", " + goals.system + ", " + goals.protocol
-    rows = list(zip(names, goals.number, goals.least, goals.estimate, goals.met, strict=True))
-    return table("Targets that were set beforehand", ["", "number", "at least", "found", "met"], rows)
+    columns = {"": names, "number": goals.number, "at least": goals.least, "found": goals.estimate, "met": goals.met}
+    return _columns("Targets that were set beforehand", columns)
 
 
-def _differences(found: Comparison) -> str:
+def _differences(less: pd.DataFrame) -> str:
     """Networks less others, whose test sets they share: errors of these differences, not those of two rows."""
-    rows: Rows = []
-    for row in found.differences.itertuples():
-        name = f"{row.one} less {row.other}{' (best baseline)' if row.best_baseline else ''}"
-        met = at_least(row.less, 0.0)
-        rows.append([f"{name}, {row.system}, {row.protocol}", row.images, row.trials, row.less, met])
+    mark = np.where(less.best_baseline, " (best baseline)", "")
+    names = less.one + " less " + less.other + mark + ", " + less.system + ", " + less.protocol
+    columns = {"": names, "labelled images": less.images, "trials": less.trials, "macro-F1": less.less}
     title = "Differences on the same test sets; the best baseline is that of the validation set"
-    return table(title, ["", "labelled images", "trials", "macro-F1", "met"], rows)
+    return _columns(title, columns | {"met": [at_least(each, 0.0) for each in less.less]})
 
 
 def _walls(found: Comparison) -> str:
-    seen = [p for p in PROTOCOLS if any(p in reference.walls for reference in found.references.values())]
-    rows: Rows = [
-        [system, *(100 * reference.walls[protocol] if protocol in reference.walls else None for protocol in seen)]
-        for system, reference in found.references.items()
-    ]
+    walls = {system: reference.walls for system, reference in found.references.items()}
+    seen = [protocol for protocol in PROTOCOLS if any(protocol in each for each in walls.values())]
+    rows = [[s, *(100 * each[p] if p in each else None for p in seen)] for s, each in walls.items()]
     title = "Lattices below T = 1.055 that keep domain walls, %: 5 sigma above the exact P(E), tail below 2.9e-7"
     return table(title, ["", *seen], rows)
 
 
-def _curves(found: Comparison) -> str:
-    images = sorted(found.curves.images.unique().tolist())
-    rows = _pivoted(found.curves, "name", "images", images)
+def _curves(curves: pd.DataFrame) -> str:
+    images = sorted(curves.images.unique().tolist())
+    rows = _pivoted(curves, "name", "images", images)
     title = f"Macro-F1 by labelled images, and initial weights of networks: {PHYSICS} have seen unlimited others before"
     return table(title, ["", *map(str, images)], rows) if rows else ""
-
-
-def _transfer(found: Comparison, protocol: str, here: pd.DataFrame) -> str:
-    systems, named = list(found.references), here.assign(name=here.model + ", trained on " + here.system)
-    title = f"Macro-F1 of first trials on the first test set of every system, {protocol}"
-    return table(title, ["", *systems], _pivoted(named, "name", "tested_on", systems))
 
 
 def _sizes(found: Comparison) -> str:
