@@ -165,28 +165,20 @@ def test_the_best_classifier_scores_the_limit_and_is_no_leak(simulated):
     expected = scatter(limit, probabilities, TEST, 20_000, seed=1)
     assert abs(found.sigmas(expected.mean)) < 4
     assert found.error == pytest.approx(expected.deviation / np.sqrt(SETS), rel=0.6)  # 3.3 errors
-    assert verdict(found, limit.macro_f1) == ""
     assert verdict(found, limit.macro_f1, expected.deviation / np.sqrt(SETS)) == ""
     table = sum(confusion(labels, predict(limit, part, 64)) for part in sets)
     np.testing.assert_allclose(f1_scores(table), limit.f1, atol=0.03)
 
 
-def test_a_classifier_that_sees_some_labels_is_a_leak(simulated):
+def test_a_classifier_that_sees_some_labels_or_images_out_of_equilibrium_is_a_leak(simulated):
     limit, probabilities, energies = simulated
     labels, sets = images_of(energies)
     told = np.arange(len(labels)) % 4 == 0
     found = mean_over([[macro_f1(labels, np.where(told, labels, predict(limit, part, 64))) for part in sets]])
     least = scatter(limit, probabilities, TEST, 20_000, seed=1).deviation / np.sqrt(SETS)
     assert verdict(found, limit.macro_f1, least) == "leak"
-    perfect = mean_over([[1.0] * SETS])
-    assert verdict(perfect, limit.macro_f1) == "leak"
-
-
-def test_images_out_of_equilibrium_are_a_leak(simulated):
-    limit, _, energies = simulated
     # cooled too fast for their energies to scatter as they should: each is as its region's mean
-    frozen = [np.full(len(part), part.mean()) for part in energies]
-    labels, sets = images_of(frozen)
+    labels, sets = images_of([np.full(len(part), part.mean()) for part in energies])
     found = mean_over([[macro_f1(labels, predict(limit, part, 64)) for part in sets]])
     assert verdict(found, limit.macro_f1) == "leak"
 
@@ -197,8 +189,6 @@ def test_images_out_of_equilibrium_are_a_leak(simulated):
         (0.981, 0.001, 0.0, "leak"),
         (0.978, 0.001, 0.0, ""),
         (0.981, 0.001, 0.01, ""),
-        (0.981, 0.001, 0.0001, "leak"),
-        (0.9, 0.001, 0.0, ""),
         (1.0, float("nan"), 0.001, ""),
         (1.0, 0.0, 0.0, "leak"),
     ],

@@ -16,7 +16,7 @@ from kadanoff.phases import classifiers
 from kadanoff.phases.classifiers import label_loss, regions_of, tune
 from kadanoff.phases.microstates import Images
 from kadanoff.spins.boundary import Lattice
-from kadanoff.spins.observables import energy, magnetization
+from kadanoff.spins.observables import energy
 
 VIT = {"patch_size": 4, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
 SETTINGS = Settings(seed=1, epochs=12, batch_size=10, learning_rate=0.01, schedule="linear", optimizer="adamw")
@@ -88,15 +88,6 @@ def test_every_image_is_shown_in_one_of_sixteen_positions():
     assert np.random.default_rng(3).permuted(spins[0].ravel()).tobytes() not in positions(spins[0])
 
 
-def test_the_energy_and_the_size_of_the_magnetization_stay():
-    turned = TEST.augmented(2).spins
-    assert energy(turned, Lattice.of(12)) == pytest.approx(TEST.energies, abs=1e-12)
-    assert np.abs(magnetization(turned)) == pytest.approx(np.abs(magnetization(TEST.spins)), abs=1e-12)
-    assert (magnetization(turned) != magnetization(TEST.spins)).mean() > 0.3
-    # negative control: where signs of bonds depend on the place, a turn can change the energy
-    assert np.abs(energy(turned, Lattice.of(12, "skewed")) - energy(TEST.spins, Lattice.of(12, "skewed"))).max() > 0.01
-
-
 def test_every_epoch_shows_other_positions_and_resumed_ones_the_same(tmp_path, monkeypatch):
     sources = []
 
@@ -116,7 +107,7 @@ def test_every_epoch_shows_other_positions_and_resumed_ones_the_same(tmp_path, m
 # --- what is learned -------------------------------------------------------------------------------------
 
 
-LONG = replace(SETTINGS, epochs=25)
+LONG = replace(SETTINGS, epochs=20)
 
 
 def test_classes_are_learned(tmp_path):

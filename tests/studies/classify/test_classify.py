@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from small_classification import ALL, OPTIONS, TRAINING, save_data, use_small_table
 
-from kadanoff.data.store import Ensemble, open_dataset
 from kadanoff.errors import KadanoffError
 from kadanoff.learning.checkpoints import load_model, read_recipe
 from kadanoff.phases import microstates, trials
@@ -26,14 +26,6 @@ from kadanoff.studies.classify.params import read_model, read_params
 from kadanoff.studies.classify.pretrain import pretrain
 from kadanoff.studies.classify.scores import read_scores
 
-TEMPERATURES = np.array([0.5, 1.0, 1.5, 2.0, 2.2, 2.3, 2.5, 3.5])  # two of each region
-TRAIN, VALIDATION, TEST = (8, 4, 4, 8), (4, 2, 2, 4), (6, 2, 3, 5)
-ALL = sum(TRAIN)
-OPTIONS = {"patch_size": 4, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 16}
-TRAINING = {
-    "epochs": 2, "batch_size": 8, "learning_rate": 0.01, "weight_decay": 0.0, "plateau_patience": 1,
-    "plateau_factor": 0.5, "early_stopping_patience": 9, "precision": "float32", "seed": 0,
-}  # fmt: skip
 PARAMS = {
     "pretrain": {"sizes": [6, 8], "lattices": 16, "validation": 8, "held": 16, "threads": 1, "training": TRAINING},
     "classify": {
@@ -66,15 +58,8 @@ def write(folder, *path, value=None):
 
 
 def write_data(folder):
-    """Spins that are up the more often, the colder it is."""
-    for seed, (name, size) in enumerate(
-        [("classify_periodic_equilibrium", 8), ("classify_antiferromagnet_equilibrium", 8), ("larger", 12)]
-    ):
-        random = np.random.default_rng(seed)
-        up = (1 / (1 + np.exp(2 - 8 / TEMPERATURES)))[:, None, None, None]
-        spins = np.where(random.random((8, 16, size, size)) < up, 1, -1).astype(np.int8)
-        values = random.standard_normal((2, 8, 16))
-        Ensemble(spins, TEMPERATURES, *values, np.ones(8), {}).save(folder / "data" / "classify" / f"{name}.zarr")
+    for seed, name in enumerate(("classify_periodic_equilibrium", "classify_antiferromagnet_equilibrium", "larger")):
+        save_data(folder, seed, name, 12 if name == "larger" else 8)
 
 
 def patched(patch, folder):
@@ -82,10 +67,7 @@ def patched(patch, folder):
     patch.setattr("kadanoff.project.view.LIVE_AFTER_SECONDS", float("inf"))  # MLflow starts in seconds
     patch.setattr(module, "in_processes", lambda _, function, tasks: [function(*task) for task in tasks])
     patch.setattr(torch.cuda, "is_available", lambda: False)
-    for name, counts in (("TRAIN", TRAIN), ("VALIDATION", VALIDATION), ("TEST", TEST)):
-        patch.setattr(microstates, name, counts)
-    for user in (trials, module, classify_scores):
-        patch.setattr(user, "LABELLED", ALL)
+    use_small_table(patch, trials, module, classify_scores)
 
 
 @pytest.fixture(scope="module")
@@ -217,10 +199,7 @@ def test_a_stage_that_was_killed_keeps_the_trials_that_had_ended_of_the_same_dat
     assert not (project / "models").exists()
     assert not (project / "reports" / "classify").exists()
     if changed:
-        path = project / "data" / "classify" / "classify_periodic_equilibrium.zarr"
-        found = open_dataset(path)
-        Ensemble(found.read(), *(getattr(found, name) for name in ("temperatures", "energy", "magnetization")),
-                 found.autocorrelation_time, {"seed": 1}).save(path)  # fmt: skip
+        save_data(project, 0, "classify_periodic_equilibrium", provenance={"seed": 1})
     monkeypatch.setattr(trials, "tune", killed_at(99))
     classify(project, "vit")
     assert ran[3 * changed :] == [ALL] * 4 + [12] * 2  # none of them twice
@@ -343,12 +322,6 @@ def test_pre_trained_weights_that_are_not_there_are_asked_for(project):
         classify(project, "vit")
     assert not (project / "models").exists()
     assert not (project / "reports" / "classify").exists()
-
-
-def test_data_that_are_not_there_are_named(project):
-    write(project, "classify", "protocols", value=["metropolis500"])
-    with pytest.raises(KadanoffError, match=r"classify_periodic_metropolis500.zarr"):
-        classify(project, "vit")
 
 
 @pytest.mark.parametrize(("gpu", "expected"), [(True, [3, 2]), (False, [1] * 5)])

@@ -204,11 +204,6 @@ def test_a_leak_meets_no_target(metrics, text):
     assert metrics["targets"]["leak"] == 4
 
 
-def test_headings_tell_what_was_seen_before_the_labelled_images(text):
-    before = "vit and resnet18 after pre-training on unlimited lattices without labels"
-    assert f"## Macro-F1, equilibrium, from {LABELLED} labelled images; {before}\n" in text
-
-
 def test_differences_are_paired_and_the_baseline_is_that_of_the_validation_set(root, metrics, text):
     for system in SYSTEMS:
         states = data(root).sets(system, "equilibrium")
