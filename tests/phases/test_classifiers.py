@@ -1,7 +1,6 @@
 """Fine-tuning of tiny models to four classes made by hand, which play the regions."""
 
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pytest
@@ -10,7 +9,7 @@ import torch
 from kadanoff.errors import KadanoffError
 from kadanoff.learning.fit import fit
 from kadanoff.learning.randomness import seeded
-from kadanoff.learning.training import Settings, Training
+from kadanoff.learning.training import Settings
 from kadanoff.networks.registry import build
 from kadanoff.phases import classifiers
 from kadanoff.phases.classifiers import label_loss, regions_of, tune
@@ -21,10 +20,6 @@ from kadanoff.spins.observables import energy
 VIT = {"patch_size": 4, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
 SETTINGS = Settings(seed=1, epochs=12, batch_size=10, learning_rate=0.01, schedule="linear", optimizer="adamw")
 CPU = torch.device("cpu")
-
-
-class Killed(Exception):
-    pass
 
 
 def images(count, seed, size=12):
@@ -135,15 +130,6 @@ def test_the_loss_is_the_mean_of_minus_log_p():
     assert label_loss(logits, labels.float()).item() == pytest.approx(expected, rel=1e-6)
 
 
-def test_the_same_seed_gives_the_same_weights(tmp_path):
-    settings = replace(SETTINGS, epochs=2)
-    first, again, other = network(), network(), network()
-    assert tuned(first, tmp_path / "1", settings) == tuned(again, tmp_path / "2", settings)
-    tuned(other, tmp_path / "3", replace(settings, seed=2))
-    assert same(weights(first), weights(again))
-    assert not same(weights(first), weights(other))
-
-
 # --- a start that is better than every epoch -------------------------------------------------------------
 
 
@@ -173,39 +159,6 @@ def test_where_an_epoch_is_better_its_weights_are_kept(tmp_path):
     loss = label_loss(logits, torch.from_numpy(VALIDATION.labels)).item()
     assert loss == pytest.approx(result.best.validation_loss, rel=1e-5)
     assert result.best in result.history
-
-
-@pytest.mark.parametrize("learning_rate", [0.01, 1.0])
-def test_killed_and_resumed_gives_the_same_weights(learning_rate, tmp_path, monkeypatch):
-    """With the larger rate nothing is better than the start, which a resumed training has to know too."""
-    start = network()
-    tuned(start, tmp_path / "start", replace(SETTINGS, epochs=4))
-    first, settings = weights(start), replace(SETTINGS, epochs=4, learning_rate=learning_rate, seed=6)
-    whole, resumed = network(), network()
-    whole.load_state_dict(first)
-    expected = tuned(whole, tmp_path / "whole", settings)
-    assert same(weights(whole), first) == (learning_rate == 1.0)
-
-    def kill(epoch):
-        if epoch.epoch > 2:
-            raise Killed
-
-    resumed.load_state_dict(first)
-    with monkeypatch.context() as patch:
-        patch.setattr(classifiers, "fit", partial(fit, on_epoch=kill, checkpoint_seconds=0))
-        with pytest.raises(Killed):
-            tuned(resumed, tmp_path / "killed", settings)
-    resumed.load_state_dict(first)
-    ran, advance = [], Training.advance
-
-    def noted(training, *pairs):
-        ran.append(len(training.history) + 1)
-        return advance(training, *pairs)
-
-    monkeypatch.setattr(Training, "advance", noted)
-    assert tuned(resumed, tmp_path / "killed", settings) == expected
-    assert ran == [3, 4]
-    assert same(weights(resumed), weights(whole))
 
 
 # --- mistakes --------------------------------------------------------------------------------------------

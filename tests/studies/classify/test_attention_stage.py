@@ -131,21 +131,10 @@ def test_a_blind_network_has_no_excess(project):
         assert abs(found[name]["excess"]["mean"]) < 4 * found[name]["excess"]["error"]
 
 
-def test_a_network_without_attention(project):
-    arguments = {"model": "resnet18", "outputs": 4, "scale": 1, "options": {}}
-    put(project, "resnet18", build("timm", **arguments), Recipe("timm", arguments))
-    write(project, model="resnet18")
-    with pytest.raises(KadanoffError, match="resnet18 has no attention of a class token"):
-        attention(project)
-    assert not (project / "reports").exists()
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"temperatures": [2.3, 2.4]}, r"\[2.3, 2.4\], where there are 0 test images of periodic; 10 are needed"),
-        ({"temperatures": [2.0]}, "attention.temperatures"),
-        ({"temperatures": [float("nan"), 2.6]}, "attention.temperatures.0 is nan"),
         ({"model": "resnet18"}, "equilibrium_periodic.safetensors. Make it with `dvc repro classify@resnet18`"),
         ({"model": "swin"}, "classify.models has no entry 'swin'; it has: resnet18, vit"),
         ({"system": "skewed"}, "classify.systems has no entry 'skewed'; it has: periodic"),

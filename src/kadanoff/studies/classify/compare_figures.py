@@ -66,21 +66,19 @@ def _draw_limit(axis: Any, reference: Reference) -> None:
 def draw_scores(record: Recorder, found: Comparison) -> None:
     """Figure `scores`: macro-F1 by system, a panel a protocol; bars are errors, those of Kara et al. deviations."""
     panels, systems = list(found.contenders.groupby("protocol", sort=False)), list(found.references)
-    known = [
-        (f"Kara et al.: {name}", {s: Estimate(*row[s]) for s in systems if s in row}) for name, row in KARA.items()
-    ]
+    looks = {name: _look(name, found) for name in found.contenders.model.unique()}
+    known = {f"Kara et al.: {name}": {s: Estimate(*row[s]) for s in systems if s in row} for name, row in KARA.items()}
+    for marker, name in zip(MARKERS, known, strict=False):
+        looks[name] = {"color": "0.55", "mfc": "white", "marker": marker}
     size = (9, 0.4 + 3.4 * len(panels))
     with figure(len(panels), 1, figsize=size, sharex=True, squeeze=False) as (drawn, axes):
         for axis, (protocol, here) in zip(axes[:, 0], panels, strict=True):
-            rows = [(name, dict(zip(group.system, group.macro_f1, strict=True)))
-                    for name, group in here.groupby("model", sort=False)]  # fmt: skip
-            entries = [(name, values, _look(name, found)) for name, values in rows]
-            for marker, (name, values) in zip(MARKERS, known, strict=False):
-                entries.append((name, values, {"color": "0.55", "mfc": "white", "marker": marker}))
-            for number, (name, values, look) in enumerate(entries):
-                shift = 0.8 * ((number + 0.5) / len(entries) - 0.5)
+            groups = here.groupby("model", sort=False)
+            rows = {name: dict(zip(group.system, group.macro_f1, strict=True)) for name, group in groups} | known
+            for number, (name, values) in enumerate(rows.items()):
+                shift = 0.8 * ((number + 0.5) / len(rows) - 0.5)
                 places = [systems.index(system) + shift for system in values]
-                points(axis, places, list(values.values()), label=name, **WITHOUT_LINE | look)
+                points(axis, places, list(values.values()), label=name, **WITHOUT_LINE | looks[name])
             if protocol == EQUILIBRIUM:
                 _draw_bands(axis, found)
             axis.set(title=protocol, ylabel="macro-F1", xlim=(-0.5, len(systems) - 0.5))
@@ -88,9 +86,7 @@ def draw_scores(record: Recorder, found: Comparison) -> None:
             axis.tick_params(axis="x", length=0)
             for border in range(1, len(systems)):
                 axis.axvline(border - 0.5, color="0.85", lw=0.8)
-        labelled = [zip(*axis.get_legend_handles_labels()[::-1], strict=True) for axis in axes[:, 0]]
-        handles = {name: handle for pairs in labelled for name, handle in pairs}
-        drawn.legend(handles.values(), handles.keys(), loc="outside right upper")
+        drawn.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right upper")  # the first has all
         record.figure("scores", drawn, "Macro-F1 of networks, baselines and Kara et al. (2021), with the Bayes limits")
 
 

@@ -63,6 +63,9 @@ def pretrain(root: Path, name: str) -> None:
         network, recipe = initial(model.library, model.arguments(OUTPUTS, max(given.sizes)), NONE)
     for size in given.sizes:
         network.check(size, size)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    settings = training.model_dump() | {"optimizer": "adamw", "threads": given.threads}
+    settings["precision"] = fast_precision(training.precision, device)
     with (
         working_folder("pretrain", name, parameters) as folder,
         recorded("pretrain", name, parameters=parameters) as record,
@@ -70,8 +73,8 @@ def pretrain(root: Path, name: str) -> None:
         held = stream.sample(0)
         shown = slice(None, None, -(-given.held // given.validation))  # spread: a block shares a system
         first = held.seen[shown], held.hidden[shown]
-        found = _train(network, stream, first, _settings(training, given.threads), record, folder)
-        couplings = predict(network.to(_device()), held.seen[:, 0].numpy(), BATCH, _device()).reshape(-1, OUTPUTS)
+        found = _train(network, stream, first, Settings(**settings), record, folder)
+        couplings = predict(network.to(device), held.seen[:, 0].numpy(), BATCH, device).reshape(-1, OUTPUTS)
         network.to("cpu")
         exact = _nats(exact_log_odds(held), held)
         own = _nats(log_odds(torch.from_numpy(couplings)), held)
@@ -82,15 +85,6 @@ def pretrain(root: Path, name: str) -> None:
         _draw_history(record, found, float(exact[shown].mean()))
         _draw_reading(record, couplings[:, 0], held)
         save_model(physics_weights(root, name), network, Recipe(recipe.network, recipe.arguments, parameters))
-
-
-def _device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def _settings(training: TunedParams, threads: int) -> Settings:
-    given = training.model_dump() | {"optimizer": "adamw", "threads": threads}
-    return Settings(**given | {"precision": fast_precision(training.precision, _device())})
 
 
 def _train(network: nn.Module, stream: Stream, held: Pair, settings: Settings, record: Recorder, folder: Path) -> Fit:
@@ -116,10 +110,10 @@ def _mean(values: NDArray[np.float64]) -> Estimate:
 
 def _draw_history(record: Recorder, found: Fit, exact: float) -> None:
     with figure(figsize=(5.2, 3.6)) as (drawn, axis):
-        epochs = [epoch.epoch for epoch in found.history]
-        losses = [epoch.train_loss for epoch in found.history]
-        axis.plot(epochs, losses, color="0.7", label="training, all sizes, weighted")
-        axis.plot(epochs, [epoch.validation_loss for epoch in found.history], color="C0", label="validation")
+        losses = [(epoch.epoch, epoch.train_loss, epoch.validation_loss) for epoch in found.history]
+        epochs, trained, validation = zip(*losses, strict=True)
+        axis.plot(epochs, trained, color="0.7", label="training, all sizes, weighted")
+        axis.plot(epochs, validation, color="C0", label="validation")
         axis.axvline(found.best.epoch, color="C0", lw=0.8, ls="--", label="best epoch")
         axis.axhline(exact, color="k", lw=0.8, ls=":", label="exact conditional, validation")
         axis.set(xlabel="epoch", ylabel="-log P of hidden spins (nats per spin)")
