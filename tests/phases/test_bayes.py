@@ -183,18 +183,10 @@ def test_a_classifier_that_sees_some_labels_or_images_out_of_equilibrium_is_a_le
     assert verdict(found, limit.macro_f1) == "leak"
 
 
-@pytest.mark.parametrize(
-    ("mean", "error", "least", "expected"),
-    [
-        (0.981, 0.001, 0.0, "leak"),
-        (0.978, 0.001, 0.0, ""),
-        (0.981, 0.001, 0.01, ""),
-        (1.0, float("nan"), 0.001, ""),
-        (1.0, 0.0, 0.0, "leak"),
-    ],
-)
-def test_verdicts(mean, error, least, expected):
-    assert verdict(Estimate(mean, error), 0.976, least) == expected
+def test_verdicts():
+    cases = [(0.981, 0.001, 0), (0.978, 0.001, 0), (0.981, 0.001, 0.01), (1.0, float("nan"), 0.001), (1.0, 0.0, 0)]
+    found = [verdict(Estimate(mean, error), 0.976, least) for mean, error, least in cases]
+    assert found == ["leak", "", "", "", "leak"]
 
 
 @pytest.mark.slow  # the density of states of 100 x 100

@@ -27,12 +27,12 @@ SIZE, LARGER, TESTS, SEED = 8, 12, 2, 3
 TEMPERATURES = [0.3, 0.7, 0.9, 1.05, 1.2, 1.5, 1.8, 2.1, 2.13, 2.2, 2.25, 2.3, 2.4, 2.7, 3.2, 4.0]
 SYSTEMS = {"periodic": {}, "antiperiodic": {"boundary": "antiperiodic"}}
 SAMPLED = {"samples": 160, "workers": 1, "allow_unequilibrated": True}
-WALLED = {"boundary": "antiperiodic", "sampler": "hybrid", "start": "ground", "sweeps": 40}
+WALLED = {"boundary": "antiperiodic", "sampler": "hybrid", "start": "ground", "sweeps": 20}
 DATA = {
-    "classify_periodic_equilibrium": SAMPLED | {"sampler": "swendsen_wang", "sweeps": 100},
+    "classify_periodic_equilibrium": SAMPLED | {"sampler": "swendsen_wang", "sweeps": 30},
     "classify_antiperiodic_equilibrium": SAMPLED | WALLED,
     "classify_periodic_metropolis500": SAMPLED | {"sampler": "metropolis", "sweeps": 15},
-    "larger": SAMPLED | {"samples": 40, "sampler": "swendsen_wang", "sweeps": 100},
+    "larger": SAMPLED | {"samples": 40, "sampler": "swendsen_wang", "sweeps": 30},
 }
 TRAINING = {
     "epochs": 1, "batch_size": 10, "learning_rate": 0.01, "weight_decay": 0.0, "plateau_patience": 1,
@@ -54,7 +54,7 @@ PARAMS = {
             "resnet18": {"library": "timm", "model": "resnet18"},
         },
     },
-    "classify_compare": {"models": ["vit", "resnet18"], "scatter": 500},
+    "classify_compare": {"models": ["vit", "resnet18"], "scatter": 200},
 }
 
 
@@ -307,7 +307,7 @@ def test_out_of_equilibrium_there_is_no_limit(copy, monkeypatch):
     scores = score_rows(sets, [images.labels for images in sets], tested_on="periodic")
     save(copy, "vit", {Task("metropolis500", "periodic", "physics", LABELLED, 0): Trial(scores, [], None, 1)})
     classify = PARAMS["classify"] | {"systems": {"periodic": {}}, "sizes": {}}
-    write(copy, {"classify": classify, "classify_compare": {"models": ["vit"], "scatter": 500}})
+    write(copy, {"classify": classify, "classify_compare": {"models": ["vit"], "scatter": 200}})
     run(copy, monkeypatch)
     folder = copy / "reports" / "classify_compare"
     text, metrics = (folder / "tables.md").read_text(), json.loads((folder / "metrics.json").read_text())
