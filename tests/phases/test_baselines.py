@@ -98,9 +98,3 @@ def test_the_best_is_that_of_the_validation_set(images, fitted):
     assert best(scored(0.7, 0.9, 0.9)) == "1"  # of equals the simplest
     for predictor in fitted.values():
         assert predictor.validation == macro_f1(images[1].labels, predictor(images[1]))
-
-
-def test_the_same_seed_fits_the_same(images, fitted):
-    again = fit_baselines(*images[:2], seed=1)
-    for name, predictor in fitted.items():
-        assert np.array_equal(again[name](images[2]), predictor(images[2]))
