@@ -11,8 +11,8 @@ from dvc.utils.hydra import apply_overrides
 from kadanoff.data.description import Dataset
 from kadanoff.project.params import read_params, read_yaml
 from kadanoff.studies import superresolution
-from kadanoff.studies.classify import classify, pretrain
-from kadanoff.studies.classify import models as classify_models
+from kadanoff.studies.classify import params as classify_params
+from kadanoff.studies.classify import pretrain
 from kadanoff.studies.coarsen import coarsen
 from kadanoff.validation import validated
 
@@ -56,7 +56,7 @@ def test_all_of_it_is_valid(params, monkeypatch):
     for study, read in readers.items():
         for name in changed[study]["variants"]:
             read(params.parent, name)
-    classify.read_params(params.parent)
+    classify_params.read_params(params.parent)
     for name in changed["classify"]["models"]:
-        classify_models.read_model(params.parent, name)
+        classify_params.read_model(params.parent, name)
         pretrain.read(params.parent, name)

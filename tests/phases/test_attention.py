@@ -57,23 +57,13 @@ def attentions(network, lattices):
     return found
 
 
-def test_rollout_of_one_layer_is_its_attention():
-    network, lattices = vit(1), spins(3, 8)
-    (only,) = attentions(network, lattices)
-    row = only.mean(1)[:, 0, 1:]
-    assert np.ptp(row, axis=1).min() > 0.01
-    expected = (row / row.sum(1, keepdims=True)).reshape(3, 2, 2)
-    found = rollout(network, lattices)
-    assert found.dtype == np.float32
-    assert found == pytest.approx(expected, abs=1e-6)
-
-
 def test_rollout_of_two_layers_is_the_product_of_both():
     network, lattices = vit(2), spins(3, 8)
     first, second = ((item.mean(1) + np.eye(5)) / 2 for item in attentions(network, lattices))
     row = (second @ first)[:, 0, 1:]
     expected = (row / row.sum(1, keepdims=True)).reshape(3, 2, 2)
     found = rollout(network, lattices)
+    assert found.dtype == np.float32
     assert found == pytest.approx(expected, abs=1e-6)
     # negative control: the other order is another result
     other = (first @ second)[:, 0, 1:]
@@ -106,19 +96,6 @@ def test_many_images_of_other_sizes_and_scales():
     assert found[30:31] == pytest.approx(rollout(network, lattices[30:31]), abs=1e-6)
 
 
-def test_the_network_stays_as_it_was():
-    network, lattices = vit(2), torch.from_numpy(spins(3, 8)).float().unsqueeze(1)
-    with torch.inference_mode():
-        before = network(lattices)
-        network.train()
-        rollout(network, lattices[:, 0].numpy().astype(np.int8))
-        assert network.training
-        assert network.body.config._attn_implementation == "sdpa"
-        assert torch.equal(network.eval()(lattices), before)
-        network.body.set_attn_implementation("eager")
-        assert network(lattices) == pytest.approx(before, abs=1e-5)
-
-
 @pytest.mark.parametrize("name", ["deit", "dinov2_with_registers"])
 def test_further_tokens_are_no_patches(name):
     found = rollout(vit(1, name=name), spins(2, 8))
@@ -130,23 +107,14 @@ def test_further_tokens_are_no_patches(name):
     ("library", "arguments"),
     [
         ("timm", {"model": "resnet18", "options": {}}),
-        ("transformers", {"model": "resnet", "size": 8, "options": {"hidden_sizes": [8, 8], "depths": [1, 1]}}),
-        (
-            "transformers",
-            {
-                "model": "swin",
-                "size": 8,
-                "options": {"patch_size": 2, "embed_dim": 8, "depths": [1], "num_heads": [1], "window_size": 2},
-            },
-        ),
+        ("transformers", {"model": "swin", "size": 8, "options": {"patch_size": 2, "embed_dim": 8, "depths": [1],
+                                                                  "num_heads": [1], "window_size": 2}}),
     ],
-)
+)  # fmt: skip
 def test_networks_without_a_class_token_are_refused(library, arguments):
     network = build(library, outputs=4, scale=1, **arguments)
-    with pytest.raises(KadanoffError) as caught:
+    with pytest.raises(KadanoffError, match=f"^{arguments['model']} has no attention of a class token.*vit, deit"):
         rollout(network, spins(2, 8))
-    assert str(caught.value).startswith(f"{arguments['model']} has no attention of a class token")
-    assert "vit, deit" in str(caught.value)
 
 
 def test_means_over_patches():
@@ -220,74 +188,52 @@ def maps(count=40, seed=0):
 
 def test_attention_that_is_the_energy_is_found():
     local = maps()
-    found = correlation(np.exp(local), local, 200, 1)
-    assert found.spearman.mean == pytest.approx(1)
-    assert correlation(3 * local + 2, local, 200, 1).pearson.mean == pytest.approx(1)
-    assert correlation(-local, local, 200, 1).pearson.mean == pytest.approx(-1)
+    found = correlation(np.exp(local), local)
+    assert correlation(3 * local + 2, local).pearson.mean == pytest.approx(1)
+    assert correlation(-local, local).pearson.mean == pytest.approx(-1)
     assert found.pearson.mean > 0.6
     assert found.excess.sigmas(0) > 20
     assert abs(found.others.sigmas(0)) < 4
-    assert abs(found.permuted.mean) < 4 * found.permuted.error
-    assert found.permuted.error == pytest.approx(1 / np.sqrt(29 * 40), rel=0.3)
-    assert (found.exceeded, found.left_out, len(found.each)) == (0, 0, 40)
+    assert found.used.all()
     assert found.each == pytest.approx([np.corrcoef(np.exp(one).ravel(), one.ravel())[0, 1] for one in local])
 
 
 def test_attention_that_has_nothing_to_do_with_it_is_not():
-    deviations, sure = [], []
-    for seed in range(60):
-        found = correlation(maps(seed=2 * seed), maps(seed=2 * seed + 1), 50, 1)
-        deviations.append([found.pearson.sigmas(0), found.excess.sigmas(0), found.others.sigmas(0)])
-        sure.append(found.exceeded)
+    found = [correlation(maps(seed=2 * seed), maps(seed=2 * seed + 1)) for seed in range(60)]
+    deviations = [[item.pearson.sigmas(0), item.excess.sigmas(0), item.others.sigmas(0)] for item in found]
     # errors are as large as the scatter of 60 measurements, that of others larger by 2^(1/2) where nothing is shared
     assert np.sqrt(np.mean(np.square(deviations), 0)) == pytest.approx([1, 1, 0.5**0.5], abs=0.2)
-    # chance exceeds half of the time
-    assert 10 < np.mean(sure) < 40
 
 
 def test_what_all_configurations_share_is_in_the_control():
     shared = 2 * maps(1, seed=9)
     seen, local = shared + maps(seed=1), shared + maps(seed=2)
-    found = correlation(seen, local, 100, 1)
+    found = correlation(seen, local)
     assert found.pearson.mean > 0.5
     assert found.others.mean == pytest.approx(found.pearson.mean, abs=0.05)
     assert abs(found.excess.sigmas(0)) < 4
-    assert abs(found.permuted.mean) < 4 * found.permuted.error
-    assert found.exceeded > 0
-    moved = correlation(seen - seen.mean(0), local, 100, 1)
-    assert abs(moved.pearson.sigmas(0)) < 4
 
 
 def test_errors_are_of_the_jackknife():
     seen, local = maps(12, seed=3), maps(12, seed=4)
-    found = correlation(seen, local, 5, 1)
-    left = [correlation(np.delete(seen, one, 0), np.delete(local, one, 0), 5, 1) for one in range(12)]
+    found = correlation(seen, local)
+    left = [correlation(np.delete(seen, one, 0), np.delete(local, one, 0)) for one in range(12)]
     for name in ("others", "excess"):
         values = np.array([getattr(item, name).mean for item in left])
         assert getattr(found, name).error == pytest.approx(np.sqrt(11 * values.var()), rel=1e-9)
-    off = [found.pairs[a, b] for a in range(12) for b in range(12) if a != b]
+    off = [np.corrcoef(seen[a].ravel(), local[b].ravel())[0, 1] for a in range(12) for b in range(12) if a != b]
     assert found.others.mean == pytest.approx(np.mean(off))
 
 
 def test_uniform_maps_are_left_out():
     seen, local = maps(), maps(seed=5)
     local[3:7], seen[5:9] = -2.0, 1 / 30 + 1e-10 * seen[5:9]
-    found = correlation(seen, local, 20, 1)
-    assert found.left_out == 6
+    found = correlation(seen, local)
     assert np.flatnonzero(~found.used).tolist() == [3, 4, 5, 6, 7, 8]
-    assert found.pearson == correlation(seen[found.used], local[found.used], 20, 1).pearson
+    assert found.pearson == correlation(seen[found.used], local[found.used]).pearson
     local[LEAST - 1 :] = -2.0
-    with pytest.raises(
-        KadanoffError, match="3 of 40 configurations have contrast in both maps; a correlation needs 10"
-    ):
-        correlation(seen, local, 20, 1)
-
-
-def test_the_same_seed_gives_the_same_control():
-    seen, local = maps(), maps(seed=5)
-    first, again, other = (correlation(seen, local, 20, seed) for seed in (1, 1, 2))
-    assert (first.permuted, first.exceeded) == (again.permuted, again.exceeded)
-    assert first.permuted != other.permuted
+    with pytest.raises(KadanoffError, match="3 of 40 configurations have contrast in both maps"):
+        correlation(seen, local)
 
 
 def test_what_a_line_leaves_has_no_correlation_with_it():
@@ -295,6 +241,6 @@ def test_what_a_line_leaves_has_no_correlation_with_it():
     local = 2 * given + own
     found = at_equal(local, given)
     assert (found * given).sum((1, 2)) == pytest.approx(0, abs=1e-9)
-    assert correlation(given, found, 20, 1).pearson.mean == pytest.approx(0, abs=1e-9)
-    assert correlation(own, found, 20, 1).pearson.mean > 0.95
+    assert correlation(given, found).pearson.mean == pytest.approx(0, abs=1e-9)
+    assert correlation(own, found).pearson.mean > 0.95
     assert not at_equal(np.full((2, 3, 3), 0.5), maps(2)[:, :3, :3]).any()

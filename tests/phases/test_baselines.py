@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
@@ -22,7 +19,7 @@ TEMPERATURES = np.concatenate(
 def images():
     """Train, validation and test images of a 16 x 16 torus, 20, 20 and 60 of each temperature."""
     found = kadanoff.simulate(
-        16, TEMPERATURES, 100, sampler="swendsen_wang", sweeps=100, seed=7, workers=1, allow_unequilibrated=True
+        16, TEMPERATURES, 100, sampler="swendsen_wang", sweeps=40, seed=7, workers=1, allow_unequilibrated=True
     )
     return [part(found, chosen) for chosen in (slice(0, 20), slice(20, 40), slice(40, 100))]
 
@@ -32,10 +29,6 @@ def part(found, chosen):
     temperatures = np.repeat(found.temperatures, spins.shape[1])
     chains = np.arange(len(temperatures))
     return Images(spins.reshape(-1, 16, 16), region(temperatures), temperatures, energies.ravel(), chains)
-
-
-def pick(images, rows):
-    return Images(*(getattr(images, name)[rows] for name in Images.__dataclass_fields__))
 
 
 @pytest.fixture(scope="module")
@@ -92,34 +85,16 @@ def test_thresholds_of_the_pseudo_likelihood_see_the_spins_alone(images, fitted)
 
 def test_boosting_learns_from_few_images_too(images):
     train, validation, test = images
-    few = pick(train, np.linspace(0, len(train) - 1, 40).astype(int))
+    few = train[np.linspace(0, len(train) - 1, 40).astype(int)]
     scores = {name: macro_f1(test.labels, said(test)) for name, said in fit_baselines(few, validation, seed=1).items()}
     assert scores["gradient boosting"] > max(scores.values()) - 0.1  # with 20 images a leaf 0.2 less
 
 
-def test_the_best_is_that_of_the_validation_set(fitted):
+def test_the_best_is_that_of_the_validation_set(images, fitted):
     def scored(*values):
-        return {str(place): Predictor(None, None, {}, value) for place, value in enumerate(values)}
+        return {str(place): Predictor("", None, value) for place, value in enumerate(values)}
 
     assert best(scored(0.7, 0.9, 0.8)) == "1"
     assert best(scored(0.7, 0.9, 0.9)) == "1"  # of equals the simplest
-    assert fitted[best(fitted)].validation == max(predictor.validation for predictor in fitted.values())
-
-
-def test_the_validation_set_makes_the_choice(images, fitted):
-    validation = images[1]
-    for name, predictor in fitted.items():
-        assert predictor.choice in BASELINES[name].choices
-        assert predictor.validation == macro_f1(validation.labels, predictor(validation))
-
-
-def test_the_same_seed_fits_the_same(images, fitted):
-    again = fit_baselines(*images[:2], seed=1)
-    for name, predictor in fitted.items():
-        assert again[name].choice == predictor.choice
-        assert np.array_equal(again[name](images[2]), predictor(images[2]))
-
-
-def test_the_package_loads_without_scikit_learn():
-    code = "import sys, kadanoff.phases.baselines, kadanoff.phases.scores; sys.exit('sklearn' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True)
+    for predictor in fitted.values():
+        assert predictor.validation == macro_f1(images[1].labels, predictor(images[1]))

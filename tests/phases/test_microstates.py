@@ -1,10 +1,9 @@
 """Sets drawn from a hand-made ensemble, whose spins and energies spell the number of their chain."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
+import kadanoff
 from kadanoff.data.store import Ensemble
 from kadanoff.errors import KadanoffError
 from kadanoff.phases.microstates import draw, draw_tests
@@ -12,14 +11,19 @@ from kadanoff.phases.regions import TEST, TRAIN, VALIDATION, region
 
 TEMPERATURES = np.array([4.0, 0.5, 1.05, 1.06, 2.11, 2.12, 2.32, 2.33])  # two of each region, not in order
 SAMPLES = 310  # what Table 1 with two test sets takes of the coldest region
-PATH = Path("numbered.zarr")
 
 
-def numbered(samples=SAMPLES):
-    numbers = np.arange(len(TEMPERATURES) * samples).reshape(len(TEMPERATURES), samples)
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    return saved(tmp_path_factory.mktemp("data"))
+
+
+def saved(folder, temperatures=TEMPERATURES):
+    numbers = np.arange(len(TEMPERATURES) * SAMPLES).reshape(len(TEMPERATURES), SAMPLES)
     bits = numbers[..., None] >> np.arange(16) & 1
     spins = (2 * bits - 1).astype(np.int8).reshape(*numbers.shape, 4, 4)
-    return Ensemble(spins, TEMPERATURES, numbers / 2, numbers / 3, np.ones(len(TEMPERATURES)))
+    Ensemble(spins, temperatures, numbers / 2, numbers / 3, np.ones(len(temperatures))).save(folder / "numbered.zarr")
+    return folder / "numbered.zarr"
 
 
 def number(images):
@@ -33,8 +37,8 @@ def repeated(*sets):
 
 
 @pytest.fixture(scope="module")
-def states():
-    return draw(PATH, numbered(), 2, seed=5)
+def states(path):
+    return draw(path, 2, seed=5)
 
 
 def test_the_sets_have_the_counts_of_table_1(states):
@@ -50,10 +54,10 @@ def test_no_chain_is_there_twice(states):
     assert repeated(states.train, states.validation, *states.tests) == 0
 
 
-def test_other_draws_repeat_chains(states):
+def test_other_draws_repeat_chains(states, path):
     # negative control: these are sets of the same dataset, drawn apart from each other
-    assert repeated(states.train, *draw_tests(PATH, numbered(), 1, seed=5)) == 400
-    assert 0 < repeated(states.train, *draw_tests(PATH, numbered(), 1, seed=6)) < 400
+    assert repeated(states.train, *draw_tests(path, 1, seed=5)) == 400
+    assert 0 < repeated(states.train, *draw_tests(path, 1, seed=6)) < 400
 
 
 def test_everything_known_of_an_image_belongs_to_it(states):
@@ -73,50 +77,37 @@ def test_a_region_is_drawn_over_all_of_its_temperatures(states):
 def test_the_first_images_have_the_same_proportions(states, counts):
     images = states.train if counts is TRAIN else states.tests[0]
     for size in range(1, sum(counts) + 1):
-        found = np.bincount(images.first(size).labels, minlength=4)
+        found = np.bincount(images[:size].labels, minlength=4)
         assert np.abs(found - size * np.array(counts) / sum(counts)).max() <= 1
-    assert np.array_equal(images.first(7).energies, images.energies[:7])
+    assert np.array_equal(images[:7].energies, images.energies[:7])
     # negative control: sorted by their region they have not
     ordered = np.sort(images.labels)[: len(images) // 2]
     assert np.abs(np.bincount(ordered, minlength=4) - np.array(counts) / 2).max() > 10
 
 
-def test_the_same_seed_draws_the_same_sets(states):
-    again, other = draw(PATH, numbered(), 2, seed=5), draw(PATH, numbered(), 2, seed=6)
-    assert np.array_equal(states.train.chains, again.train.chains)
-    assert np.array_equal(states.tests[1].spins, again.tests[1].spins)
+def test_the_draw_follows_the_seed_and_more_test_sets_leave_the_others(states, path):
+    fewer, other = draw(path, 1, seed=5), draw(path, 2, seed=6)
+    assert np.array_equal(states.train.chains, fewer.train.chains)
+    assert np.array_equal(states.tests[0].spins, fewer.tests[0].spins)
     assert not np.array_equal(states.train.chains, other.train.chains)
 
 
-def test_training_data_stay_when_test_sets_are_added(states):
-    fewer = draw(PATH, numbered(), 1, seed=5)
-    assert np.array_equal(states.train.chains, fewer.train.chains)
-    assert np.array_equal(states.tests[0].chains, fewer.tests[0].chains)
-
-
-def test_test_sets_alone():
-    found = draw_tests(PATH, numbered(), 4, seed=5)
+def test_test_sets_alone(path):
+    found = draw_tests(path, 4, seed=5)
     assert [np.bincount(images.labels).tolist() for images in found] == [list(TEST)] * 4
     assert repeated(*found) == 0
 
 
-def test_too_few_chains_are_a_mistake():
-    with pytest.raises(KadanoffError) as caught:
-        draw(PATH, numbered(), 3, seed=5)
-    assert "numbered.zarr has 620 chains in the far sub-critical region" in str(caught.value)
-    assert "needs 770" in str(caught.value)
-    with pytest.raises(KadanoffError, match="in the critical region"):
-        draw(PATH, without_critical(), 1, seed=5)
+def test_too_few_chains_are_a_mistake(path, tmp_path):
+    words = r"numbered.zarr has 620 chains in the far sub-critical region, .* needs 770"
+    with pytest.raises(KadanoffError, match=words):
+        draw(path, 3, seed=5)
+    with pytest.raises(KadanoffError, match="has 0 chains in the critical region"):
+        draw(saved(tmp_path, np.where(region(TEMPERATURES) == 2, 1.5, TEMPERATURES)), 1, seed=5)
 
 
-def without_critical():
-    ensemble = numbered()
-    ensemble.temperatures = np.where(region(TEMPERATURES) == 2, 1.5, TEMPERATURES)
-    return ensemble
-
-
-def test_chains_are_a_mistake():
-    ensemble = numbered()
-    ensemble.spins = ensemble.spins[:, :, 0]
+def test_chains_are_a_mistake(tmp_path):
+    chains = kadanoff.simulate(8, [1.0], 4, dimension=1, workers=1)
+    chains.save(tmp_path / "chain.zarr")
     with pytest.raises(KadanoffError, match="zarr holds chains"):
-        draw(PATH, ensemble, 1, seed=5)
+        draw(tmp_path / "chain.zarr", 1, seed=5)

@@ -82,14 +82,6 @@ def test_only_the_last_layer_changes(name):
     assert all(parameter.requires_grad for parameter in found.parameters())
 
 
-def test_a_drawn_vit_reads_more_with_a_probe_than_without():
-    given, held = images(200, noise=0.05), images(80, seed=2, noise=0.05)
-    found = network("transformers")
-    before = accuracy(found, held)
-    probe(found, given, held, 0, CPU)
-    assert accuracy(found, images(200, seed=3, noise=0.05)) > before + 0.2
-
-
 def test_labels_that_tell_nothing_are_not_read():
     # negative control
     given = images(200)
@@ -97,16 +89,6 @@ def test_labels_that_tell_nothing_are_not_read():
     found = network("bonds")
     probe(found, replace(given, labels=labels), images(40, seed=2), 0, CPU)
     assert accuracy(found, images(400, seed=3)) < 0.6
-
-
-def test_the_probe_repeats_itself_whatever_the_last_layer_was():
-    given, held = images(), images(40, seed=2)
-    first, again = network("transformers"), network("transformers")
-    with torch.no_grad():
-        again.body.classifier.weight.fill_(3)
-    for found in (first, again):
-        probe(found, given, held, 0, CPU)
-    assert all(torch.equal(tensor, again.state_dict()[name]) for name, tensor in first.state_dict().items())
 
 
 def test_the_penalty_is_chosen_on_the_validation_set(monkeypatch):
@@ -168,7 +150,7 @@ def test_a_number_that_tells_nothing_is_left():
 def test_chance_alone_does_not_choose_the_axes(monkeypatch):
     """With many images to learn from, the axes tell as much, and lose less on some validation sets."""
     random = np.random.default_rng(6)
-    pairs = [(levels(random, 400, 0.5), levels(random, 48, 0.5)) for _ in range(12)]
+    pairs = [(levels(random, 400, 0.5), levels(random, 48, 0.5)) for _ in range(8)]
 
     def alone(train, held):
         found = network("bonds")
@@ -187,18 +169,6 @@ class Features(Bonds):
         return nn.functional.avg_pool2d(products, 2).flatten(1)
 
 
-class Convolutional(nn.Module):
-    """Without a linear layer that could be set."""
-
-    def __init__(self):
-        super().__init__()
-        self.layer = nn.Conv2d(1, 4, 8)
-        self.unbiased = nn.Linear(4, 4, bias=False)
-
-    def forward(self, spins):
-        return self.unbiased(self.layer(spins).flatten(1))
-
-
 class Distilled(nn.Module):
     """With two heads, of which the mean is taken."""
 
@@ -210,10 +180,9 @@ class Distilled(nn.Module):
         return (self.one(spins.flatten(1)) + self.two(spins.flatten(1))) / 2
 
 
-@pytest.mark.parametrize("kind", [Convolutional, Distilled])
-def test_without_a_single_last_layer_nothing_happens(kind):
+def test_without_a_single_last_layer_nothing_happens():
     with seeded(0):
-        found = kind()
+        found = Distilled()
     before = weights(found)
     probe(found, images(), images(40, seed=2), 0, CPU)
     assert all(torch.equal(tensor, before[name]) for name, tensor in found.state_dict().items())

@@ -1,8 +1,6 @@
 """Where a vision transformer looks, by attention rollout, and what a configuration has there: energy, domain walls."""
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -12,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from scipy.stats import rankdata
 from torch import Tensor
 
 from kadanoff.errors import KadanoffError
@@ -32,7 +29,7 @@ def rollout(network: Reader, spins: NDArray[np.int8]) -> NDArray[np.float32]:
     """How much of the class token comes from each patch: spins (n, y, x) to (n, rows, columns), of sum 1 each.
 
     Attentions are averaged over heads, the residual adds the identity, and the layers are multiplied: Abnar and
-    Zuidema, ACL 2020, arXiv:2005.00928.
+    Zuidema, ACL 2020, arXiv:2005.00928. The network stays in evaluation, in the implementation that gives attentions.
 
     Raises
     ------
@@ -40,8 +37,8 @@ def rollout(network: Reader, spins: NDArray[np.int8]) -> NDArray[np.float32]:
         If the network has no attention of a class token to patches.
     """
     rows, columns = (-(-side * network.scale // network.patch) for side in spins.shape[1:])
-    device = next(network.parameters()).device
-    with _eager(network), torch.inference_mode():
+    device = next(network.eval().parameters()).device
+    with torch.inference_mode():
         parts = [
             _rolled(_attentions(network, torch.from_numpy(part).to(device).float().unsqueeze(1), rows * columns))
             for part in np.split(spins, range(BATCH, len(spins), BATCH))
@@ -50,36 +47,19 @@ def rollout(network: Reader, spins: NDArray[np.int8]) -> NDArray[np.float32]:
     return (last / last.sum(1, keepdim=True)).reshape(-1, rows, columns).cpu().numpy()
 
 
-@contextmanager
-def _eager(network: Reader) -> Iterator[None]:
-    """In evaluation, and in the one implementation that gives its attentions."""
-    body: Any = network.body
-    if not getattr(getattr(body, "config", None), "num_attention_heads", None):
-        raise _unfit(network)
-    before, training = body.config._attn_implementation, network.training
-    body.set_attn_implementation("eager")
-    network.eval()
-    try:
-        yield
-    finally:
-        body.set_attn_implementation(before)
-        network.train(training)
-
-
 def _attentions(network: Reader, spins: Tensor, patches: int) -> tuple[Tensor, ...]:
-    found = network.body(network.pixels(spins), output_attentions=True, **network.options)
-    layers = getattr(found, "attentions", None) or ()
+    body: Any = network.body
+    layers: tuple[Tensor, ...] = ()
+    if getattr(getattr(body, "config", None), "num_attention_heads", None):
+        body.set_attn_implementation("eager")
+        layers = body(network.pixels(spins), output_attentions=True, **network.options).attentions or ()
     tokens = layers[0].shape[-1] if layers else 0
     if tokens <= patches or {layer.shape[::2] + layer.shape[3:] for layer in layers} != {(len(spins), tokens, tokens)}:
-        raise _unfit(network)
+        raise KadanoffError(
+            f"{network.name} has no attention of a class token to patches, which rollout needs. Take a vision "
+            "transformer of the library transformers, such as vit, deit or dinov2."
+        )
     return layers
-
-
-def _unfit(network: Reader) -> KadanoffError:
-    return KadanoffError(
-        f"{network.name} has no attention of a class token to patches, which rollout needs. Take a vision transformer "
-        "of the library transformers, such as vit, deit or dinov2."
-    )
 
 
 def _rolled(layers: tuple[Tensor, ...]) -> Tensor:
@@ -144,39 +124,23 @@ def _in_domain(right: NDArray[np.bool_], down: NDArray[np.bool_]) -> NDArray[np.
 
 @dataclass(frozen=True)
 class Correlation:
-    """Correlations over patches between attention and a local quantity, means over configurations with errors.
+    """Pearson's correlation over patches between attention and a local quantity, means over configurations with errors.
 
-    `pearson` and `spearman` are of maps of the same configuration. `others` pairs attention with the local maps of all
-    other configurations, which keeps what all share by position; `excess` is `pearson` less that. Both are jackknifed,
-    which makes the error of `others` too large by 2^(1/2) where nothing is shared. `permuted` mixes the patches of each
-    configuration; its error is the scatter of one such control. `exceeded` counts, of `shuffles` random pairings with
-    others, those whose mean is at least `pearson` in modulus. `used` says which configurations have contrast in both
-    maps; `pairs` (n, n) are Pearson's of the attention (rows) and local maps (columns) of these n.
+    `pearson` is of maps of the same configuration. `others` pairs attention with the local maps of all other
+    configurations, which keeps what all share by position; `excess` is `pearson` less that. Both are jackknifed, which
+    makes the error of `others` too large by 2^(1/2) where nothing is shared. `used` (n,) says which configurations
+    have contrast in both maps, `each` is the correlation of every one of these.
     """
 
     pearson: Estimate
-    spearman: Estimate
     others: Estimate
-    permuted: Estimate
     excess: Estimate
-    exceeded: int
-    shuffles: int
-    pairs: NDArray[np.float64]
     used: NDArray[np.bool_]
-
-    @property
-    def left_out(self) -> int:
-        """Configurations one of whose maps is uniform."""
-        return int((~self.used).sum())
-
-    @property
-    def each(self) -> NDArray[np.float64]:
-        """Pearson's correlation of every configuration that is not left out."""
-        return self.pairs.diagonal()
+    each: NDArray[np.float64]
 
 
-def correlation(attention: NDArray, local: NDArray, shuffles: int, seed: int) -> Correlation:
-    """Correlate maps (n, rows, columns) of attention and of a local quantity; at least 2 shuffles.
+def correlation(attention: NDArray, local: NDArray) -> Correlation:
+    """Correlate maps (n, rows, columns) of attention and of a local quantity.
 
     Raises
     ------
@@ -192,52 +156,26 @@ def correlation(attention: NDArray, local: NDArray, shuffles: int, seed: int) ->
             "images, temperatures where there is more to see (domain walls lie near T_c), or a network that does not "
             "attend to the same places in all of them."
         )
-    seen, there = (_standard(item[used]) for item in maps)
-    ranks = [_standard(rankdata(item[used], axis=1)) for item in maps]
+    centred = [item[used] - item[used].mean(1, keepdims=True) for item in maps]
+    seen, there = (item / np.linalg.norm(item, axis=1, keepdims=True) for item in centred)
     pairs = seen @ there.T
-    random = np.random.Generator(np.random.Philox(np.random.SeedSequence(seed)))
-    # a ring of all configurations in random order: no one follows itself
-    rings = [random.permutation(count) for _ in range(shuffles)]
-    shuffled = np.array([pairs[ring, np.roll(ring, 1)].mean() for ring in rings])
-    mixed = np.array([(seen * random.permuted(there, axis=1)).sum(1).mean() for _ in range(shuffles)])
-    own = independent_mean(pairs.diagonal())
+    own, total, rest = pairs.diagonal(), pairs.sum(), count - 1
+    others = (total - own.sum()) / (count * rest)
+    # without one of the configurations each
+    left = total - own.sum() - pairs.sum(0) - pairs.sum(1) + 2 * own
+    left_others, left_own = left / (rest * (rest - 1)), (own.sum() - own) / rest
     return Correlation(
-        pearson=own,
-        spearman=independent_mean((ranks[0] * ranks[1]).sum(1)),
-        others=_without_one(_off_diagonal(pairs)),
-        permuted=Estimate(float(mixed.mean()), float(mixed.std(ddof=1)), n=count),
-        excess=_without_one(_diagonal(pairs) - _off_diagonal(pairs)),
-        exceeded=int((np.abs(shuffled) >= abs(own.mean)).sum()),
-        shuffles=shuffles,
-        pairs=pairs,
+        pearson=independent_mean(own),
+        others=_jackknifed(others, left_others),
+        excess=_jackknifed(own.mean() - others, left_own - left_others),
         used=used,
+        each=own,
     )
 
 
-def _standard(maps: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rows of mean 0 and length 1, whose products are correlations."""
-    centred = maps - maps.mean(1, keepdims=True)
-    return centred / np.linalg.norm(centred, axis=1, keepdims=True)
-
-
-def _diagonal(pairs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean of the diagonal, then that without each of the configurations: (1 + n,)."""
-    own = pairs.diagonal()
-    return np.append(own.mean(), (own.sum() - own) / (len(own) - 1))
-
-
-def _off_diagonal(pairs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean of all pairs of two, then that without each of the configurations: (1 + n,)."""
-    count, rest = len(pairs), pairs - np.diag(pairs.diagonal())
-    total = rest.sum()
-    without = (total - rest.sum(0) - rest.sum(1)) / ((count - 1) * (count - 2))
-    return np.append(total / (count * (count - 1)), without)
-
-
-def _without_one(values: NDArray[np.float64]) -> Estimate:
-    """Jackknife of a number (first) and of what it is without each of n configurations: Efron (1982), chapter 3."""
-    count = len(values) - 1
-    return Estimate(float(values[0]), float(np.sqrt((count - 1) * values[1:].var())), n=count)
+def _jackknifed(value: float, without: NDArray[np.float64]) -> Estimate:
+    """A number, with the error that it has by what it is without each of n configurations: Efron (1982), chapter 3."""
+    return Estimate(float(value), float(np.sqrt((len(without) - 1) * without.var())), n=len(without))
 
 
 def at_equal(local: NDArray, given: NDArray) -> NDArray[np.float64]:

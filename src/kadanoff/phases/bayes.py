@@ -35,24 +35,22 @@ class Limit:
     """The best decision, and what it scores in the limit of many images.
 
     `levels` are total energies in units of |J|, float64 (n,), rising; `decision` int64 (n,) the region that each is
-    put in; `macro_f1`, and `f1` float64 (4,) of each region, are its scores. `posterior_decision` is the most probable
-    region at each level, which has the highest accuracy, and `posterior_macro_f1` its score, which is no higher.
+    put in; `macro_f1`, and `f1` float64 (4,) of each region, are its scores. `posterior_macro_f1`, no higher, is that
+    of the most probable region at each level, which has the highest accuracy.
     """
 
     levels: NDArray[np.float64]
     decision: NDArray[np.int64]
     macro_f1: float
     f1: NDArray[np.float64]
-    posterior_decision: NDArray[np.int64]
     posterior_macro_f1: float
 
 
 class Scatter(NamedTuple):
-    """Mean and standard deviation of the macro-F1 of single test sets, found from as many as `sets`."""
+    """Mean and standard deviation of the macro-F1 of single test sets."""
 
     mean: float
     deviation: float
-    sets: int
 
 
 def region_distributions(
@@ -94,7 +92,7 @@ def bayes_limit(levels: NDArray, probabilities: NDArray, counts: Sequence[int] =
         single[place] = gains[:, place].argmax()
         better = max(gains.argmax(0), single, key=lambda decision: _f1(decision, joint).mean())
     posterior = float(_f1(plain, joint).mean())
-    return Limit(levels, _filled(best, joint), score, _f1(best, joint), _filled(plain, joint), posterior)
+    return Limit(levels, _filled(best, joint), score, _f1(best, joint), posterior)
 
 
 def predict(limit: Limit, energies: ArrayLike, sites: int) -> NDArray[np.int64]:
@@ -112,7 +110,7 @@ def scatter(limit: Limit, probabilities: NDArray, counts: Sequence[int], sets: i
     rows = _confusion(limit.decision, probabilities)  # a set of images enters its score through this table alone
     drawn = [generator.multinomial(count, row / row.sum(), sets) for count, row in zip(counts, rows, strict=True)]
     scores = f1_scores(np.stack(drawn, axis=1)).mean(-1)
-    return Scatter(float(scores.mean()), float(scores.std(ddof=1)), sets)
+    return Scatter(float(scores.mean()), float(scores.std(ddof=1)))
 
 
 def verdict(found: Estimate, limit: float, least: float = 0.0) -> str:

@@ -4,7 +4,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize.elementwise import find_root
 
-from kadanoff.errors import KadanoffError
 from kadanoff.phases.microstates import Images
 from kadanoff.spins.compiled import compiled
 from kadanoff.spins.observables import magnetization
@@ -18,17 +17,7 @@ def neighbourhood_counts(spins: NDArray[np.int8]) -> NDArray[np.int64]:
 
     `spins` is int8 (n, y, x) of +1 and -1. Index [image, h, s] of what is returned: h = (sum of the neighbours + 4)/2,
     and s = 0 for a spin of -1, 1 for +1.
-
-    Raises
-    ------
-    KadanoffError
-        If the spins are no images int8 (n, y, x), or smaller than 3 x 3.
     """
-    if spins.ndim != 3 or spins.dtype != np.int8:
-        raise KadanoffError(f"the spins are {spins.dtype} {spins.shape}; neighbourhoods need int8 (n, y, x).")
-    if min(spins.shape[1:]) < 3:
-        size = " x ".join(map(str, spins.shape[1:]))
-        raise KadanoffError(f"images of {size} have no site off their edges; neighbourhoods need 3 x 3 at least.")
     counts = np.zeros((len(spins), 5, 2), np.int64)
     _count(np.ascontiguousarray(spins), counts)
     return counts
@@ -51,11 +40,6 @@ def pseudo_likelihood(spins: NDArray[np.int8]) -> NDArray[np.float64]:
     at which the sum of s h - h tanh(K h) vanishes, h the sum of a spin's neighbours. It runs over the sites off the
     edges, so nothing is told of the boundary or of the sign of the bonds. Half a site with all four neighbours alike
     and half a site with none is added to each lattice: a state without any broken bond has a finite K.
-
-    Raises
-    ------
-    KadanoffError
-        As `neighbourhood_counts`.
     """
     counts = neighbourhood_counts(spins)
     fields = np.arange(-4, 5, 2)
@@ -69,19 +53,14 @@ def pseudo_likelihood(spins: NDArray[np.int8]) -> NDArray[np.float64]:
     return find_root(slope, bounds, args=(aligned, twos, fours)).x
 
 
-def table(images: Images) -> tuple[tuple[str, ...], NDArray[np.float64]]:
-    """Names, and values float64 (n, 9), of N = height x width spins each.
+def table(images: Images) -> NDArray[np.float64]:
+    """Values float64 (n, 9) of `NAMES`, of N = height x width spins each.
 
     ``energy``: e per site in units of |J|, with the system's own bonds. ``log excess``: log((e + 2)/2 + 1/(2N)), on a
     torus log((broken bonds + 1/2)/N), which is log 4 - 8/T where single spins are excited. ``|m|`` and ``staggered
     |m|``: what orders a ferromagnet and an antiferromagnet. ``log aligned k``: log((c + 1/2)/sites), c of the sites
     off the edges have k of their four neighbours alike; counts [h, s] and their global flip [4 - h, 1 - s] are summed.
     With 1/2 a state without any broken bond has a finite place, beyond one with a single excitation.
-
-    Raises
-    ------
-    KadanoffError
-        If the images are smaller than 3 x 3.
     """
     height, width = images.spins.shape[1:]
     sites, inside = height * width, (height - 2) * (width - 2)
@@ -96,4 +75,4 @@ def table(images: Images) -> tuple[tuple[str, ...], NDArray[np.float64]]:
         np.abs(magnetization(images.spins * signs)),
         *np.log((aligned + 0.5) / inside).T,
     )
-    return NAMES, np.stack(columns, axis=1)
+    return np.stack(columns, axis=1)

@@ -1,12 +1,14 @@
 """Table 1 drawn from a dataset: every image is a chain of its own, and no chain is in two sets."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kadanoff.data.store import Ensemble
+from kadanoff.data.store import Ensemble, open_dataset
 from kadanoff.errors import KadanoffError
 from kadanoff.phases.regions import REGIONS, TEST, TRAIN, VALIDATION, region
 
@@ -29,9 +31,9 @@ class Images:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def first(self, count: int) -> "Images":
-        """The first `count` of them."""
-        return Images(*(getattr(self, name)[:count] for name in self.__dataclass_fields__))
+    def __getitem__(self, chosen: slice | NDArray) -> "Images":
+        """Some of them, by a slice, a mask or their places."""
+        return Images(*(getattr(self, name)[chosen] for name in self.__dataclass_fields__))
 
     def augmented(self, seed: int) -> "Images":
         """Every image in one of the eight positions of the square, with or without all spins reversed, at random.
@@ -56,7 +58,33 @@ class Microstates:
     tests: list[Images]
 
 
-def draw(path: Path, ensemble: Ensemble, tests: int, seed: int) -> Microstates:
+@dataclass(frozen=True)
+class Datasets:
+    """The datasets of a project, and how many test sets are drawn from each, by which seed: the same for everyone."""
+
+    folder: Path
+    tests: int
+    seed: int
+
+    def path(self, system: str, protocol: str) -> Path:
+        """The dataset of a system as a protocol makes it."""
+        return self.folder / f"classify_{system}_{protocol}.zarr"
+
+    def size(self, name: str) -> Path:
+        """A dataset of another size."""
+        return self.folder / f"{name}.zarr"
+
+    def sets(self, system: str, protocol: str) -> Microstates:
+        """The sets of a system."""
+        return draw(self.path(system, protocol), self.tests, self.seed)
+
+    def test(self, name: str) -> Images:
+        """The one test set of a dataset of another size."""
+        return draw_tests(self.size(name), 1, self.seed)[0]
+
+
+@lru_cache(maxsize=4)  # trials of a process take turns among few datasets
+def draw(path: Path, tests: int, seed: int) -> Microstates:
     """Draw the sets of Table 1, and `tests` test sets, in a random order of the chains of each region.
 
     Raises
@@ -64,36 +92,30 @@ def draw(path: Path, ensemble: Ensemble, tests: int, seed: int) -> Microstates:
     KadanoffError
         If a region has too few chains, or the lattice is none of two dimensions.
     """
-    train, validation, *others = _places(path, ensemble, (TRAIN, VALIDATION, *(TEST,) * tests), seed)
-    return Microstates(
-        _images(ensemble, train), _images(ensemble, validation), [_images(ensemble, places) for places in others]
-    )
+    train, validation, *others = _sets(path, (TRAIN, VALIDATION, *(TEST,) * tests), seed)
+    return Microstates(train, validation, others)
 
 
-def draw_tests(path: Path, ensemble: Ensemble, tests: int, seed: int) -> list[Images]:
+def draw_tests(path: Path, tests: int, seed: int) -> list[Images]:
     """Test sets alone, of a dataset that nothing was trained on; raises as `draw` does."""
-    return [_images(ensemble, places) for places in _places(path, ensemble, (TEST,) * tests, seed)]
+    return _sets(path, (TEST,) * tests, seed)
 
 
-def _places(path: Path, ensemble: Ensemble, sets: tuple[tuple[int, ...], ...], seed: int) -> list[NDArray[np.int64]]:
+def _sets(path: Path, sets: Sequence[tuple[int, ...]], seed: int) -> list[Images]:
+    ensemble = open_dataset(path)
     if ensemble.spins.ndim != 4:
         raise KadanoffError(f"{path} holds chains; microstates are square lattices. Take dimension: 2.")
-    samples = ensemble.spins.shape[1]
-    labels = np.repeat(region(ensemble.temperatures), samples)
+    labels = np.repeat(region(ensemble.temperatures), ensemble.spins.shape[1])
     orders = [_shuffled(np.flatnonzero(labels == number), seed, number) for number in range(len(REGIONS))]
-    for number, (name, order) in enumerate(zip(REGIONS, orders, strict=True)):
-        needed = sum(counts[number] for counts in sets)
+    ends = np.cumsum(sets, axis=0)
+    for name, order, needed in zip(REGIONS, orders, ends[-1], strict=True):
         if len(order) < needed:
             raise KadanoffError(
                 f"{path} has {len(order)} chains in the {name} region, but Table 1 with these test sets needs "
                 f"{needed}. Raise its samples, give it temperatures there, or ask for fewer test sets."
             )
-    found = []
-    for counts in sets:
-        chosen = [order[:count] for order, count in zip(orders, counts, strict=True)]
-        orders = [order[count:] for order, count in zip(orders, counts, strict=True)]
-        found.append(_interleaved(chosen))
-    return found
+    parts = [np.split(order, end)[:-1] for order, end in zip(orders, ends.T, strict=True)]
+    return [_images(ensemble, _interleaved(chosen)) for chosen in zip(*parts, strict=True)]
 
 
 def _shuffled(chains: NDArray[np.int64], seed: int, number: int) -> NDArray[np.int64]:
@@ -102,7 +124,7 @@ def _shuffled(chains: NDArray[np.int64], seed: int, number: int) -> NDArray[np.i
     return chains[np.argsort(words, kind="stable")]
 
 
-def _interleaved(parts: list[NDArray[np.int64]]) -> NDArray[np.int64]:
+def _interleaved(parts: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
     """All parts in one row, each spread evenly over it."""
     places = np.concatenate([(np.arange(len(part)) + 0.5) / len(part) for part in parts])
     return np.concatenate(parts)[np.argsort(places, kind="stable")]

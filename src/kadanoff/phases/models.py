@@ -1,18 +1,32 @@
-"""The entries of `classify.models`: image models by name, each with its pre-training and its fine-tuning."""
+"""The entries of `classify.systems` and `classify.models`: systems whose temperature is read, and image models."""
 
-import re
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from kadanoff.learning.parameters import TunedParams
+from kadanoff.spins.boundary import Lattice
 from kadanoff.validation import Name, Section
 
 BATCH = 25
 """Images that are looked at together where nothing is learned: they fit into the cache of a core."""
 
-MOST_LAYERS = 1000
+
+class System(Section):
+    """One entry of `classify.systems`, in the words of a dataset."""
+
+    boundary: Literal["periodic", "antiperiodic", "skewed"] = "periodic"
+    coupling: Literal[1, -1] = 1
+
+    @property
+    def start(self) -> Literal["hot", "ground"]:
+        """Where chains begin that are to come to equilibrium: with the wall that the boundary forces, or anywhere."""
+        return "ground" if self.boundary != "periodic" and self.coupling > 0 else "hot"
+
+    def lattice(self, size: int) -> Lattice:
+        """The lattice of a system at a size."""
+        return Lattice.of(size, self.boundary, self.coupling)
 
 
 class FineTuning(TunedParams):
@@ -39,15 +53,6 @@ class Model(Section):
     protocols: list[Name] | None = None
     pretrain: dict[str, Any] = Field(default_factory=dict)
     scratch: dict[str, Any] = Field(default_factory=dict)
-
-    @field_validator("options")
-    @classmethod
-    def _few_layers(cls, options: dict[str, Any]) -> dict[str, Any]:
-        for key, value in options.items():
-            numbers = value if isinstance(value, list) else [value]
-            if re.search("layers|depth", key) and any(isinstance(n, int | float) and n > MOST_LAYERS for n in numbers):
-                raise ValueError(f"{key} is more than {MOST_LAYERS}, which would take for ever to build; lower it")
-        return options
 
     def arguments(self, outputs: int, size: int) -> dict[str, Any]:
         """Arguments of the registry's builder."""

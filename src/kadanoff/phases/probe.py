@@ -11,6 +11,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from kadanoff.learning.predict import predict
@@ -29,13 +32,6 @@ ERRORS = 1.0
 """Standard errors by which the axes must lose less than the number alone (Breiman et al., 1984, section 3.4.3)."""
 
 Features = NDArray[np.float64]
-
-
-class Axes(NamedTuple):
-    """What a regression sees of features (n, f): features @ matrix + offset, standardized; (f, k) and (k,)."""
-
-    matrix: Features
-    offset: Features
 
 
 class Regression(NamedTuple):
@@ -71,60 +67,47 @@ def probe(
     held = _features(network, last, validation, device)
     network.to("cpu")
     labels = np.tile(train.labels, VIEWS), validation.labels
-    found = _regression(_principal(seen), (seen, held), labels)
+    found = _regression(*_principal(seen), (seen, held), labels)
     if reader is not None and (number := _last(reader, 1)) is not None:
-        alone = _regression(_reading(seen, number), (seen, held), labels)
-        found = found if _better(found, alone) else alone
+        alone = _regression(*_reading(seen, number), (seen, held), labels)
+        gains = alone.losses - found.losses  # image by image
+        found = found if gains.mean() > ERRORS * gains.std(ddof=1) / np.sqrt(len(gains)) else alone
     with torch.no_grad():
         last.weight.copy_(torch.from_numpy(found.weight))
         last.bias.copy_(torch.from_numpy(found.bias))
 
 
-def _better(found: Regression, simpler: Regression) -> bool:
-    gains = simpler.losses - found.losses  # image by image
-    return gains.mean() > ERRORS * gains.std(ddof=1) / np.sqrt(len(gains))
-
-
-def _principal(seen: Features) -> Axes:
-    from sklearn.decomposition import PCA
-    from sklearn.preprocessing import StandardScaler
-
+def _principal(seen: Features) -> tuple[Features, Features]:
+    """Matrix (f, k) and offset (k,) of what a regression sees of features (n, f): features @ matrix + offset."""
     scaler = StandardScaler().fit(seen)
     found = PCA(min(COMPONENTS, *seen.shape), svd_solver="full").fit(scaler.transform(seen))
     matrix = found.components_.T / scaler.scale_[:, None]
-    return Axes(matrix, -scaler.mean_ @ matrix - found.mean_ @ found.components_.T)
+    return matrix, -scaler.mean_ @ matrix - found.mean_ @ found.components_.T
 
 
-def _reading(seen: Features, last: nn.Linear) -> Axes:
-    """The number itself: its bias drops out."""
+def _reading(seen: Features, last: nn.Linear) -> tuple[Features, Features]:
+    """As `_principal`, for the number itself, standardized: its bias drops out."""
     matrix = last.weight.detach().cpu().double().numpy().T
     values = seen @ matrix
     scale = values.std() or 1.0
-    return Axes(matrix / scale, -values.mean(0) / scale)
+    return matrix / scale, -values.mean(0) / scale
 
 
 def _regression(
-    axes: Axes, features: tuple[Features, Features], labels: tuple[NDArray[np.int64], NDArray[np.int64]]
+    matrix: Features, offset: Features, features: tuple[Features, Features], labels: tuple[NDArray, NDArray]
 ) -> Regression:
     """The logistic regression with the lowest validation loss; of training and validation set."""
-    from sklearn.linear_model import LogisticRegression
-
-    (seen, held), (known, held_labels) = (each @ axes.matrix + axes.offset for each in features), labels
-    found = []
+    (seen, held), found = (each @ matrix + offset for each in features), []
     for strength in STRENGTHS:
-        model = LogisticRegression(C=strength, solver="newton-cholesky", max_iter=1000).fit(seen, known)
-        losses = np.square(model.predict_proba(held) - np.eye(len(REGIONS))[held_labels]).sum(1)
-        weight, bias = model.coef_ @ axes.matrix.T, model.intercept_ + model.coef_ @ axes.offset
-        found.append(Regression(weight, bias, losses))
+        model = LogisticRegression(C=strength, solver="newton-cholesky", max_iter=1000).fit(seen, labels[0])
+        losses = np.square(model.predict_proba(held) - np.eye(len(REGIONS))[labels[1]]).sum(1)
+        found.append(Regression(model.coef_ @ matrix.T, model.intercept_ + model.coef_ @ offset, losses))
     return min(found, key=lambda each: each.losses.mean())
 
 
 def _last(network: nn.Module, outputs: int) -> nn.Linear | None:
-    layers = [
-        module
-        for module in network.modules()
-        if isinstance(module, nn.Linear) and module.out_features == outputs and module.bias is not None
-    ]
+    linear = [module for module in network.modules() if isinstance(module, nn.Linear) and module.bias is not None]
+    layers = [layer for layer in linear if layer.out_features == outputs]
     return layers[0] if len(layers) == 1 else None  # some models average two
 
 

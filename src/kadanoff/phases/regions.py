@@ -10,6 +10,9 @@ EDGES = (0.0, 1.055, 2.119, 2.320, 4.0)
 """Section 3: region k holds EDGES[k] < T <= EDGES[k + 1], in units of J/k_B."""
 TRAIN, VALIDATION, TEST = (220, 80, 90, 210), (100, 50, 60, 90), (150, 50, 70, 130)
 """Table 1: images of each region."""
+LABELLED = sum(TRAIN)
+EQUILIBRIUM = "equilibrium"
+"""The protocol whose lattices are in equilibrium, and that lattices of other sizes have."""
 
 
 def region(temperatures: ArrayLike) -> NDArray[np.int64]:

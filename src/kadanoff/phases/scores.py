@@ -1,10 +1,14 @@
 """Macro-F1, the score of Kara, Sehanobish and Corzo, confusion tables, and means over trials and test sets."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kadanoff.errors import KadanoffError
 from kadanoff.estimate import Estimate
+from kadanoff.phases.microstates import Images
 from kadanoff.phases.regions import REGIONS
 from kadanoff.spins.statistics import independent_mean, jackknife
 
@@ -32,10 +36,17 @@ def f1_scores(confusions: ArrayLike) -> NDArray[np.float64]:
     return np.divide(2 * hits, involved, out=np.zeros(hits.shape), where=involved > 0)
 
 
-def on_one_set(labels: NDArray, predicted: NDArray) -> Estimate:
-    """Macro-F1 on one test set, labels int (n,), with the jackknife's error over images."""
-    pairs = np.stack([labels, predicted], axis=1)
-    return jackknife(lambda rows: macro_f1(rows[:, 0], rows[:, 1]), pairs, corrected=False)
+def score_rows(sets: Sequence[Images], predicted: Sequence[NDArray], **names: Any) -> list[dict[str, Any]]:
+    """Rows of a table of scores: `names`, the number of the `test` set, its `macro_f1`, and the `error` over images.
+
+    `predicted` are labels int (n,) of each set; the error is that of the jackknife.
+    """
+    found = []
+    for number, pair in enumerate(zip(sets, predicted, strict=True)):
+        columns = np.stack([pair[0].labels, pair[1]], axis=1)
+        score = jackknife(lambda rows: macro_f1(rows[:, 0], rows[:, 1]), columns, corrected=False)
+        found.append(names | {"test": number, "macro_f1": score.mean, "error": score.error})
+    return found
 
 
 def mean_over(scores: ArrayLike) -> Estimate:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache, partial
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -25,7 +25,7 @@ from kadanoff.learning.randomness import derived_seed
 from kadanoff.learning.training import Pair
 from kadanoff.montecarlo.samplers import SAMPLERS, first_configurations, key_of
 from kadanoff.phases.features import neighbourhood_counts
-from kadanoff.phases.systems import System
+from kadanoff.phases.models import System
 from kadanoff.spins.exact.onsager import onsager
 
 OUTPUTS = 1
@@ -45,13 +45,12 @@ class Sample:
     """Quarters of lattices: what is seen, int8 (n, 1, y, x), and what is not of the same lattice.
 
     `hidden` is float32 (n, 5, 2): shares of the spins in the other three quarters by the sum of their neighbours and by
-    their own sign; `temperatures` float64 (n,) and `couplings` (n,) are for the record alone.
+    their own sign; `couplings` float64 (n,) are J / T, for the record alone.
     """
 
     seen: Tensor
     hidden: Tensor
-    temperatures: NDArray[np.float64]
-    couplings: NDArray[np.int64]
+    couplings: NDArray[np.float64]
 
 
 @dataclass
@@ -85,11 +84,9 @@ class Stream:
         groups = self._groups(epoch, -(-count // BLOCK))
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             parts = list(pool.map(partial(self._group, epoch, 2 * size), range(len(groups)), groups))
-        shares = [4 * len(part) for part in parts]
-        temperatures = np.repeat([temperature for _, temperature in groups], shares)
-        couplings = np.repeat([system.coupling for system, _ in groups], shares)
+        couplings = np.repeat([system.coupling / T for system, T in groups], [4 * len(part) for part in parts])
         seen, hidden = (torch.from_numpy(part[:count]) for part in quarters(np.concatenate(parts)))
-        return Sample(seen.unsqueeze(1), hidden, temperatures[:count], couplings[:count])
+        return Sample(seen.unsqueeze(1), hidden, couplings[:count])
 
     def _groups(self, epoch: int, blocks: int) -> list[tuple[System, float]]:
         """Systems and temperatures, of all blocks."""
@@ -107,16 +104,9 @@ class Stream:
         system, temperature = group
         sampler = _sampler(system)
         share, sweeps = SAMPLED[sampler]
-        dataset = Dataset(
-            size=size,
-            temperatures=[temperature],
-            samples=share,
-            boundary=system.boundary,
-            coupling=float(system.coupling),
-            sampler=sampler,
-            seed=self.seed,
-            start=system.start,
-        )
+        chains: dict[str, Any] = {"sampler": sampler, "samples": share, "seed": self.seed, "start": system.start}
+        chains |= {"boundary": system.boundary, "coupling": float(system.coupling)}
+        dataset = Dataset(size=size, temperatures=[temperature], **chains)
         name = f"pretrain {epoch} {number}"
         spins = first_configurations(dataset, name, temperature, 0, share)
         key = key_of(dataset, name, temperature, sampler)
@@ -188,4 +178,4 @@ def log_odds(couplings: Tensor) -> Tensor:
 
 def exact_log_odds(sample: Sample) -> Tensor:
     """What the true temperatures say: float32 (n, 5)."""
-    return log_odds(torch.from_numpy((sample.couplings / sample.temperatures).astype(np.float32))[:, None])
+    return log_odds(torch.from_numpy(sample.couplings.astype(np.float32))[:, None])

@@ -1,4 +1,4 @@
-"""One trial: an image model is tuned to one system, and predicts test sets that it has never seen.
+"""One trial: an image model is tuned to one system, and tested on sets that it has never seen.
 
 A finished trial is a small file in the working folder, so that a stage resumes in the middle of any of them.
 """
@@ -8,17 +8,14 @@ import shutil
 import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 
 from kadanoff.data.store import open_dataset
-from kadanoff.learning.checkpoints import Recipe, load_model, save_model, save_weights
+from kadanoff.learning.checkpoints import Recipe, load_model, save_model
 from kadanoff.learning.fit import Fit
 from kadanoff.learning.parameters import TunedParams
 from kadanoff.learning.pretrained import NONE, PHYSICS, initial
@@ -26,14 +23,15 @@ from kadanoff.learning.processor import fast_precision, torch_threads
 from kadanoff.learning.randomness import derived_seed, seeded
 from kadanoff.learning.training import Epoch, Settings
 from kadanoff.phases.classifiers import check, regions_of, tune
-from kadanoff.phases.microstates import Microstates, draw, draw_tests
+from kadanoff.phases.microstates import Datasets
 from kadanoff.phases.models import FineTuning, Model
 from kadanoff.phases.probe import probe
-from kadanoff.phases.regions import REGIONS, TRAIN
+from kadanoff.phases.regions import EQUILIBRIUM, LABELLED, REGIONS
+from kadanoff.phases.scores import confusion, score_rows
+from kadanoff.runtime.files import write_atomic
 from kadanoff.validation import validated
 
-NETWORK, RESULT = "network.safetensors", "result.safetensors"
-LABELLED = sum(TRAIN)
+NETWORK, RESULT = "network.safetensors", "result.json"
 
 
 class Task(NamedTuple):
@@ -58,43 +56,29 @@ class Task(NamedTuple):
 
 @dataclass(frozen=True)
 class Setup:
-    """What all trials of a model share: where its data and weights are, and how it is trained."""
+    """What all trials of a model share: where its data and weights are, and how it is trained.
 
-    root: Path
+    `sizes` are datasets of another size, by their system.
+    """
+
+    data: Datasets
     folder: Path
     model: Model
     training: FineTuning
     physics: Path
     systems: tuple[str, ...]
-    sizes: Mapping[str, tuple[str, ...]]
-    tests: int
-    seed: int
-
-    def dataset(self, system: str, protocol: str) -> Path:
-        """The dataset of a system as a protocol makes it."""
-        return self.root / "data" / "classify" / f"classify_{system}_{protocol}.zarr"
-
-    def microstates(self, system: str, protocol: str) -> Microstates:
-        """Its sets: the same for all models and trials."""
-        return _drawn(self.dataset(system, protocol), self.tests, self.seed)
-
-    def size_test(self, name: str) -> Any:
-        """One test set of a dataset of another size."""
-        path = self.root / "data" / "classify" / f"{name}.zarr"
-        return draw_tests(path, open_dataset(path), 1, self.seed)[0]
-
-
-@lru_cache(maxsize=4)  # trials of a process take turns among few datasets
-def _drawn(path: Path, tests: int, seed: int) -> Microstates:
-    return draw(path, open_dataset(path), tests, seed)
+    sizes: Mapping[str, list[str]]
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What a trained network predicts, int8: `tests` (tests, n), and (n,) for every other system and size."""
+    """What a trained network scores, as `score_rows` makes it, `tested_on` its own test sets, other systems and sizes.
 
-    tests: NDArray[np.int8]
-    others: dict[str, NDArray[np.int8]]
+    `confusion` (4, 4) counts the images [true region, predicted region] of its own test sets.
+    """
+
+    scores: list[dict[str, Any]]
+    confusion: list[list[int]]
     fit: Fit
     parameters: int
 
@@ -102,40 +86,56 @@ class Trial:
 def run(setup: Setup, task: Task) -> Trial:
     """Run a trial, or read what an earlier run of it has left."""
     folder = setup.folder / task.name
-    if (found := _read(folder)) is not None:
+    if (found := _read(folder / RESULT)) is not None:
         return found
     folder.mkdir(exist_ok=True)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with torch_threads(1 if device.type == "cpu" else torch.get_num_threads()):  # a process a core
         trial = _trained(setup, task, folder, device)
-    _write(folder, trial, keep=task.kept)
+    write_atomic(folder / RESULT, json.dumps(asdict(trial)))
+    for path in folder.iterdir():  # the result takes the place of everything that was needed to make it
+        if path.name != RESULT and not (task.kept and path.name == NETWORK):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
     return trial
 
 
 def _trained(setup: Setup, task: Task, folder: Path, device: torch.device) -> Trial:
-    states = setup.microstates(task.system, task.protocol)
-    train = states.train.first(task.images)
+    states = setup.data.sets(task.system, task.protocol)
+    train = states.train[: task.images]
     seed = derived_seed(setup.training.seed, zlib.crc32(task.name.encode()))
     with seeded(seed):
         arguments = setup.model.arguments(len(REGIONS), train.spins.shape[-1])
         network, recipe = initial(setup.model.library, arguments, task.weights, setup.physics)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a third less time for convolutions
     check(network, train, states.validation)
-    for name in setup.sizes.get(task.system, ()) if task.kept else ():
-        network.check(*open_dataset(setup.root / "data" / "classify" / f"{name}.zarr").spins.shape[2:])
+    sizes = setup.sizes.get(task.system, []) if task.kept else []
+    for name in sizes:
+        network.check(*open_dataset(setup.data.size(name)).spins.shape[2:])
     if task.weights != NONE:
         network.keep_statistics = task.weights == PHYSICS
         reader = load_model(setup.physics) if task.weights == PHYSICS else None
         with _inference(setup, device):
             probe(network, train, states.validation, derived_seed(seed, 0, 3), device, reader)
     fitted = tune(network, train, states.validation, _settings(setup, task, seed, device), device.type, folder)
-    made = task._asdict() | {"dataset": setup.dataset(task.system, task.protocol).name, "seed": seed}
+    made = task._asdict() | {"dataset": setup.data.path(task.system, task.protocol).name, "seed": seed}
     save_model(folder / NETWORK, network, Recipe(recipe.network, recipe.arguments, made))
     network.to(device)
+    others = {}
+    if task.kept:
+        systems = (system for system in setup.systems if system != task.system)
+        others = {system: setup.data.sets(system, task.protocol).tests[:1] for system in systems}
+    if task.kept and task.protocol == EQUILIBRIUM:
+        others |= {name: [setup.data.test(name)] for name in sizes}
     with _inference(setup, device):
-        tests = np.stack([regions_of(network, images.spins, device) for images in states.tests])
-        others = _elsewhere(setup, task, network, device) if task.kept else {}
-    return Trial(tests, others, fitted, sum(item.numel() for item in network.parameters()))
+        own, *elsewhere = (
+            [regions_of(network, images.spins, device) for images in tests]
+            for tests in (states.tests, *others.values())
+        )
+    scores = score_rows(states.tests, own, tested_on=task.system)
+    for (name, tests), predicted in zip(others.items(), elsewhere, strict=True):
+        scores += score_rows(tests, predicted, tested_on=name)
+    counts = confusion(np.concatenate([images.labels for images in states.tests]), np.concatenate(own))
+    return Trial(scores, counts.tolist(), fitted, sum(item.numel() for item in network.parameters()))
 
 
 def _inference(setup: Setup, device: torch.device) -> torch.autocast:
@@ -156,32 +156,10 @@ def _settings(setup: Setup, task: Task, seed: int, device: torch.device) -> Sett
     return Settings(**given | {"precision": fast_precision(training.precision, device)})
 
 
-def _elsewhere(setup: Setup, task: Task, network: Any, device: torch.device) -> dict[str, NDArray[np.int8]]:
-    systems = (system for system in setup.systems if system != task.system)
-    images = {f"system/{system}": setup.microstates(system, task.protocol).tests[0] for system in systems}
-    if task.protocol == "equilibrium":
-        images |= {f"size/{name}": setup.size_test(name) for name in setup.sizes.get(task.system, ())}
-    return {name: regions_of(network, found.spins, device) for name, found in images.items()}
-
-
-def _write(folder: Path, trial: Trial, keep: bool) -> None:
-    """Put the result in place of everything that was needed to make it."""
-    tensors = {"tests": trial.tests} | trial.others
-    known = json.dumps(asdict(trial.fit) | {"parameters": trial.parameters})
-    save_weights(
-        folder / RESULT, {name: torch.from_numpy(values) for name, values in tensors.items()}, {"trial": known}
-    )
-    for path in folder.iterdir():
-        if path.name != RESULT and not (keep and path.name == NETWORK):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
-def _read(folder: Path) -> Trial | None:
+def _read(path: Path) -> Trial | None:
     try:
-        with safe_open(folder / RESULT, "np") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-            known = json.loads(file.metadata()["trial"])
-    except (OSError, SafetensorError):  # not there yet, or cut short by a power failure
+        known = json.loads(path.read_bytes())
+    except (OSError, ValueError):  # not there yet, or cut short by a power failure
         return None
-    fitted = Fit(tuple(Epoch(**epoch) for epoch in known["history"]), Epoch(**known["best"]))
-    return Trial(tensors.pop("tests"), tensors, fitted, known["parameters"])
+    fit = known.pop("fit")
+    return Trial(**known, fit=Fit(tuple(Epoch(**epoch) for epoch in fit["history"]), Epoch(**fit["best"])))

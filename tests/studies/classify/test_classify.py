@@ -8,34 +8,24 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from small_classification import ALL, OPTIONS, TRAINING, save_data, use_small_table
 
-from kadanoff.data.store import Ensemble, open_dataset
 from kadanoff.errors import KadanoffError
 from kadanoff.learning.checkpoints import load_model, read_recipe
-from kadanoff.learning.fit import fit
-from kadanoff.learning.training import Settings
 from kadanoff.phases import microstates, trials
 from kadanoff.phases.classifiers import regions_of
 from kadanoff.phases.models import Model
 from kadanoff.phases.scores import macro_f1
 from kadanoff.phases.stream import BLOCK
-from kadanoff.phases.trials import Setup, Task
+from kadanoff.phases.trials import Task
 from kadanoff.studies.classify import classify as module
 from kadanoff.studies.classify import pretrain as pretraining
 from kadanoff.studies.classify import scores as classify_scores
-from kadanoff.studies.classify.classify import _tasks, classify, read_params
-from kadanoff.studies.classify.models import read_model, read_systems
+from kadanoff.studies.classify.classify import _tasks, classify
+from kadanoff.studies.classify.params import read_model, read_params
 from kadanoff.studies.classify.pretrain import pretrain
 from kadanoff.studies.classify.scores import read_scores
 
-TEMPERATURES = np.array([0.5, 1.0, 1.5, 2.0, 2.2, 2.3, 2.5, 3.5])  # two of each region
-TRAIN, VALIDATION, TEST = (8, 4, 4, 8), (4, 2, 2, 4), (6, 2, 3, 5)
-ALL = sum(TRAIN)
-OPTIONS = {"patch_size": 4, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 16}
-TRAINING = {
-    "epochs": 2, "batch_size": 8, "learning_rate": 0.01, "weight_decay": 0.0, "plateau_patience": 1,
-    "plateau_factor": 0.5, "early_stopping_patience": 9, "precision": "float32", "seed": 0,
-}  # fmt: skip
 PARAMS = {
     "pretrain": {"sizes": [6, 8], "lattices": 16, "validation": 8, "held": 16, "threads": 1, "training": TRAINING},
     "classify": {
@@ -53,6 +43,9 @@ PARAMS = {
 }
 
 
+SCRATCH = {"weights": "none", "compare": ["none"]}
+
+
 def write(folder, *path, value=None):
     """params.yaml, with another value in one place."""
     params = json.loads(json.dumps(PARAMS))
@@ -65,15 +58,8 @@ def write(folder, *path, value=None):
 
 
 def write_data(folder):
-    """Spins that are up the more often, the colder it is."""
-    for seed, (name, size) in enumerate(
-        [("classify_periodic_equilibrium", 8), ("classify_antiferromagnet_equilibrium", 8), ("larger", 12)]
-    ):
-        random = np.random.default_rng(seed)
-        up = (1 / (1 + np.exp(2 - 8 / TEMPERATURES)))[:, None, None, None]
-        spins = np.where(random.random((8, 16, size, size)) < up, 1, -1).astype(np.int8)
-        values = random.standard_normal((2, 8, 16))
-        Ensemble(spins, TEMPERATURES, *values, np.ones(8), {}).save(folder / "data" / "classify" / f"{name}.zarr")
+    for seed, name in enumerate(("classify_periodic_equilibrium", "classify_antiferromagnet_equilibrium", "larger")):
+        save_data(folder, seed, name, 12 if name == "larger" else 8)
 
 
 def patched(patch, folder):
@@ -81,10 +67,7 @@ def patched(patch, folder):
     patch.setattr("kadanoff.project.view.LIVE_AFTER_SECONDS", float("inf"))  # MLflow starts in seconds
     patch.setattr(module, "in_processes", lambda _, function, tasks: [function(*task) for task in tasks])
     patch.setattr(torch.cuda, "is_available", lambda: False)
-    for name, counts in (("TRAIN", TRAIN), ("VALIDATION", VALIDATION), ("TEST", TEST)):
-        patch.setattr(microstates, name, counts)
-    for user in (trials, module, classify_scores):
-        patch.setattr(user, "LABELLED", ALL)
+    use_small_table(patch, trials, module, classify_scores)
 
 
 @pytest.fixture(scope="module")
@@ -117,39 +100,19 @@ def metrics(folder, stage):
 
 
 def test_pre_training_leaves_a_network_that_reads_one_coupling_and_its_record(finished):
-    path = finished / "models" / "pretrain" / "vit.safetensors"
+    path, record = finished / "models/pretrain/vit.safetensors", finished / "reports/pretrain/vit"
     assert load_model(path)(torch.ones(3, 1, 8, 8)).shape == (3, 1)
     assert read_recipe(path).training["sizes"] == [6, 8]
     found = metrics(finished, "pretrain")
     assert found["epochs"] == 2
     assert found["best_epoch"] in (1, 2)
     assert found["surplus"]["mean"] > 0
-    assert found["last_less_best"]["mean"] == pytest.approx(
-        found["last_surplus"]["mean"] - found["surplus"]["mean"], abs=1e-9
-    )
-    assert (found["last_less_best"]["mean"] == 0) == (found["best_epoch"] == 2)
-    text = (path.parents[2] / "reports" / "pretrain" / "vit" / "tables.md").read_text()
-    assert "Pre-training of vit: 2 epochs of at most 2\n" in text
-    assert "|  | epoch | loss, 8 quarters | less exact, 16 quarters |" in text
-    assert f"| best, kept | {found['best_epoch']} | {found['best_validation_loss']:.4g} |" in text
-    assert f"| last | 2 | {found['last_validation_loss']:.4g} |" in text
-    assert "| last of L = 8 | 2 |" in text
     assert found["surplus"]["mean"] == pytest.approx(
         found["nats_per_spin"]["mean"] - found["exact_nats_per_spin"]["mean"], abs=1e-9
     )
-    assert {item.stem for item in (finished / "reports" / "pretrain" / "vit").glob("*.png")} == {"history", "reading"}
-    rows = (finished / "reports" / "pretrain" / "vit" / "history.csv").read_text().splitlines()
-    assert len(rows) == 3
-
-
-def test_the_last_epoch_is_looked_at_beside_the_best(tmp_path):
-    network, pair = torch.nn.Linear(1, 1), (torch.ones(4, 1), torch.ones(4, 1))
-    settings = Settings(seed=0, epochs=5, learning_rate=3.0, optimizer="adamw")
-    found = fit(network, pair, pair, settings, device="cpu", checkpoint=tmp_path)
-    assert found.best.epoch < 5
-    last = pretraining._last(network, tmp_path)
-    for each, epoch in ((network, found.best), (last, found.history[-1])):
-        assert torch.nn.functional.mse_loss(each(pair[0]), pair[1]).item() == pytest.approx(epoch.validation_loss)
+    names = {"history.csv", "history.png", "metrics.json", "reading.png", "run.json"}
+    assert {item.name for item in record.iterdir()} == names
+    assert len((record / "history.csv").read_text().splitlines()) == 3
 
 
 def test_quarters_of_a_block_do_not_count_as_independent():
@@ -172,16 +135,13 @@ def test_all_trials_are_in_the_scores_and_the_first_networks_are_kept(finished, 
         *(f"equilibrium_{system}.safetensors" for system in systems),
     }
     scores = read_scores(folder / "scores.csv")
-    main = {("equilibrium", system, "physics", ALL, trial) for system, trial in product(systems, (0, 1))}
-    curve = {
-        ("equilibrium", "periodic", weights, images, trial)
-        for weights, images, trial in product(("none", "physics"), (12, ALL), (0, 1))
-    }
+    main = set(product(["equilibrium"], systems, ["physics"], [ALL], (0, 1)))
+    curve = set(product(["equilibrium"], ["periodic"], ("none", "physics"), (12, ALL), (0, 1)))
     keys = ["protocol", "system", "start", "images", "trial"]
     assert set(scores[keys].itertuples(index=False, name=None)) == main | curve
     for system in systems:
         path = finished / "data" / "classify" / f"classify_{system}_equilibrium.zarr"
-        images = microstates.draw(path, open_dataset(path), 2, 3).tests[1]
+        images = microstates.draw(path, 2, 3).tests[1]
         network = load_model(folder / f"equilibrium_{system}.safetensors")
         own = regions_of(network, images.spins, torch.device("cpu"))
         wanted = {"system": system, "tested_on": system, "start": "physics", "images": ALL, "trial": 0, "test": 1}
@@ -204,10 +164,8 @@ def test_the_record_has_all_scores(finished):
     assert (training["best_validation_loss"] < training["last_validation_loss"]) == (training["best_epoch"] == 0)
     assert set(found["sizes"]) == {"larger"}
     folder = finished / "reports" / "classify" / "vit"
-    assert {item.stem for item in folder.glob("*.png")} == {
-        "confusions",
-        "learning_curve",
-    }  # of one epoch there is no history
+    names = {"confusions.png", "history.csv", "metrics.json", "run.json"}
+    assert {item.name for item in folder.iterdir()} == names
     info = json.loads((folder / "run.json").read_text())
     assert [item["path"] for item in info["inputs"]] == [
         "data/classify/classify_periodic_equilibrium.zarr",
@@ -217,17 +175,13 @@ def test_the_record_has_all_scores(finished):
     ]
     assert info["model"]["weights"] == "models/classify/vit/equilibrium_periodic.safetensors"
 
-
-def test_nothing_is_left_in_the_working_folder(finished):
-    assert {item.suffix for item in (finished / ".checkpoints").iterdir()} <= {".lock"}
+    assert {item.suffix for item in (finished / ".checkpoints").iterdir()} <= {".lock"}  # nothing is left
 
 
-def test_a_stage_that_was_killed_keeps_the_trials_that_had_ended(project, monkeypatch):
-    write(project, "classify", "models", "vit", "weights", value="none")
-    params = yaml.safe_load((project / "params.yaml").read_text())
-    params["classify"]["models"]["vit"]["compare"] = ["none"]
-    (project / "params.yaml").write_text(yaml.safe_dump(params))
-    ran = []
+@pytest.mark.parametrize("changed", [True, False])
+def test_a_stage_that_was_killed_keeps_the_trials_that_had_ended_of_the_same_data(project, monkeypatch, changed):
+    write(project, "classify", "models", "vit", value=PARAMS["classify"]["models"]["vit"] | SCRATCH)
+    ran, original = [], trials.tune
 
     def killed_at(limit):
         def tune(network, train, *arguments):
@@ -238,113 +192,70 @@ def test_a_stage_that_was_killed_keeps_the_trials_that_had_ended(project, monkey
 
         return tune
 
-    original = trials.tune
     with monkeypatch.context() as patch:
         patch.setattr(trials, "tune", killed_at(3))
         with pytest.raises(KeyboardInterrupt):
             classify(project, "vit")
     assert not (project / "models").exists()
     assert not (project / "reports" / "classify").exists()
+    if changed:
+        save_data(project, 0, "classify_periodic_equilibrium", provenance={"seed": 1})
     monkeypatch.setattr(trials, "tune", killed_at(99))
     classify(project, "vit")
-    assert ran == [ALL] * 4 + [12] * 2  # none of them twice
+    assert ran[3 * changed :] == [ALL] * 4 + [12] * 2  # none of them twice
     scores = read_scores(project / "models" / "classify" / "vit" / "scores.csv")
     assert len(scores.groupby(["system", "images", "trial"])) == 6
-
-
-@pytest.mark.parametrize("changed", [True, False])
-def test_trials_of_other_data_are_not_gone_on_from(project, monkeypatch, changed):
-    params = yaml.safe_load((project / "params.yaml").read_text())
-    params["classify"]["models"]["vit"] |= {"weights": "none", "compare": []}
-    (project / "params.yaml").write_text(yaml.safe_dump(params))
-    ran, original = [], trials.tune
-
-    def tune(*given):
-        ran.append(1)
-        return original(*given)
-
-    def killed(*_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(trials, "tune", tune)
-    with monkeypatch.context() as patch:
-        patch.setattr(module, "_record", killed)
-        with pytest.raises(KeyboardInterrupt):
-            classify(project, "vit")
-    assert len(ran) == 4
-    if changed:
-        path = project / "data" / "classify" / "classify_periodic_equilibrium.zarr"
-        found = open_dataset(path)
-        Ensemble(found.read(), *(getattr(found, name) for name in ("temperatures", "energy", "magnetization")),
-                 found.autocorrelation_time, {"seed": 1}).save(path)  # fmt: skip
-    classify(project, "vit")
-    assert len(ran) == (8 if changed else 4)
 
 
 # --- the order of the trials -----------------------------------------------------------------------------
 
 
-def setup(**changes):
-    model = Model(**{"library": "transformers", "model": "vit"} | changes)
-    return Setup(None, None, model, None, None, ("a", "periodic"), {}, 1, 0)
-
-
-def given(folder, images, repeated=2):
+def tasks(folder, images, protocols, repeated=2, **changes):
     write(folder, "classify", "curve", value={"protocol": "e", "system": "periodic", "images": images})
-    return read_params(folder).model_copy(update={"trials": repeated})
+    model = Model(**{"library": "transformers", "model": "vit"} | changes)
+    return _tasks(model, read_params(folder).model_copy(update={"trials": repeated}), protocols)
 
 
 def test_trials_come_once_and_the_longest_first(tmp_path):
-    found = _tasks(setup(compare=["none", "physics"]), given(tmp_path, [40, 150]), ["e", "f"])
+    found = tasks(tmp_path, [40, 150], ["e", "f"])
     assert len(found) == len(set(found))
     images = [task.images for task in found]
     assert images == sorted(images, reverse=True)
-    main = [Task(p, s, "physics", 600, t) for p in ("e", "f") for s in ("a", "periodic") for t in (0, 1)]
+    systems = ("periodic", "antiferromagnet")
+    main = [Task(p, s, "physics", 600, t) for p, s, t in product(("e", "f"), systems, (0, 1))]
     assert found[:8] == main
-    assert set(found[8:]) == {
-        Task("e", "periodic", weights, number, t)
-        for weights, number, t in product(("none", "physics"), (40, 150, 600), (0, 1))
-    } - set(main)
-    assert found[0].kept
-
-
-def test_a_number_of_images_that_is_given_twice_is_one(tmp_path):
-    once = _tasks(setup(), given(tmp_path, [40]), ["e"])
-    assert _tasks(setup(), given(tmp_path, [40, 40]), ["e"]) == once
-    assert _tasks(setup(compare=["none", "none", "physics"]), given(tmp_path, [40]), ["e"]) == once
-
-
-def test_a_model_without_comparisons_has_its_main_trials_alone(tmp_path):
-    found = _tasks(setup(compare=[], weights="none"), given(tmp_path, [40], 1), ["e"])
-    assert found == [Task("e", "a", "none", 600, 0), Task("e", "periodic", "none", 600, 0)]
+    rest = product(["e"], ["periodic"], ("none", "physics"), (40, 150, 600), (0, 1))
+    assert set(found[8:]) == {Task(*values) for values in rest} - set(main)
+    # what is given twice is one
+    assert tasks(tmp_path, [150, 40, 40], ["e", "f"], compare=["none", "none", "physics"]) == found
+    # without comparisons there are the main trials alone
+    alone = tasks(tmp_path, [40], ["e"], 1, compare=[], weights="none")
+    assert alone == [Task("e", system, "none", 600, 0) for system in systems]
 
 
 # --- parameters ------------------------------------------------------------------------------------------
 
 
-def test_keys_of_the_training_may_stand_in_a_line(tmp_path):
-    write(tmp_path, "classify", "models", "vit", value={"library": "timm", "model": "resnet18", "learning_rate": 0.5})
+def test_keys_of_a_training_may_stand_in_a_line(tmp_path):
+    line = {"library": "timm", "model": "resnet18", "learning_rate": 0.5, "pretrain": {"epochs": 7}}
+    write(tmp_path, "classify", "models", "vit", value=line)
     model, training = read_model(tmp_path, "vit")
     assert (model.library, model.model, model.weights, model.scale) == ("timm", "resnet18", "physics", 1)
     assert (training.learning_rate, training.epochs) == (0.5, 2)
+    _, _, training, _ = pretraining.read(tmp_path, "vit")
+    assert (training.epochs, training.learning_rate) == (7, 0.01)
+    with pytest.raises(KadanoffError, match=r"classify.models has no entry 'vti'; it has: vit"):
+        read_model(tmp_path, "vti")
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        (
-            {"optins": {}},
-            r"classify.models.vit.optins is not a known key; did you mean 'options'\? Known keys: library",
-        ),
+        ({"optins": {}}, r"classify.models.vit.optins is not a known key; did you mean 'options'\?"),
         ({"library": "keras"}, r"classify.models.vit.library is 'keras': .*'transformers' or 'timm'"),
-        ({"scale": 0}, "classify.models.vit.scale is 0"),
         ({"scale": 17}, "classify.models.vit.scale is 17"),
-        ({"model": 3}, "classify.models.vit.model is 3"),
-        ({"options": {"num_hidden_layers": 10**9}}, "classify.models.vit.options: num_hidden_layers is more than 1000"),
-        ({"options": {"layers": [2, 2, 10**9, 2]}}, "classify.models.vit.options: layers is more than 1000"),
         ({"epochs": -1}, "classify.models.vit.epochs is -1"),
-        ({"learning_rate": "fast"}, "classify.models.vit.learning_rate is 'fast'"),
-        ({"precision": "float16"}, "classify.models.vit.precision is 'float16'"),
+        ({"scratch": {"epoch": 2}}, r"classify.models.vit.scratch.epoch is not a known key; did you mean 'epochs'"),
         ({"protocols": "equilibrium"}, "classify.models.vit.protocols is 'equilibrium'"),
     ],
 )
@@ -354,55 +265,27 @@ def test_a_line_that_breaks_a_rule_is_a_sentence(tmp_path, changes, words):
         read_model(tmp_path, "vit")
 
 
-def test_a_line_that_is_not_there_names_those_that_are(tmp_path):
-    write(tmp_path)
-    with pytest.raises(KadanoffError, match=r"classify.models has no entry 'vti'; it has: vit"):
-        read_model(tmp_path, "vti")
-
-
-@pytest.mark.parametrize(
-    ("values", "words"),
-    [
-        ({"boundary": "free"}, "classify.systems.x.boundary is 'free'"),
-        ({"coupling": 2}, "classify.systems.x.coupling is 2"),
-        ({"size": 8}, "classify.systems.x.size is not a known key; Known keys: boundary, coupling"),
-    ],
-)
-def test_a_system_that_breaks_a_rule_is_a_sentence(tmp_path, values, words):
-    write(tmp_path, "classify", "systems", "x", value=values)
-    with pytest.raises(KadanoffError, match=words):
-        read_systems(tmp_path)
-
-
-@pytest.mark.parametrize("images", [[3], [40, 3], [600], [40, 601], [0]])
+@pytest.mark.parametrize("images", [[3], [40, 3], [600], [40, 601]])
 def test_a_learning_curve_outside_of_its_bounds_is_a_sentence(tmp_path, images):
-    write(tmp_path, "classify", "curve", "images", value=images)
-    with pytest.raises(KadanoffError) as caught:
-        read_params(tmp_path)
-    assert str(caught.value) == (
-        f"classify.curve.images is {images}; each is at least 4 and below 600, the last point in any case."
-    )
-
-
-def test_bounds_of_a_learning_curve_are_in_it(tmp_path):
     write(tmp_path, "classify", "curve", "images", value=[4, 599])
     assert read_params(tmp_path).curve.images == [4, 599]
+    write(tmp_path, "classify", "curve", "images", value=images)
+    with pytest.raises(KadanoffError, match=r"classify.curve.images is .*; each is at least 4 and below 600, the last"):
+        read_params(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("path", "value", "words"),
     [
         (("trials",), 0, "classify.trials is 0"),
-        (("tests",), 0, "classify.tests is 0"),
         (("tests",), 10**9, "classify.tests is 1000000000"),
-        (("trials",), 10**9, "classify.trials is 1000000000"),
-        (("trials",), True, "classify.trials is True"),
-        (("seed",), -1, "classify.seed is -1"),
         (("seed",), 2**64, "classify.seed is 18446744073709551616"),
         (("protocols",), [], "classify.protocols is"),
-        (("curve", "images"), [], "classify.curve.images is"),
         (("curve", "image"), [40], "classify.curve.image is not a known key; did you mean 'images'"),
+        (("curve", "system"), "skewed", "classify.curve.system and classify.sizes have 'skewed'; take those of .*"),
         (("trails",), 1, "classify.trails is not a known key; did you mean 'trials'"),
+        (("systems", "x"), {"boundary": "free"}, "classify.systems.x.boundary is 'free'"),
+        (("systems", "x"), {"size": 8}, "classify.systems.x.size is not a known key; Known keys: boundary, coupling"),
     ],
 )
 def test_a_section_that_breaks_a_rule_is_a_sentence(tmp_path, path, value, words):
@@ -423,28 +306,15 @@ def test_an_unknown_model_names_the_nearest(project):
     ("path", "value", "words"),
     [
         (("pretrain", "lattice"), 4, "pretrain.lattice is not a known key; did you mean 'lattices'"),
-        (("pretrain", "sizes"), [], "pretrain.sizes is"),
-        (("pretrain", "validation"), 0, "pretrain.validation is 0"),
         (("pretrain", "held"), 1, "pretrain.held is 1"),
-        (("pretrain", "held"), 10**13, "pretrain.held is 10000000000000"),
-        (("pretrain", "lattices"), 10**13, "pretrain.lattices is 10000000000000"),
-        (("pretrain", "threads"), 10**6, "pretrain.threads is 1000000"),
         (("pretrain", "sizes"), [8, 10**6], "pretrain.sizes.1 is 1000000"),
-        (("pretrain", "sizes"), [8, float("nan")], "pretrain.sizes.1 is nan"),
-        (("classify", "models", "vit", "pretrain"), {"epoch": 1}, r"classify.models.vit.pretrain.epoch is not a known"),
         (("classify", "models", "vit", "pretrain"), {"epochs": 0}, r"classify.models.vit.pretrain.epochs is 0"),
     ],
 )
-def test_pre_training_that_breaks_a_rule_is_a_sentence(project, path, value, words):
-    write(project, *path, value=value)
+def test_pre_training_that_breaks_a_rule_is_a_sentence(tmp_path, path, value, words):
+    write(tmp_path, *path, value=value)
     with pytest.raises(KadanoffError, match=words):
-        pretrain(project, "vit")
-
-
-def test_what_a_line_says_of_pre_training_comes_before_the_section(tmp_path):
-    write(tmp_path, "classify", "models", "vit", "pretrain", value={"epochs": 7})
-    _, _, training, _ = pretraining.read(tmp_path, "vit")
-    assert (training.epochs, training.learning_rate) == (7, 0.01)
+        pretraining.read(tmp_path, "vit")
 
 
 def test_pre_trained_weights_that_are_not_there_are_asked_for(project):
@@ -452,12 +322,6 @@ def test_pre_trained_weights_that_are_not_there_are_asked_for(project):
         classify(project, "vit")
     assert not (project / "models").exists()
     assert not (project / "reports" / "classify").exists()
-
-
-def test_data_that_are_not_there_are_named(project):
-    write(project, "classify", "protocols", value=["metropolis500"])
-    with pytest.raises(KadanoffError, match=r"classify_periodic_metropolis500.zarr"):
-        classify(project, "vit")
 
 
 @pytest.mark.parametrize(("gpu", "expected"), [(True, [3, 2]), (False, [1] * 5)])

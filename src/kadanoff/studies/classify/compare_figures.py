@@ -3,20 +3,17 @@
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from kadanoff.estimate import Estimate
-from kadanoff.phases.regions import REGIONS
-from kadanoff.project.figures import figure
+from kadanoff.phases.regions import EQUILIBRIUM, REGIONS
+from kadanoff.project.figures import figure, points
 from kadanoff.project.records import Recorder
-from kadanoff.project.tables import cell
-from kadanoff.studies.classify.comparison import Comparison
-from kadanoff.studies.classify.figures import MARKERS, draw_matrix, draw_points, finish_curve
-from kadanoff.studies.classify.literature import KARA
-from kadanoff.studies.classify.reference import BAYES, EQUILIBRIUM, Reference
+from kadanoff.studies.classify.comparison import KARA, Comparison
+from kadanoff.studies.classify.references import BAYES, Reference
 
 COLOURS = ("C0", "C2", "C1", "C3")
 """Of the regions, from cold to hot."""
+MARKERS = "os^vDP"
 GREYS = {
     "energy thresholds": "X",
     "pseudo-likelihood thresholds": "p",
@@ -25,7 +22,8 @@ GREYS = {
 }
 TICKS = (1e-4, 1e-3, 0.01, 0.1, 1)
 LEAST = 1e-7  # probability of a level that is drawn
-STYLES = {"none": ":", "physics": "-"}
+STYLES = {"none": ":", "physics": "-", "": "-."}
+WITHOUT_LINE: dict[str, Any] = {"fmt": "", "ls": "", "ms": 5, "capsize": 2}
 
 
 def draw_limits(record: Recorder, found: Comparison) -> None:
@@ -67,47 +65,36 @@ def _draw_limit(axis: Any, reference: Reference) -> None:
 
 def draw_scores(record: Recorder, found: Comparison) -> None:
     """Figure `scores`: macro-F1 by system, a panel a protocol; bars are errors, those of Kara et al. deviations."""
-    protocols, systems = found.protocols(), list(found.references)
-    count = len(protocols)
-    with figure(count, 1, figsize=(9, 0.4 + 3.4 * count), sharex=True, squeeze=False) as (drawn, axes):
-        for axis, protocol in zip(axes[:, 0], protocols, strict=True):
-            entries = _entries(found, protocol)
-            for number, (name, (points, look)) in enumerate(entries.items()):
-                shift = 0.8 * ((number + 0.5) / len(entries) - 0.5)
-                places = [systems.index(system) + shift for system in points]
-                values, bars = ([getattr(point, key) for point in points.values()] for key in ("mean", "error"))
-                axis.errorbar(places, values, bars, ls="", ms=5, capsize=2, label=name, **look)
+    panels, systems = list(found.contenders.groupby("protocol", sort=False)), list(found.references)
+    looks = {name: _look(name, found) for name in found.contenders.model.unique()}
+    known = {f"Kara et al.: {name}": {s: Estimate(*row[s]) for s in systems if s in row} for name, row in KARA.items()}
+    for marker, name in zip(MARKERS, known, strict=False):
+        looks[name] = {"color": "0.55", "mfc": "white", "marker": marker}
+    size = (9, 0.4 + 3.4 * len(panels))
+    with figure(len(panels), 1, figsize=size, sharex=True, squeeze=False) as (drawn, axes):
+        for axis, (protocol, here) in zip(axes[:, 0], panels, strict=True):
+            groups = here.groupby("model", sort=False)
+            rows = {name: dict(zip(group.system, group.macro_f1, strict=True)) for name, group in groups} | known
+            for number, (name, values) in enumerate(rows.items()):
+                shift = 0.8 * ((number + 0.5) / len(rows) - 0.5)
+                places = [systems.index(system) + shift for system in values]
+                points(axis, places, list(values.values()), label=name, **WITHOUT_LINE | looks[name])
             if protocol == EQUILIBRIUM:
                 _draw_bands(axis, found)
-            axis.set(title=found.title(protocol), ylabel="macro-F1", xlim=(-0.5, len(systems) - 0.5))
+            axis.set(title=protocol, ylabel="macro-F1", xlim=(-0.5, len(systems) - 0.5))
             axis.set_xticks(range(len(systems)), systems)
             axis.tick_params(axis="x", length=0)
             for border in range(1, len(systems)):
                 axis.axvline(border - 0.5, color="0.85", lw=0.8)
-        labelled = [zip(*axis.get_legend_handles_labels()[::-1], strict=True) for axis in axes[:, 0]]
-        handles = {name: handle for pairs in labelled for name, handle in pairs}
-        drawn.legend(handles.values(), handles.keys(), loc="outside right upper")
+        drawn.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right upper")  # the first has all
         record.figure("scores", drawn, "Macro-F1 of networks, baselines and Kara et al. (2021), with the Bayes limits")
-
-
-def _entries(found: Comparison, protocol: str) -> dict[str, tuple[dict[str, Estimate], dict[str, Any]]]:
-    """Scores by system, and the look, of every contender and of the rows of Kara et al."""
-    here = found.contenders[found.contenders.protocol == protocol]
-    entries = {
-        name: (dict(zip(group.system, group.macro_f1, strict=True)), _look(name, found))
-        for name, group in here.groupby("model", sort=False)
-    }
-    for number, (name, known) in enumerate(KARA.items()):
-        points = {system: Estimate(*known[system]) for system in found.references if system in known}
-        entries[f"Kara et al.: {name}"] = (points, {"color": "0.55", "mfc": "white", "marker": MARKERS[number]})
-    return entries
 
 
 def _look(name: str, found: Comparison) -> dict[str, Any]:
     if name in found.models:
         number = list(found.models).index(name)
         return {"color": f"C{number % 10}", "marker": MARKERS[number % len(MARKERS)]}
-    return {"color": "k", "marker": "d"} if name == BAYES else {"color": "0.4", "marker": GREYS.get(name, "1")}
+    return {"color": "k", "marker": "d"} if name == BAYES else {"color": "0.4", "marker": GREYS[name]}
 
 
 def _draw_bands(axis: Any, found: Comparison) -> None:
@@ -125,38 +112,24 @@ def draw_curves(record: Recorder, found: Comparison, curve: tuple[str, str]) -> 
     if found.curves.empty:
         return
     protocol, system = curve
+    ticks = sorted(found.curves.images.unique())
     with figure(figsize=(7.4, 4)) as (drawn, axis):
-        groups = found.curves.groupby(["model", "start"], sort=False)
-        for number, ((model, start), points) in enumerate(groups):
-            style = STYLES.get(start, "--") if start else "-."
-            beside = 1.015 ** (number - len(groups) / 2)
-            name = f"{model}, {start}" if start else model
-            draw_points(axis, points, name, beside, ls=style, lw=1.2 if start else 0.8, **_look(model, found))
+        groups = found.curves.groupby(["name", "model", "start"], sort=False)
+        for number, ((name, model, start), rows) in enumerate(groups):
+            places = rows.images * 1.015 ** (number - len(groups) / 2)  # beside each other
+            style: dict[str, Any] = {
+                "fmt": "",
+                "ls": STYLES.get(start, "--"),
+                "lw": 1.2 if start else 0.8,
+                "ms": 5,
+                "capsize": 2,
+            }
+            points(axis, places, list(rows.macro_f1), label=name, **style | _look(model, found))
         if protocol == EQUILIBRIUM:
             axis.axhline(found.references[system].limit.macro_f1, color="k", lw=0.8, label="Bayes limit")
-        finish_curve(axis, set(found.curves.images))
-        axis.set_title(f"{system}, {found.state(protocol, system)}")
+        axis.set(xscale="log", xlabel="labelled images", ylabel="macro-F1", title=f"{system}, {protocol}")
+        axis.set_xticks(ticks, map(str, ticks))
+        axis.minorticks_off()
+        axis.margins(x=0.1)
         drawn.legend(loc="outside right upper")
         record.figure("learning_curves", drawn, "Macro-F1 over labelled images, from each kind of initial weights")
-
-
-def draw_transfer(record: Recorder, found: Comparison) -> None:
-    """Figure `transfer`: macro-F1 [trained on, tested on], a panel a protocol and model that has any."""
-    systems, panels = list(found.references), list(found.transfer.groupby(["protocol", "model"], sort=False))
-    if not panels:
-        return
-    size = (1.3 + 3 * len(panels), 3.7)
-    with figure(1, len(panels), figsize=size, sharey=True, squeeze=False) as (drawn, axes):
-        for axis, ((protocol, model), scores) in zip(axes[0], panels, strict=True):
-            table = scores.pivot(index="system", columns="tested_on", values="macro_f1").reindex(
-                systems, columns=systems
-            )
-            cells = [[None if pd.isna(item) else item for item in row] for row in table.to_numpy()]
-            values = np.array([[np.nan if item is None else item.mean for item in row] for row in cells])
-            draw_matrix(axis, values, [[cell(item) for item in row] for row in cells], (0, 1), "Blues")
-            axis.set_title(f"{model}, {found.title(protocol)}", wrap=True)
-            axis.set_xlabel("tested on")
-            axis.set_xticks(range(len(systems)), systems, fontsize=8, rotation=30, ha="right")
-            axis.set_yticks(range(len(systems)), systems, fontsize=8)
-        axes[0, 0].set_ylabel("trained on")
-        record.figure("transfer", drawn, "Macro-F1 of networks trained on one system and tested on another")

@@ -1,8 +1,7 @@
 """Stage `pretrain`: an image model learns to read temperatures off lattices; models/pretrain/MODEL.safetensors."""
 
-from copy import deepcopy
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -11,7 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from kadanoff.estimate import Estimate
-from kadanoff.learning.checkpoints import Recipe, load_state, save_model
+from kadanoff.learning.checkpoints import Recipe, save_model
 from kadanoff.learning.fit import Fit, fit
 from kadanoff.learning.parameters import TunedParams
 from kadanoff.learning.predict import predict
@@ -19,25 +18,16 @@ from kadanoff.learning.pretrained import NONE, initial
 from kadanoff.learning.processor import fast_precision
 from kadanoff.learning.randomness import derived_seed, seeded
 from kadanoff.learning.training import Epoch, Pair, Settings
-from kadanoff.phases.models import BATCH, Model, physics_weights
+from kadanoff.phases.models import BATCH, Model, System, physics_weights
 from kadanoff.phases.stream import BLOCK, OUTPUTS, Sample, Stream, exact_log_odds, log_odds, surprise, surprises
-from kadanoff.phases.systems import System
 from kadanoff.project.figures import figure
 from kadanoff.project.params import section
 from kadanoff.project.records import Recorder, recorded
-from kadanoff.project.tables import Cell, cell, table
 from kadanoff.runtime.files import working_folder
 from kadanoff.runtime.progress import progress
 from kadanoff.spins.statistics import independent_mean
-from kadanoff.studies.classify.models import read_model, read_systems
+from kadanoff.studies.classify.params import read_model, read_params
 from kadanoff.validation import Section, validated
-
-NOTE = """
-Losses are minus the log-probability of hidden spins, nats per spin, for the same quarters of L = {largest} after every
-epoch; the epoch with the lowest is the best. `less exact` is the difference to the exact conditional probabilities,
-quarter by quarter. From the best epoch to the last it grew by {cost} on the same quarters. No lattice is seen twice, so
-none is learned by heart: a loss that grows again is fitted to the smaller lattices of the last epochs.
-"""
 
 
 class Params(Section):
@@ -59,25 +49,23 @@ def read(root: Path, name: str) -> tuple[Model, Params, TunedParams, dict[str, S
     raw = section(root, "pretrain")
     given = validated(Params, {key: value for key, value in raw.items() if key != "training"}, "pretrain")
     training = section(root, "pretrain", "training") | model.pretrain
-    return model, given, validated(TunedParams, training, f"classify.models.{name}.pretrain"), read_systems(root)
-
-
-def parameters_of(model: Model, given: Params, training: TunedParams, systems: dict[str, System]) -> dict[str, Any]:
-    """Everything that the result depends on."""
-    what = {"library": model.library, "model": model.model, "options": model.options, "scale": model.scale}
-    plain = {name: system.model_dump() for name, system in systems.items()}
-    return what | given.model_dump() | training.model_dump() | {"systems": plain}
+    return model, given, validated(TunedParams, training, f"classify.models.{name}.pretrain"), read_params(root).systems
 
 
 def pretrain(root: Path, name: str) -> None:
     """Train an image model on simulated lattices, without labels, to infer their temperature."""
     model, given, training, systems = read(root, name)
-    parameters = parameters_of(model, given, training, systems)
+    parameters = {"library": model.library, "model": model.model, "options": model.options, "scale": model.scale}
+    parameters |= given.model_dump() | training.model_dump()
+    parameters |= {"systems": {name: system.model_dump() for name, system in systems.items()}}
     stream = Stream(systems, tuple(given.sizes), given.lattices, given.held, training.seed)
     with seeded(derived_seed(training.seed)):
         network, recipe = initial(model.library, model.arguments(OUTPUTS, max(given.sizes)), NONE)
     for size in given.sizes:
         network.check(size, size)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    settings = training.model_dump() | {"optimizer": "adamw", "threads": given.threads}
+    settings["precision"] = fast_precision(training.precision, device)
     with (
         working_folder("pretrain", name, parameters) as folder,
         recorded("pretrain", name, parameters=parameters) as record,
@@ -85,24 +73,18 @@ def pretrain(root: Path, name: str) -> None:
         held = stream.sample(0)
         shown = slice(None, None, -(-given.held // given.validation))  # spread: a block shares a system
         first = held.seen[shown], held.hidden[shown]
-        found = _train(network, stream, first, _settings(training, given.threads), record, folder)
-        record.metrics({"parameters": sum(item.numel() for item in network.parameters())} | found.metrics())
-        couplings = _couplings(network, held)
-        numbers = _surpluses(couplings, _couplings(_last(network, folder), held), held)
-        record.metrics(numbers)
-        record.text("tables.md", tables(name, given, training, found, numbers))
-        _draw_history(record, found, float(_nats(exact_log_odds(held), held)[shown].mean()))
+        found = _train(network, stream, first, Settings(**settings), record, folder)
+        couplings = predict(network.to(device), held.seen[:, 0].numpy(), BATCH, device).reshape(-1, OUTPUTS)
+        network.to("cpu")
+        exact = _nats(exact_log_odds(held), held)
+        own = _nats(log_odds(torch.from_numpy(couplings)), held)
+        # of lattices that were not trained on, but those of `validation` among them have chosen the best epoch
+        nats = {"nats_per_spin": _mean(own), "exact_nats_per_spin": _mean(exact), "surplus": _mean(own - exact)}
+        size = sum(item.numel() for item in network.parameters())
+        record.metrics({"parameters": size} | found.metrics() | nats)
+        _draw_history(record, found, float(exact[shown].mean()))
         _draw_reading(record, couplings[:, 0], held)
         save_model(physics_weights(root, name), network, Recipe(recipe.network, recipe.arguments, parameters))
-
-
-def _device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def _settings(training: TunedParams, threads: int) -> Settings:
-    given = training.model_dump() | {"optimizer": "adamw", "threads": threads}
-    return Settings(**given | {"precision": fast_precision(training.precision, _device())})
 
 
 def _train(network: nn.Module, stream: Stream, held: Pair, settings: Settings, record: Recorder, folder: Path) -> Fit:
@@ -116,53 +98,8 @@ def _train(network: nn.Module, stream: Stream, held: Pair, settings: Settings, r
         return fit(network, stream, held, settings, loss=surprise, on_epoch=on_epoch, checkpoint=folder)
 
 
-def _last(network: nn.Module, folder: Path) -> nn.Module:
-    """The network as the last epoch left it: the state of a finished training."""
-    state = load_state(folder, torch.device("cpu"))
-    assert state is not None  # `fit` has written it
-    last = deepcopy(network)
-    last.load_state_dict(state["network"])
-    return last
-
-
-def _couplings(network: nn.Module, held: Sample) -> NDArray[np.float32]:
-    """Couplings (n, 1) that a network reads; it ends on the CPU."""
-    found = predict(network.to(_device()), held.seen[:, 0].numpy(), BATCH, _device())
-    network.to("cpu")
-    return found.reshape(-1, OUTPUTS)
-
-
 def _nats(odds: Tensor, held: Sample) -> NDArray[np.float64]:
     return surprises(odds, held.hidden).numpy().astype(float)
-
-
-def _surpluses(best: NDArray[np.float32], last: NDArray[np.float32], held: Sample) -> dict[str, Estimate]:
-    """How far from the exact conditional probabilities those of the best and the last epoch are, quarter by quarter.
-
-    Neither has seen these lattices, but those of `validation`, which are among them, have chosen the best epoch.
-    """
-    exact = _nats(exact_log_odds(held), held)
-    own, after = (_nats(log_odds(torch.from_numpy(couplings)), held) for couplings in (best, last))
-    return {
-        "nats_per_spin": _mean(own),
-        "exact_nats_per_spin": _mean(exact),
-        "surplus": _mean(own - exact),
-        "last_surplus": _mean(after - exact),
-        "last_less_best": _mean(after - own),
-    }
-
-
-def tables(name: str, given: Params, training: TunedParams, found: Fit, numbers: dict[str, Estimate]) -> str:
-    """Which epoch's weights are kept, and what those after it lost."""
-    largest = max(given.sizes)
-    whole = [epoch for epoch in found.history if given.sizes[(epoch.epoch - 1) % len(given.sizes)] == largest]
-    rows: list[list[Cell]] = [["best, kept", found.best.epoch, found.best.validation_loss, numbers["surplus"]]]
-    rows += [[f"last of L = {largest}", epoch.epoch, epoch.validation_loss, None] for epoch in whole[-1:]]
-    last = found.history[-1]
-    rows.append(["last", last.epoch, last.validation_loss, numbers["last_surplus"]])
-    columns = ["", "epoch", f"loss, {given.validation} quarters", f"less exact, {given.held} quarters"]
-    title = f"Pre-training of {name}: {len(found.history)} epochs of at most {training.epochs}"
-    return table(title, columns, rows) + NOTE.format(largest=largest, cost=cell(numbers["last_less_best"]))
 
 
 def _mean(values: NDArray[np.float64]) -> Estimate:
@@ -173,11 +110,10 @@ def _mean(values: NDArray[np.float64]) -> Estimate:
 
 def _draw_history(record: Recorder, found: Fit, exact: float) -> None:
     with figure(figsize=(5.2, 3.6)) as (drawn, axis):
-        epochs = [epoch.epoch for epoch in found.history]
-        axis.plot(
-            epochs, [epoch.train_loss for epoch in found.history], color="0.7", label="training, all sizes, weighted"
-        )
-        axis.plot(epochs, [epoch.validation_loss for epoch in found.history], color="C0", label="validation")
+        losses = [(epoch.epoch, epoch.train_loss, epoch.validation_loss) for epoch in found.history]
+        epochs, trained, validation = zip(*losses, strict=True)
+        axis.plot(epochs, trained, color="0.7", label="training, all sizes, weighted")
+        axis.plot(epochs, validation, color="C0", label="validation")
         axis.axvline(found.best.epoch, color="C0", lw=0.8, ls="--", label="best epoch")
         axis.axhline(exact, color="k", lw=0.8, ls=":", label="exact conditional, validation")
         axis.set(xlabel="epoch", ylabel="-log P of hidden spins (nats per spin)")
@@ -188,9 +124,7 @@ def _draw_history(record: Recorder, found: Fit, exact: float) -> None:
 def _draw_reading(record: Recorder, read: NDArray[np.float32], held: Sample) -> None:
     """The coupling K = J / T that is read, beside the true one: all networks read one, and none lies at an edge."""
     with figure(figsize=(4.2, 4)) as (drawn, axis):
-        true = held.couplings / held.temperatures
-        ends = [true.min(), true.max()]
-        axis.plot(ends, ends, color="0.6", lw=0.8)
-        axis.scatter(true, read, s=5, color="C0")
+        axis.axline((0, 0), slope=1, color="0.6", lw=0.8)
+        axis.scatter(held.couplings, read, s=5, color="C0")
         axis.set(xlabel=r"true coupling $J / k_B T$", ylabel="coupling read")
         record.figure("reading", drawn, "The coupling that the network reads off unseen lattices, beside the true one")

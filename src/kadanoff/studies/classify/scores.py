@@ -6,7 +6,7 @@ Columns: `model` (a network, a baseline or the Bayes classifier), `start` (initi
 prefers this baseline.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,32 +16,22 @@ from numpy.typing import NDArray
 
 from kadanoff.errors import KadanoffError
 from kadanoff.estimate import Estimate
-from kadanoff.phases.scores import mean_over, on_one_set
-from kadanoff.phases.trials import LABELLED, Task, Trial
+from kadanoff.phases.regions import LABELLED
+from kadanoff.phases.scores import mean_over
+from kadanoff.phases.trials import Task, Trial
 
-EQUILIBRIUM = "equilibrium"
-Labels = Mapping[tuple[str, str], NDArray[np.int64]]
-"""True labels (tests, n) of the test sets, by protocol and what is tested: a system, or a dataset of another size."""
-Row = dict[str, Any]
-
-
-def rows(labels: NDArray, predicted: NDArray, **names: Any) -> Iterator[Row]:
-    """A row a test set, of labels (tests, n) and predictions (tests, n)."""
-    for number, pair in enumerate(zip(labels, predicted, strict=True)):
-        found = on_one_set(*pair)
-        yield {"chosen": False} | names | {"test": number, "macro_f1": found.mean, "error": found.error}
+TRAINED = ["model", "start", "protocol", "system", "images", "trial"]
+COLUMNS = ["chosen", "tested_on", *TRAINED, "test", "macro_f1", "error"]
 
 
-def network_rows(model: str, trials: Mapping[Task, Trial], labels: Labels) -> Iterator[Row]:
-    """All predictions of a network."""
-    for task, trial in trials.items():
-        names = {"model": model, "start": task.weights} | {
-            key: value for key, value in task._asdict().items() if key != "weights"
-        }
-        yield from rows(labels[task.protocol, task.system], trial.tests, tested_on=task.system, **names)
-        for name, predicted in trial.others.items():
-            where = name.partition("/")[2]
-            yield from rows(labels[task.protocol, where][:1], predicted[None], tested_on=where, **names)
+def scores_of(model: str, trials: Mapping[Task, Trial]) -> pd.DataFrame:
+    """All scores of a network."""
+    rows = [
+        {"chosen": False, "model": model, "start": task.weights} | task._asdict() | row
+        for task, trial in trials.items()
+        for row in trial.scores
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def read_scores(path: Path) -> pd.DataFrame:
@@ -80,12 +70,6 @@ def scatter_of_trials(scores: pd.DataFrame) -> float:
     return float(scores.groupby("trial").macro_f1.mean().std())
 
 
-def first_score(scores: pd.DataFrame) -> Estimate:
-    """Of the first trial on the first test set, with the error over its images."""
-    first = scores.sort_values(["trial", "test"]).iloc[0]
-    return Estimate(first.macro_f1, first.error)
-
-
 def difference(one: pd.DataFrame, other: pd.DataFrame) -> Estimate:
     """Mean of one less the other on the same test sets, trial by trial; what has no trials stands beside each."""
     first, second = table_of(one), table_of(other)
@@ -98,17 +82,19 @@ def curves(scores: pd.DataFrame, protocol: str, system: str) -> pd.DataFrame:
     here = on_own_system(scores)
     here = here[(here.protocol == protocol) & (here.system == system)]
     means = [(*names, mean_score(group)) for names, group in here.groupby(["model", "start", "images"], sort=False)]
-    return pd.DataFrame(means, columns=["model", "start", "images", "macro_f1"]).sort_values(
-        "images", kind="stable", ignore_index=True
-    )
+    found = pd.DataFrame(means, columns=["model", "start", "images", "macro_f1"])
+    return found.sort_values("images", kind="stable", ignore_index=True)
 
 
 def transfer(scores: pd.DataFrame, starts: Mapping[str, str]) -> pd.DataFrame:
-    """First scores of main networks: columns protocol, model, system, `tested_on`, `macro_f1`."""
-    networks = main(scores[scores.start != ""], starts)
-    keys = ["protocol", "model", "system", "tested_on"]
-    found = [(*names, first_score(group)) for names, group in networks.groupby(keys, sort=False)]
-    return pd.DataFrame(found, columns=[*keys, "macro_f1"])
+    """`main` scores of first trials on first test sets, with the error over its images.
+
+    Columns protocol, model, system, `tested_on`, `macro_f1`.
+    """
+    found = main(scores, starts)
+    found = found[(found.trial == 0) & (found.test == 0)]
+    first = [Estimate(*pair) for pair in zip(found.macro_f1, found.error, strict=True)]
+    return found[["protocol", "model", "system", "tested_on"]].assign(macro_f1=first)
 
 
 def nested(table: pd.DataFrame, keys: list[str], value: str = "macro_f1") -> dict[str, Any]:
