@@ -19,7 +19,7 @@ from kadanoff.inverse.quality import (
 )
 from kadanoff.spins.blocking import RULES
 from kadanoff.spins.boundary import Lattice
-from kadanoff.spins.exact import enumerate_states, kaufman_energy_distribution
+from kadanoff.spins.exact import enumerate_states, exact_energy_distribution
 from kadanoff.spins.statistics import independent_mean
 
 RANDOM = np.random.default_rng(0)
@@ -93,7 +93,7 @@ def test_parts_are_joined_and_cut():
 
 
 def test_a_set_does_not_differ_from_itself():
-    exact = kaufman_energy_distribution(8, 8, 2.3)
+    exact = exact_energy_distribution(Lattice(8, 8), 2.3)
     found = drawn(exact, 3000, 1)
     quality = compare(found, found, exact)
     for name in ("energy", "energies", "levels", "sums", "order", "broken"):
@@ -104,7 +104,7 @@ def test_a_set_does_not_differ_from_itself():
 
 
 def test_independent_sets_of_one_distribution_differ_by_noise_alone():
-    exact = kaufman_energy_distribution(8, 8, 2.3)
+    exact = exact_energy_distribution(Lattice(8, 8), 2.3)
     found = [compare(drawn(exact, 20_000, seed), drawn(exact, 20_000, 100 + seed), exact) for seed in range(20)]
     for name in ("energy", "order", "exact_energy"):
         assert abs(getattr(found[0], name).sigmas(0)) < 4
@@ -121,7 +121,7 @@ def test_independent_sets_of_one_distribution_differ_by_noise_alone():
 
 
 def test_another_temperature_is_seen_in_every_measure_of_the_energy():
-    exact, other = (kaufman_energy_distribution(8, 8, temperature) for temperature in (2.3, 2.5))
+    exact, other = (exact_energy_distribution(Lattice(8, 8), temperature) for temperature in (2.3, 2.5))
     quality = compare(drawn(other, 20_000, 1), drawn(exact, 20_000, 2), exact)
     true = (other.probabilities @ other.levels - exact.probabilities @ exact.levels) / 64
     assert abs(quality.energy.sigmas(true)) < 4
@@ -132,7 +132,7 @@ def test_another_temperature_is_seen_in_every_measure_of_the_energy():
 
 
 def test_the_error_of_the_variance_ratio_is_its_scatter():
-    exact = kaufman_energy_distribution(8, 8, 2.3)
+    exact = exact_energy_distribution(Lattice(8, 8), 2.3)
     found = [compare(drawn(exact, 1000, 2 * seed), drawn(exact, 1000, 2 * seed + 1), exact) for seed in range(60)]
     scatter = np.std([quality.variance.mean for quality in found], ddof=1)
     assert np.mean([quality.variance.error for quality in found]) == pytest.approx(scatter, rel=0.35)
@@ -148,7 +148,7 @@ def test_noise_of_a_histogram_is_its_mean_over_many_samples():
 
 
 def test_bins_hold_everything_and_the_tails_are_in_the_outer_ones():
-    exact = kaufman_energy_distribution(16, 16, 2.269)
+    exact = exact_energy_distribution(Lattice(16, 16), 2.269)
     found = binned(exact.probabilities, exact)
     assert found.shape == (BINS,)
     assert found.sum() == pytest.approx(1, abs=1e-12)
@@ -157,7 +157,7 @@ def test_bins_hold_everything_and_the_tails_are_in_the_outer_ones():
 
 
 def test_where_nothing_is_excited_all_is_in_the_first_bin():
-    exact = kaufman_energy_distribution(8, 8, 0.2)
+    exact = exact_energy_distribution(Lattice(8, 8), 0.2)
     assert binned(exact.probabilities, exact) == pytest.approx([1, *[0] * (BINS - 1)])
     assert binned(np.ones(len(exact.levels)), exact).sum() == len(exact.levels)
 

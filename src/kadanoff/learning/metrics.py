@@ -14,7 +14,7 @@ Array = NDArray[Any]
 def root(estimate: Estimate) -> Estimate:
     """Square root, with the error propagated to first order."""
     value = float(np.sqrt(estimate.mean))
-    return Estimate(value, estimate.error / (2 * value) if value else 0.0, estimate.tau, estimate.n)
+    return Estimate(value, estimate.error / (2 * value) if value else 0.0, estimate.n)
 
 
 def site_errors(prediction: Array, target: Array) -> dict[str, Estimate]:

@@ -12,7 +12,8 @@ from kadanoff.estimate import Estimate
 from kadanoff.inverse.quality import Measured, Quality, binned, compare, energy_histogram, expected_distance
 from kadanoff.inverse.superresolve import Spins
 from kadanoff.project.tables import Cell, table
-from kadanoff.spins.exact import T_C, EnergyDistribution, kaufman_energy_distribution
+from kadanoff.spins.boundary import Lattice
+from kadanoff.spins.exact import T_C, EnergyDistribution, exact_energy_distribution
 from kadanoff.studies.targets import vanishes, verdict
 
 TRUTH = "Monte Carlo"
@@ -58,7 +59,7 @@ def outcome(
     temperature: float, sides: Sequence[int], truth: Measured, draws: dict[str, Measured], pictures: dict[str, Spins]
 ) -> Outcome:
     """Compare what was measured on every set of draws with the Monte Carlo set."""
-    exact = kaufman_energy_distribution(sides[0], sides[1], temperature)
+    exact = exact_energy_distribution(Lattice(sides[0], sides[1]), temperature)
     sets = {TRUTH: truth, **draws}
     return Outcome(
         temperature,

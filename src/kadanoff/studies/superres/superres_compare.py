@@ -21,7 +21,8 @@ from kadanoff.networks.superres import Blocks, Superresolution
 from kadanoff.project.params import entry
 from kadanoff.project.records import recorded
 from kadanoff.runtime.executor import in_processes
-from kadanoff.spins.exact import kaufman_energy_distribution
+from kadanoff.spins.boundary import Lattice
+from kadanoff.spins.exact import exact_energy_distribution
 from kadanoff.studies.superres.compare_figures import draw_block_sums, draw_energies, draw_pictures
 from kadanoff.studies.superres.compare_tables import (
     AGAIN,
@@ -124,7 +125,7 @@ def _check(plan: Plan, ensemble: Ensemble) -> None:
     shape, name = ensemble.spins.shape, plan.params.dataset
     if len(shape) != 4:
         raise KadanoffError(f"dataset {name} has chains, but superres_compare draws square lattices; take some.")
-    kaufman_energy_distribution(shape[2], shape[3], float(ensemble.temperatures[0]))  # refuses now a lattice too large
+    exact_energy_distribution(Lattice(*shape[2:]), float(ensemble.temperatures[0]))  # refuses now a lattice too large
     if shape[1] - plan.start < 2 or plan.start < 2:
         raise KadanoffError(
             f"dataset {name} has {shape[1]} configurations a temperature, of which {plan.start} trained a network; both"
