@@ -234,14 +234,6 @@ def foreign(path, ensemble):
         group.create_array(name, data=values, chunks=tuple(max(1, side) for side in values.shape), overwrite=True)
 
 
-@pytest.mark.parametrize("name", ["spins", "energy"])
-def test_lists_are_refused(ensemble, tmp_path, name):
-    listed = replace(ensemble, **{name: getattr(ensemble, name).tolist()})
-    with pytest.raises(KadanoffError, match=r"is list; it should be an array of real numbers. Nothing is written"):
-        listed.save(tmp_path / "x.zarr")
-    assert list(tmp_path.iterdir()) == []
-
-
 @pytest.mark.parametrize("provenance", [None, [1], {"a": np.arange(3)}, {(1, 2): 3}])
 def test_provenance_that_no_file_can_hold_is_refused(ensemble, tmp_path, provenance):
     with pytest.raises(KadanoffError, match="provenance must be a dictionary that JSON can hold"):
@@ -282,15 +274,6 @@ def test_indices_out_of_range_are_no_damage(ensemble, path):
     for found in (ensemble, open_dataset(path)):
         with pytest.raises(KadanoffError, match=r"has the shape \(3, 20, 4, 6\) .*give indices within it"):
             found.read(3)
-
-
-def test_a_dataset_becomes_a_file_of_netcdf(ensemble, path, tmp_path):
-    with xarray.open_zarr(path, chunks=None) as dataset:
-        dataset.to_netcdf(tmp_path / "x.nc", engine="scipy")
-    with xarray.open_dataset(tmp_path / "x.nc", engine="scipy") as found:
-        assert np.array_equal(found.spins, ensemble.spins)
-        assert np.array_equal(found.energy, ensemble.energy)
-        assert json.loads(found.attrs["provenance"]) == ensemble.provenance
 
 
 def store(dataset, path):
@@ -347,19 +330,6 @@ def test_a_killed_save_is_cleared_by_the_next(ensemble, path, where):
     assert {entry.name for entry in path.parent.iterdir()} == {"x.zarr", ".x.zarr.partial"}
     assert same(open_dataset(path), ensemble)
     ensemble.save(path)
-    assert list(path.parent.iterdir()) == [path]
-
-
-def test_a_dataset_that_a_killed_save_put_aside_comes_back(ensemble, path, monkeypatch):
-    path.rename(path.with_name(".x.zarr.old"))
-
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("kadanoff.data.store.write_group", full)
-    with pytest.raises(KadanoffError, match="No space left on device"):
-        ensemble.save(path)
-    assert same(open_dataset(path), ensemble)
     assert list(path.parent.iterdir()) == [path]
 
 

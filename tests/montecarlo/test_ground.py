@@ -18,7 +18,7 @@ from kadanoff.spins.observables import energy
 KEY = stream_key(8, "ground")
 SHAPES = [(2, 3), (3, 3), (4, 3), (4, 4)]
 WALLED = ("skewed", "antiperiodic")
-CHAINS = 20_000
+CHAINS = 10_000
 
 
 def draw(lattice, chains=CHAINS, first_chain=0, key=KEY):

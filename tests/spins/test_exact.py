@@ -105,11 +105,6 @@ def test_density_of_states_of_32_by_32_as_published():
     assert str(counts[1024]).startswith("6342873169001916568766443273025000331593063924436135196680")
 
 
-def test_density_of_states_of_rectangles_does_not_depend_on_the_orientation():
-    assert torus_density_of_states(5, 8) == torus_density_of_states(8, 5)
-    assert torus_density_of_states(7, 6, "antiperiodic") == torus_density_of_states(6, 7, "antiperiodic")
-
-
 def test_odd_antiferromagnet_is_the_antiperiodic_ferromagnet():
     frustrated = kaufman(9, 9, 1.5, "periodic", -1)
     assert frustrated == pytest.approx(kaufman(9, 9, 1.5, "antiperiodic"), rel=1e-14)
@@ -119,12 +114,6 @@ def test_odd_antiferromagnet_is_the_antiperiodic_ferromagnet():
 def test_critical_energy_approaches_onsager_as_one_over_size():
     corrections = [(-kaufman(size, size, T_C).energy / 2 - 0.5**0.5) * size for size in (32, 64)]
     assert corrections == pytest.approx([0.31122] * 2, abs=2e-4)
-
-
-def test_large_antiperiodic_torus_survives_the_cancellation():
-    energy, heat = kaufman(64, 64, 0.3, "antiperiodic")
-    assert energy == pytest.approx(-2 + 4 / 64, abs=1e-5)  # one wall in each direction
-    assert 0 < heat < 0.1
 
 
 def test_onsager_agrees_with_a_large_torus_away_from_the_critical_point():
@@ -168,12 +157,6 @@ def test_long_chain():
     assert chain(10**6, 1.0).energy == pytest.approx(-np.tanh(1), abs=1e-14)
     assert chain(10**6, 1.0).specific_heat == pytest.approx(1 / np.cosh(1) ** 2, abs=1e-14)
     assert chain_correlation([[0, 1], [2, 3]], 10**6, 2.0) == pytest.approx(np.tanh(0.5) ** np.array([[0, 1], [2, 3]]))
-
-
-def test_frozen_chain_keeps_its_domain_wall():
-    energy, heat = chain(9, 0.02, "antiperiodic")
-    assert energy == pytest.approx(-7 / 9, abs=1e-15)
-    assert 0 < heat < 1e-80
 
 
 def test_tall_cylinder_approaches_the_infinite_one():
