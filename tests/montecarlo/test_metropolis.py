@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from oracle import agrees, energies_agree, hot, lattices, total_energies
 
+from kadanoff.montecarlo import metropolis
 from kadanoff.montecarlo.checkerboard import layout
-from kadanoff.montecarlo.metropolis import _advance, advance
+from kadanoff.montecarlo.metropolis import advance
 from kadanoff.montecarlo.rng import heat_bath_threshold, philox, stream_key, threshold
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact import transfer_energy_distribution
@@ -28,11 +29,12 @@ KINDS = [("periodic", -1), ("antiperiodic",), ("skewed",), ("free",)]
 
 
 @pytest.mark.parametrize("lattice", [Lattice(128, 3, *kind) for kind in KINDS], ids=str)
-def test_both_layouts(lattice):
+def test_both_layouts(lattice, monkeypatch):
     exact, neighbour = (transfer_energy_distribution(lattice, temperature) for temperature in (2.5, 2.6))
     for lanes in ("strips", "replicas"):
+        monkeypatch.setattr(metropolis, "layout", lambda _, lanes=lanes: lanes)
         spins = hot(lattice, 512)
-        _advance(spins, lattice, 2.5, 0.0, KEY, 0, 0, 400, lanes)
+        advance(spins, lattice, 2.5, 0.0, KEY, 0, 0, 400)
         found = total_energies(spins, lattice)
         assert energies_agree(found, exact)
         assert not energies_agree(found, neighbour)

@@ -22,7 +22,7 @@ from kadanoff.spins.exact import exact_energy_distribution
 )
 def test_ensembles_agree_with_exact_energies(arguments, lattice):
     given = {"sampler": "hybrid", "sweeps": 40, "allow_unequilibrated": True} | arguments
-    ensemble = kadanoff.simulate(temperatures=[1.5, 2.5], samples=1000, seed=5, **given)
+    ensemble = kadanoff.simulate(temperatures=[1.5, 2.5], samples=2000, seed=5, **given)
     rows = compare(ensemble, lattice)
     assert all(abs(row["deviation"]) < 4 for row in rows)
     ensemble.temperatures = ensemble.temperatures + 0.15  # the negative control: not these temperatures

@@ -157,12 +157,11 @@ def write_fields(
 def provenance_text(provenance: Any) -> dict[str, Any]:
     """The attribute of a store that says how it was made, a text: netCDF knows no dictionaries."""
     try:
-        if isinstance(provenance, Mapping):
-            return {"provenance": json.dumps(dict(provenance))}
-        reason = f"it is a {type(provenance).__name__}"
+        return {"provenance": json.dumps(dict(provenance))}
     except (TypeError, ValueError, RecursionError) as error:
-        reason = str(error)
-    raise KadanoffError(f"provenance must be a dictionary that JSON can hold: {reason}. Give plain numbers and texts.")
+        raise KadanoffError(
+            f"provenance must be a dictionary that JSON can hold: {error}. Give plain numbers and texts."
+        ) from error
 
 
 def open_dataset(path: str | Path) -> Ensemble:

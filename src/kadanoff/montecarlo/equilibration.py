@@ -88,7 +88,7 @@ def pilot(dataset: Dataset, name: str, sampler_name: str, temperature: float, lo
 
 
 class Choice(NamedTuple):
-    """A sampler's name and why it was taken."""
+    """A sampler's name and why it was taken: single spins where clusters cannot help, else what pilots find faster."""
 
     name: str
     reason: str
@@ -102,11 +102,7 @@ def choose(dataset: Dataset, name: str) -> Choice:
         return Choice("metropolis", f"the field {dataset.field} breaks the up-down symmetry that clusters need")
     if min(dataset.temperatures) >= METROPOLIS_ABOVE:
         return Choice("metropolis", "every temperature is above 2 T_c: few sweeps decorrelate, and they cost least")
-    return _faster(dataset, name)
-
-
-def _faster(dataset: Dataset, name: str) -> Choice:
-    """Pilots at the coldest temperature and the one nearest to T_c, where a sampler fails if it does."""
+    # pilots at the coldest temperature and the one nearest to T_c, where a sampler fails if it does
     temperatures = {min(dataset.temperatures), min(dataset.temperatures, key=lambda value: abs(value - T_C))}
     found = {}
     for sampler, cost in COSTS.items():

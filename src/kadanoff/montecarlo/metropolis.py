@@ -216,13 +216,9 @@ def advance(
     """
     if spins.dtype != np.int8 or spins.shape[1:] != lattice.shape or not spins.flags.c_contiguous:
         raise ValueError(f"spins are {spins.dtype}{spins.shape}; need contiguous int8 (chain, *{lattice.shape})")
-    if layout(lattice) == "replicas" and first_chain % LANES:
+    lane = layout(lattice)
+    if lane == "replicas" and first_chain % LANES:
         raise ValueError(f"first_chain is {first_chain}; groups of {LANES} chains start at multiples of {LANES}")
-    _advance(spins, lattice, temperature, field, key, first_chain, first_sweep, sweeps, layout(lattice), heat_bath)
-
-
-def _advance(spins, lattice, temperature, field, key, first_chain, first_sweep, sweeps, lane, heat_bath=False):
-    """`advance` with "replicas" or "strips" for lanes."""
     rule = acceptance(lattice, temperature, field, heat_bath)
     plan = board(lattice, lane)
     chains = 1 if lane == "strips" else LANES
