@@ -28,7 +28,7 @@ class Dataset(Section):
     samples: int = Field(gt=0, le=COUNTED)
     boundary: Literal["periodic", "antiperiodic", "skewed", "free"] = "periodic"
     coupling: float = 1.0
-    dimension: Literal[1, 2] = 2
+    dimension: int = Field(default=2, ge=1, le=2)
     sampler: Literal["metropolis", "swendsen_wang", "hybrid", "auto"] = "auto"
     sweeps: int | None = Field(default=None, gt=0, le=MOST_SWEEPS)
     seed: Seed = 0

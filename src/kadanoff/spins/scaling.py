@@ -156,6 +156,9 @@ def _observed(
 ) -> list[_Logarithms]:
     """Logarithms of <|m|>, chi', G(L/2), G(L/4) over the sizes."""
     spins, half, quarter = (_levels(values) for values in samples)
+    shapes = {tuple(level.shape for level in values) for values in (spins, half, quarter)}
+    if len(shapes) > 1:
+        raise KadanoffError(f"the shapes of m, G(L/2) and G(L/4) differ, {shapes}; measure the same configurations.")
     averaged = [np.abs(level) for level in spins], [level**2 for level in spins], half, quarter
     return [_logarithms(name, sides, each, paired, blocks) for name, each in zip(POWERS, averaged, strict=True)]
 
