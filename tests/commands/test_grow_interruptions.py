@@ -16,7 +16,7 @@ from test_large_lattices import same, save_lattices, save_network
 
 from kadanoff.commands import grow as module
 from kadanoff.commands.grow import Job, grow
-from kadanoff.data import arrays, large, store
+from kadanoff.data import arrays, store
 from kadanoff.errors import KadanoffError
 
 SIZE = 10368  # from 128 by four levels, which have 1, 3, 8 and 8 shards
@@ -186,8 +186,8 @@ def half(path, data, *_, **__):
 
 
 PLACES = {
-    "between a group and its spins": (large, "spins_array", 1),
-    "before a value": (large, "finish_group", 0),
+    "between a group and its spins": (store, "spins_array", 1),
+    "before a value": (store, "finish_group", 0),
     "between two values": (store, "values_array", 3),
     "after the values": (store, "consolidate", 0),
     "within the metadata": (

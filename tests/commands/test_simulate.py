@@ -90,7 +90,7 @@ def test_nothing_is_overwritten(command, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (["--temperatures", "0"], "temperatures has 0.0; each must be positive"),
+        (["--temperatures", "0"], "temperatures has 0.0; each must be at least"),
         (["--temperatures", "2.0"], "temperatures has 2.0 twice"),
         (["--temperatures", "2.0", "hot"], "hot"),
         (["--size", "4", "4", "4"], "size is [6, 4, 4, 4]; give one number, or [height, width]"),

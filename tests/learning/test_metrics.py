@@ -31,7 +31,7 @@ def test_the_error_bar_is_that_of_independent_configurations():
 
 
 def test_the_error_of_a_root_is_that_of_the_square_over_twice_the_root():
-    assert root(Estimate(4.0, 0.4, 0.7, 9)) == Estimate(2.0, 0.1, 0.7, 9)
+    assert root(Estimate(4.0, 0.4, 9)) == Estimate(2.0, 0.1, 9)
     assert root(Estimate(0.0, 0.1)) == Estimate(0.0, 0.0)
     noise = np.random.Generator(np.random.Philox(3)).normal(size=(400, 4, 4))
     found = site_errors(noise, np.zeros_like(noise))["rmse"]
