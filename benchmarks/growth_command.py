@@ -14,8 +14,7 @@ import numpy as np
 import zarr
 
 from kadanoff.commands.grow import TALLEST, Job, enlargement_of, grow, reader, seed_of
-from kadanoff.data.large import create_lattice
-from kadanoff.data.store import open_dataset
+from kadanoff.data.store import create_lattice, open_dataset
 from kadanoff.inverse import bands
 from kadanoff.inverse.growth import Enlargement, Read, Rows, around, enlarge, refined
 from kadanoff.montecarlo.rng import stream_key

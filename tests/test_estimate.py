@@ -36,3 +36,4 @@ def test_deviations_count_both_errors():
     assert ONE.sigmas(1.9) == pytest.approx(5)
     assert ONE.sigmas(Estimate(1.9, 0.02)) == pytest.approx(5 / 2**0.5)
     assert Estimate(1.0, 0.0).sigmas(1.0) == 0
+    assert Estimate(1.0, 0.0).sigmas(2.0) == -float("inf")

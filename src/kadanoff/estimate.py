@@ -12,15 +12,12 @@ class Estimate:
     ----------
     mean, error
         The value and one standard error.
-    tau
-        Integrated autocorrelation time in samples; 0.5 when they are taken as independent.
     n
         Number of samples.
     """
 
     mean: float
     error: float
-    tau: float = 0.5
     n: int = 1
 
     def sigmas(self, other: "Estimate | float") -> float:

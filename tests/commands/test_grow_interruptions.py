@@ -11,7 +11,7 @@ from test_large_lattices import same, save_lattices, save_network
 
 from kadanoff.commands import grow as module
 from kadanoff.commands.grow import Job, grow
-from kadanoff.data import large, store
+from kadanoff.data import store
 from kadanoff.errors import KadanoffError
 
 SIZE = 10368  # from 128 by four levels, which have 1, 3, 8 and 8 shards
@@ -95,7 +95,7 @@ def interrupt(monkeypatch, job, target, *where):
 
 @pytest.mark.parametrize(
     ("owner", "name", "calls"),
-    [(large, "spins_array", 1), (module, "refined", 2), (store, "values_array", 3), (module, "place_new", 0)],
+    [(store, "spins_array", 1), (module, "refined", 2), (store, "values_array", 3), (module, "place_new", 0)],
 )
 def test_it_resumes_from_anywhere(job, whole, target, monkeypatch, owner, name, calls):
     interrupt(monkeypatch, job, target, owner, name, calls)

@@ -10,8 +10,7 @@ import kadanoff
 from kadanoff.cli import app
 from kadanoff.commands import measure as module
 from kadanoff.commands.measure import fluctuation, measure
-from kadanoff.data.large import create_lattice, finish_lattice
-from kadanoff.data.store import Ensemble
+from kadanoff.data.store import Ensemble, create_lattice, finish_lattice
 from kadanoff.errors import KadanoffError
 from kadanoff.inverse.measurement import fit_distances
 from kadanoff.inverse.measurement import measure_lattice as in_memory

@@ -7,18 +7,14 @@ import json
 import re
 import shutil
 import subprocess
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import pairwise
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from kadanoff.data import zoom
-from kadanoff.data.large import create_lattice, finish_lattice
 from kadanoff.data.pyramid import write_pyramid
-from kadanoff.data.store import Ensemble
+from kadanoff.data.store import Ensemble, create_lattice, finish_lattice
 from kadanoff.data.zoom import means_of, nested_pictures, pyramid_page, zoom_page
 
 ADDRESS = re.compile(r"data:image/png;base64,([A-Za-z0-9+/=]+)")
@@ -52,14 +48,6 @@ def test_pictures_are_means_of_nested_squares(side, factor, pixels):
         np.testing.assert_allclose(picture, part.reshape(shown, block, shown, block).mean((1, 3)), atol=1e-12)
 
 
-def test_each_picture_is_the_middle_of_the_one_before():
-    pictures = nested_pictures(means_of(random_spins(1458)), 1458, 3, 54)
-    assert len(pictures) == 4
-    for outer, inner in pairwise(pictures):
-        coarse = inner.reshape(18, 3, 18, 3).mean((1, 3))
-        np.testing.assert_allclose(outer[18:36, 18:36], coarse, atol=1e-12)
-
-
 def test_page_holds_the_pictures_and_asks_for_nothing():
     pictures = nested_pictures(means_of(random_spins(864)), 864, 3, 32)
     page = zoom_page(pictures, 3, "Seeds & <b>lattices</b>", ["a", "b", "c", '"d"'])
@@ -73,11 +61,6 @@ def test_page_holds_the_pictures_and_asks_for_nothing():
     assert 'data-caption="&#34;d&#34;"' in page
     with pytest.raises(ValueError, match="zip"):
         zoom_page(pictures, 3, "title", ["one"])
-
-
-def test_three_pictures_are_less_than_150_kb():
-    noise = random_spins(512)  # compresses less than critical lattices
-    assert len(zoom_page([noise] * 3, 3, "title")) < 150_000
 
 
 @pytest.fixture
@@ -105,7 +88,7 @@ def test_page_of_a_pyramid_is_that_of_its_lattice(pyramid):
 
 VISIT = """<script>
 addEventListener("load", () => {
-  const found = {origin}, text = () => document.querySelector("p").textContent;
+  const found = {}, text = () => document.querySelector("p").textContent;
   const colours = () => {
     const bytes = new Uint32Array(brush.getImageData(0, 0, canvas.width, canvas.height).data.buffer);
     return new Set(bytes).size;
@@ -129,39 +112,14 @@ addEventListener("load", () => {
 </script>"""
 
 
-@pytest.fixture
-def served(tmp_path):
-    """A function that serves a page as MLflow shows it, in a sandbox without an origin; and the paths asked for."""
-    asked, pages = [], []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            asked.append(self.path)
-            self.send_response(200 if self.path == "/" else 404)
-            self.send_header("Content-Type", "text/html")
-            self.send_header("Content-Security-Policy", "sandbox allow-scripts")
-            self.end_headers()
-            self.wfile.write(pages[0].encode() if self.path == "/" else b"")
-
-        def log_message(self, *_):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield lambda page: (pages.append(page), f"http://127.0.0.1:{server.server_port}/")[1], asked
-        server.shutdown()
-        thread.join()
-
-
 @pytest.mark.slow
-def test_a_browser_zooms_in_a_sandbox(tmp_path, served):
-    serve, asked = served
+def test_a_browser_zooms(tmp_path):
     page = zoom_page(nested_pictures(means_of(random_spins(1536)), 1536), 3, "Spins", ["all", "the middle"])
+    (tmp_path / "page.html").write_text(page + VISIT)
     program = shutil.which("chromium")
     assert program, "there is no chromium: on Debian `apt-get install chromium`"
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", f"--user-data-dir={tmp_path}/profile"]
-    command = [program, *options, "--dump-dom", serve(page + VISIT)]
+    command = [program, *options, "--dump-dom", (tmp_path / "page.html").as_uri()]
     shown = subprocess.run(command, capture_output=True, text=True, timeout=120).stdout
     found = json.loads(html.unescape(re.search(r'<pre id="found">(.*?)</pre>', shown)[1]))
     assert found["first"] == "1,536 × 1,536 sites are seen; a pixel is the majority of 3 × 3 spins"
@@ -172,5 +130,3 @@ def test_a_browser_zooms_in_a_sandbox(tmp_path, served):
     assert found["shades"] > 1  # majorities; the canvas blends them where a pixel is not a pixel of the screen
     assert found["spins"] == 2
     assert not found["wide"]
-    assert found["origin"] == "null"
-    assert set(asked) <= {"/", "/favicon.ico"}

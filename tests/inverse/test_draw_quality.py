@@ -7,7 +7,7 @@ import kadanoff
 from kadanoff.inverse.quality import Measured, asymmetries, binned, compare, expected_distance, measure
 from kadanoff.spins.blocking import RULES
 from kadanoff.spins.boundary import Lattice
-from kadanoff.spins.exact import enumerate_states, kaufman_energy_distribution
+from kadanoff.spins.exact import enumerate_states, exact_energy_distribution
 from kadanoff.spins.statistics import independent_mean
 
 RANDOM = np.random.default_rng(0)
@@ -82,7 +82,7 @@ def test_parts_are_joined_and_cut():
 
 
 def test_a_set_does_not_differ_from_itself():
-    exact = kaufman_energy_distribution(8, 8, 2.3)
+    exact = exact_energy_distribution(Lattice(8, 8), 2.3)
     found = drawn(exact, 3000, 1)
     quality = compare(found, found, exact)
     for name in ("energy", "energies", "levels", "sums", "order", "broken"):
@@ -93,7 +93,7 @@ def test_a_set_does_not_differ_from_itself():
 
 
 def test_independent_sets_of_one_distribution_differ_by_noise_alone():
-    exact = kaufman_energy_distribution(8, 8, 2.3)
+    exact = exact_energy_distribution(Lattice(8, 8), 2.3)
     found = [compare(drawn(exact, 5000, seed), drawn(exact, 5000, 100 + seed), exact) for seed in range(10)]
     for name in ("energy", "order", "exact_energy"):
         assert abs(getattr(found[0], name).sigmas(0)) < 4
@@ -110,7 +110,7 @@ def test_independent_sets_of_one_distribution_differ_by_noise_alone():
 
 
 def test_another_temperature_is_seen_in_every_measure_of_the_energy():
-    exact, other = (kaufman_energy_distribution(8, 8, temperature) for temperature in (2.3, 2.5))
+    exact, other = (exact_energy_distribution(Lattice(8, 8), temperature) for temperature in (2.3, 2.5))
     quality = compare(drawn(other, 20_000, 1), drawn(exact, 20_000, 2), exact)
     true = (other.probabilities @ other.levels - exact.probabilities @ exact.levels) / 64
     assert abs(quality.energy.sigmas(true)) < 4

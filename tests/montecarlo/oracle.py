@@ -3,11 +3,34 @@
 The thresholds are set here, once, for every sampler.
 """
 
+import itertools
+
 import mpmath
 import numpy as np
 
+from kadanoff.spins.boundary import BOUNDARIES, Lattice
+from kadanoff.spins.exact import enumerate_states
+from kadanoff.spins.observables import energy
+
 SIGMAS, SMALLEST_P = 4, 1e-4
 EXPECTED_AT_LEAST = 10  # of each group of levels in a chi-squared
+
+
+def lattices(*shapes):
+    """Every boundary and sign of the coupling; a height of 1 makes a chain, which has no skewed boundary."""
+    return [
+        Lattice(*shape, boundary, coupling, dimension=min(shape[0], 2))
+        for shape, boundary, coupling in itertools.product(shapes, BOUNDARIES, (1, -1))
+        if shape[0] > 1 or boundary != "skewed"
+    ]
+
+
+def hot(lattice, chains, seed=1):
+    return 2 * np.random.default_rng(seed).integers(0, 2, (chains, *lattice.shape), np.int8) - 1
+
+
+def total_energies(spins, lattice, field=0.0):
+    return np.rint(energy(spins.reshape(-1, *lattice.array_shape), lattice) * lattice.sites) - field * spins.sum((1, 2))
 
 
 def sigmas(values, mean, square):
@@ -46,3 +69,14 @@ def chi_squared_p(values, exact):
 def energies_agree(values, exact):
     """Whether total energies of independent configurations follow an exact `EnergyDistribution`."""
     return energy_sigmas(values, exact) < SIGMAS and chi_squared_p(values, exact) > SMALLEST_P
+
+
+def agrees(spins, lattice, temperature, field=0.0):
+    """Whether independent configurations have the exact energies and moments of m, by enumeration."""
+    exact = enumerate_states(lattice)
+    m = spins.mean((1, 2))
+    m1, m2, m4 = (exact.magnetization(temperature, field, power=n) for n in (1, 2, 4))
+    worst = [sigmas(m, m1, m2), sigmas(m**2, m2, m4)]
+    worst.append(sigmas(abs(m), exact.absolute_magnetization(temperature, field), m2))
+    energies = total_energies(spins, lattice, field)
+    return max(worst) < SIGMAS and energies_agree(energies, exact.energy_distribution(temperature, field))

@@ -8,13 +8,12 @@ import pytest
 import kadanoff
 from kadanoff.data.description import Dataset
 from kadanoff.errors import KadanoffError
-from kadanoff.montecarlo import choice, equilibration
-from kadanoff.montecarlo.choice import choose
-from kadanoff.montecarlo.equilibration import MOST_PILOTS, Pilot, pilot, pilot_places, sweeps_needed
-from kadanoff.montecarlo.starts import compared_places, squared_order
+from kadanoff.estimate import Estimate
+from kadanoff.montecarlo import equilibration
+from kadanoff.montecarlo.equilibration import MOST_PILOTS, Pilot, choose, pilot, pilot_places, sweeps_needed
+from kadanoff.montecarlo.quality import compared_places, squared_order
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact import T_C
-from kadanoff.spins.statistics import AutocorrelationTime
 
 NEEL = (1 - 2 * (np.indices((4, 4)).sum(0) % 2)).astype(np.int8)
 
@@ -32,7 +31,7 @@ def test_pilots_watch_energy_and_both_order_parameters_with_signs_where_a_field_
 
 def test_what_was_slow_before_the_start_was_forgotten_counts_for_the_burn_in(monkeypatch):
     taus = iter([*[100.0] * 3, *[2.0] * 3])
-    monkeypatch.setattr(equilibration, "autocorrelation_time", lambda _: AutocorrelationTime(next(taus), 0.1, True))
+    monkeypatch.setattr(equilibration, "autocorrelation_time", lambda _: Estimate(next(taus), 0.1))
     assert pilot(dataset(), "x", "swendsen_wang", 2.0) == Pilot(2.0, 2000, True)
 
 
@@ -99,7 +98,7 @@ def test_auto_takes_the_sampler_that_short_pilots_found_faster(given, sampler, w
 
 def test_where_both_are_slow_the_cheaper_one_is_taken(monkeypatch):
     taus = {"swendsen_wang": 30.0, "hybrid": 14.0}
-    monkeypatch.setattr(choice, "pilot", lambda _, __, sampler, *___: Pilot(taus[sampler], 64, True))
+    monkeypatch.setattr(equilibration, "pilot", lambda _, __, sampler, *___: Pilot(taus[sampler], 64, True))
     assert choose(dataset(), "x").name == "hybrid"
     taus["hybrid"] = 16.0
     assert choose(dataset(), "x").name == "swendsen_wang"

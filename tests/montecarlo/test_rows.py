@@ -4,13 +4,12 @@ import itertools
 
 import numpy as np
 import pytest
-from oracle import SIGMAS, energies_agree, sigmas
+from oracle import agrees
 
 from kadanoff.montecarlo import hybrid, rows
-from kadanoff.montecarlo.ground import ground_states
 from kadanoff.montecarlo.rng import stream_key
+from kadanoff.montecarlo.samplers import ground_states
 from kadanoff.spins.boundary import Lattice
-from kadanoff.spins.exact import enumerate_states
 from kadanoff.spins.observables import energy
 
 KEY = stream_key(5, "rows")
@@ -24,27 +23,19 @@ def equilibrium(temperature, chains=20_000):
     return STATES[np.random.default_rng(3).choice(len(STATES), chains, p=weights / weights.sum())]
 
 
-def agrees(spins, temperature):
-    exact = enumerate_states(LATTICE)
-    totals = np.rint(energy(spins, LATTICE) * LATTICE.sites)
-    moments = [exact.magnetization(temperature, power=n) for n in (2, 4)]
-    wall = sigmas(spins.mean((1, 2)) ** 2, *moments)
-    return wall < SIGMAS and energies_agree(totals, exact.energy_distribution(temperature))
-
-
 @pytest.mark.parametrize("temperature", [0.8, 2.0, 6.0])
 def test_equilibrium_stays_equilibrium(temperature, monkeypatch):
     start = equilibrium(temperature)
-    assert agrees(start, temperature)
+    assert agrees(start, LATTICE, temperature)
     spins = start.copy()
     rows.advance(spins, temperature, KEY, 0, 0, 3)
     assert np.mean((spins != start).any((1, 2))) > 0.5
-    assert agrees(spins, temperature)
+    assert agrees(spins, LATTICE, temperature)
     always = np.full(1000, 1 << 32, np.uint64)
     monkeypatch.setattr(rows, "_thresholds", lambda *_: always)  # the negative control: every turn is accepted
     spins = start.copy()
     rows.advance(spins, temperature, KEY, 0, 0, 3)
-    assert not agrees(spins, temperature)
+    assert not agrees(spins, LATTICE, temperature)
 
 
 def test_a_flat_wall_goes_to_every_place():

@@ -8,12 +8,12 @@ import kadanoff
 from kadanoff.data.description import Dataset
 from kadanoff.data.store import open_dataset
 from kadanoff.errors import KadanoffError
-from kadanoff.montecarlo import checkpoints, runner
-from kadanoff.montecarlo.checkpoints import Task
-from kadanoff.montecarlo.equilibration import MOST_PILOTS, pilot_places
+from kadanoff.montecarlo import runner
+from kadanoff.montecarlo.equilibration import pilot_places
 from kadanoff.montecarlo.samplers import first_configurations
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact import T_C, enumerate_states, kaufman
+from kadanoff.spins.statistics import independent_mean
 
 SMALL = {"size": 8, "temperatures": [2.0, 3.0], "samples": 100, "sweeps": 250, "seed": 7}
 
@@ -44,11 +44,10 @@ def test_energies_belong_to_the_spins(reference):
     assert np.array_equal(reference.magnetization, spins.mean((-1, -2)))
 
 
-@pytest.mark.parametrize("workers", [2, 7])
 @pytest.mark.parametrize("sampler", runner.SAMPLERS)
-def test_workers_do_not_change_a_byte(workers, sampler):
-    spec = dataset(sampler=sampler, sweeps=400)
-    assert np.array_equal(runner.run(spec, "x", 1).spins, runner.run(spec, "x", workers).spins)
+def test_workers_do_not_change_a_byte(sampler):
+    spec = dataset(sampler=sampler, sweeps=40, allow_unequilibrated=True)
+    assert np.array_equal(runner.run(spec, "x", 1).spins, runner.run(spec, "x", 7).spins)
 
 
 def test_samples_do_not_change_their_neighbours(reference):
@@ -62,19 +61,16 @@ def test_temperatures_do_not_change_each_other(reference):
 
 
 @pytest.mark.parametrize("change", [{"seed": 8}, {"boundary": "free"}, {"sweeps": 251}])
-def test_other_parameters_give_other_spins(reference, change):
+def test_other_parameters_and_names_give_other_spins(reference, change):
     assert not np.array_equal(runner.run(dataset(**change), "x").spins, reference.spins)
-
-
-def test_another_name_gives_other_spins(reference):
     assert not np.array_equal(runner.run(dataset(), "y").spins, reference.spins)
 
 
 @pytest.mark.parametrize("sampler", runner.SAMPLERS)
 def test_an_interrupted_run_resumes_to_the_same_bytes(sampler, tmp_path, monkeypatch):
-    spec = dataset(sampler=sampler, sweeps=400)
+    spec = dataset(sampler=sampler, sweeps=40, allow_unequilibrated=True)
     expected = runner.run(spec, "x").spins
-    monkeypatch.setattr(runner, "SLICE_UPDATES", 64 * 64 * 50)
+    monkeypatch.setattr(runner, "SLICE_UPDATES", 64 * 64 * 5)
     monkeypatch.setattr(runner, "SAVE_SECONDS", 0.0)
     advanced = []
     real = runner.SAMPLERS[sampler]
@@ -87,8 +83,6 @@ def test_an_interrupted_run_resumes_to_the_same_bytes(sampler, tmp_path, monkeyp
 
     with monkeypatch.context() as patch:
         patch.setitem(runner.SAMPLERS, sampler, dying)
-        # the pilots use the same table: let them finish first
-        patch.setattr(runner, "_pilots", lambda found, _: dict.fromkeys(range(2), runner.Pilot(1.0, 0, True)))
         with pytest.raises(KeyboardInterrupt):
             runner.run(spec, "x", 1, tmp_path)
     assert list(tmp_path.glob("chains-*.npz"))
@@ -136,43 +130,14 @@ def test_a_metropolis_quench_that_keeps_domain_walls_is_refused():
         kadanoff.simulate(16, 0.8, 64, sampler="metropolis", sweeps=500)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "sampler"),
-    [
-        ({"temperatures": 2.0}, "swendsen_wang"),
-        ({"temperatures": 6.0}, "metropolis"),
-        ({"temperatures": 2.0, "field": 0.5}, "metropolis"),
-    ],
-)
-def test_auto_says_what_it_took(arguments, sampler):
-    assert kadanoff.simulate(4, samples=2, **arguments).provenance["sampler"] == sampler
-
-
-@pytest.mark.parametrize(("boundary", "coupling"), [("periodic", 1), ("antiperiodic", 1), ("periodic", -1)])
+@pytest.mark.parametrize(("boundary", "coupling"), [("antiperiodic", 1), ("periodic", -1)])
 def test_a_frustrated_odd_lattice_is_allowed_and_right(boundary, coupling):
-    ensemble = kadanoff.simulate(5, [1.5], 4000, boundary=boundary, coupling=coupling, seed=11)
+    ensemble = kadanoff.simulate(5, [1.5], 2000, boundary=boundary, coupling=coupling, seed=11)
     exact = kaufman(5, 5, 1.5, boundary, coupling).energy
     wrong = kaufman(5, 5, 1.6, boundary, coupling).energy
     error = ensemble.energy.std() / np.sqrt(ensemble.energy.size)
     assert abs(ensemble.energy.mean() - exact) < 4 * error
     assert abs(ensemble.energy.mean() - wrong) > 4 * error
-
-
-@pytest.mark.parametrize("count", [1, 2, MOST_PILOTS])
-def test_each_of_a_few_temperatures_has_a_pilot(count):
-    assert pilot_places(dataset(temperatures=[1.0 + index for index in range(count)])) == list(range(count))
-
-
-@pytest.mark.parametrize("count", [MOST_PILOTS + 1, 100, 400, 5000])
-def test_of_many_temperatures_the_ends_and_the_nearest_to_t_c_have_pilots(count):
-    temperatures = [round(0.5 + 3.5 * index / count, 6) for index in range(count)]
-    places = pilot_places(dataset(temperatures=temperatures))
-    nearest = min(range(count), key=lambda index: abs(temperatures[index] - T_C))
-    assert {0, nearest, count - 1} <= set(places)
-    assert places == sorted(set(places))  # they come from cold to hot
-    assert MOST_PILOTS - 2 < len(places) <= MOST_PILOTS
-    assert max(np.diff(places)) <= count / (MOST_PILOTS - 2) + 1
-    assert count - 1 - nearest in pilot_places(dataset(temperatures=temperatures[::-1]))
 
 
 def test_many_temperatures_have_the_sweeps_of_the_pilots_beside_them(monkeypatch):
@@ -222,34 +187,11 @@ def test_a_damaged_checkpoint_is_begun_again(tmp_path, reference):
     assert np.array_equal(runner.run(dataset(), "x", 1, tmp_path).spins, reference.spins)
 
 
-def test_a_checkpoint_gives_back_what_was_kept(tmp_path):
-    spins = 2 * np.random.default_rng(1).integers(0, 2, (5, 3, 7), np.int8) - 1
-    checkpoints.save(tmp_path, Task(1, 64, 5), 12, spins)
-    done, found = checkpoints.load(tmp_path, Task(1, 64, 5), (3, 7))
-    assert done == 12
-    assert np.array_equal(found, spins)
-    assert found.dtype == np.int8
-    assert checkpoints.load(tmp_path, Task(0, 64, 5), (3, 7)) is None
-
-
 def test_a_dataset_that_finds_no_place_is_refused_before_any_work(tmp_path, monkeypatch):
-    monkeypatch.setattr(runner.shutil, "disk_usage", lambda _: SimpleNamespace(free=8 * 8 * 2 * 100 - 1))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=8 * 8 * 2 * 100 - 1))
     monkeypatch.setattr(runner, "pilot", lambda *_: pytest.fail("a pilot ran"))
-    with pytest.raises(KadanoffError, match=r"No space left on device, .* MB are missing"):
+    with pytest.raises(KadanoffError, match="GB free, but the spins take about"):
         runner.run(dataset(), "x", 1, tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"workers": 0}, "workers .* is 0"),
-        ({"samples": 0}, "samples is 0"),
-        ({"temperatures": -1.0}, "temperatures has -1"),
-    ],
-)
-def test_bad_arguments_are_sentences(change, words):
-    with pytest.raises(KadanoffError, match=words):
-        kadanoff.simulate(**({"size": 4, "temperatures": 2.0, "samples": 2} | change))
 
 
 def test_golden_bytes(reference, tmp_path):
@@ -271,7 +213,7 @@ def test_golden_bytes(reference, tmp_path):
     ],
 )
 def test_single_spin_updates_reach_every_state(arguments, lattice, field):
-    found = kadanoff.simulate(samples=20_000, sampler="metropolis", sweeps=4000, seed=1, **arguments)
+    found = kadanoff.simulate(samples=6000, sampler="metropolis", sweeps=4000, seed=1, **arguments)
     exact = enumerate_states(lattice)
 
     def deviation(temperature):
@@ -279,14 +221,14 @@ def test_single_spin_updates_reach_every_state(arguments, lattice, field):
         return abs(found.energy.mean() - energy) / np.sqrt(heat * temperature**2 / lattice.sites / found.energy.size)
 
     assert deviation(arguments["temperatures"]) < 4
-    assert deviation(1.1 * arguments["temperatures"]) > 4
-    magnetization = exact.absolute_magnetization(arguments["temperatures"], field)
-    assert abs(np.abs(found.magnetization).mean() - magnetization) < 4 * np.abs(found.magnetization).std() / 141
+    assert deviation(1.25 * arguments["temperatures"]) > 4
+    order = independent_mean(np.abs(found.magnetization[0]))
+    assert abs(order.sigmas(exact.absolute_magnetization(arguments["temperatures"], field))) < 4
 
 
 def test_a_field_in_which_states_are_metastable_is_refused():
     with pytest.raises(KadanoffError, match="allow_unequilibrated"):
-        kadanoff.simulate(16, 1.5, 64, field=0.02, sweeps=2000)
+        kadanoff.simulate(16, 1.5, 64, field=0.02, sweeps=50)
 
 
 def test_a_very_hot_lattice_forgets_a_cold_start():

@@ -30,7 +30,7 @@ from kadanoff.phases.stream import (
     weights,
 )
 from kadanoff.runtime import files
-from kadanoff.spins.exact.onsager import onsager
+from kadanoff.spins.exact import onsager
 from kadanoff.spins.statistics import independent_mean
 
 SYSTEMS = {

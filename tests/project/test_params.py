@@ -15,7 +15,7 @@ GOOD = {"size": 4, "temperatures": [2.0], "samples": 3}
     [
         ({"sampels": 3}, ["datasets.x.sampels", "not a known key", "did you mean 'samples'"]),
         ({"samples": 0}, ["datasets.x.samples is 0", "greater than 0"]),
-        ({"dimension": True}, ["datasets.x.dimension: ", "True is no whole number"]),
+        ({"dimension": True}, ["datasets.x.dimension is True", "valid integer"]),
         ({"size": 10**6}, ["size is 1000000", "more than 4294967296 spins"]),
         ({"field": float("nan")}, ["datasets.x.field is nan"]),
         ({"boundary": "twisted"}, ["datasets.x.boundary is 'twisted'", "'periodic'"]),

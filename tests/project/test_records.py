@@ -38,7 +38,7 @@ def record(mse=0.5):
     with recorded("coarsen", "cnn", parameters={"epochs": 2}, inputs=["data/coarsen/coarsen16.zarr"]) as run:
         run.epoch(1, train_loss=0.25)
         run.epoch(0, train_loss=0.5, validation_loss=float("nan"))
-        run.metrics({"mse": Estimate(mse, 0.1, 0.5, 10), "by": {"T=2.27": {"mean": 1, "error": float("nan")}}})
+        run.metrics({"mse": Estimate(mse, 0.1, 10), "by": {"T=2.27": {"mean": 1, "error": float("nan")}}})
         run.figure("history", figure())
         run.text("table.md", "| a |\n")
 

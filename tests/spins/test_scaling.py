@@ -149,31 +149,6 @@ def test_combined_error_covers_the_truth():
         assert INSIDE[0] < np.mean(np.abs(sigmas) < 1) < 0.85  # the larger of two errors is a little too large
 
 
-@pytest.mark.parametrize(
-    ("call", "words"),
-    [
-        (lambda s, m, h, q: exponents(s[:1], m[:1], h[:1], q[:1]), r"sizes are \[16.0\]; a slope needs at least 2"),
-        (lambda s, m, h, q: exponents(s[::-1], m, h, q), "in increasing order"),
-        (lambda s, m, h, q: exponents(s * 0, m, h, q), "positive sizes"),
-        (lambda s, m, h, q: exponents(s, m[:, :1], h[:, :1], q[:, :1]), r"1 seed of <\|m\|> has no error bar"),
-        (lambda s, m, h, q: exponents(s, m, h[:3], q), r"shapes differ: .*G\(L/2\) \[\(400,\), \(400,\), \(400,\)\],"),
-        (lambda s, m, h, q: exponents(s, m, h, q[:, :300]), r"shapes differ: .*G\(L/4\) \[\(300,\)"),
-        (lambda s, m, h, q: exponents(s, m, h - 1, q), r"G\(L/2\) at size 16 is -0.4.*has a logarithm only"),
-        (lambda s, m, h, q: exponents(s, m * np.nan, h, q), r"<\|m\|> at size 16 is nan"),
-        (lambda s, m, h, q: exponents(s, m, h, q, blocks=401), "blocks is 401 for 400 seeds"),
-        (lambda s, m, h, q: exponents(s, m, h, q, blocks=1), "blocks is 1 for 400 seeds"),
-        (
-            lambda s, m, h, q: local_slopes(s, m[0]),
-            r"<m\^2> have 400 rows of the shapes \[\(\)\], but there are 4 sizes",
-        ),
-        (lambda s, m, h, q: combine([]), "0 repetitions"),
-    ],
-)
-def test_refuses_what_has_no_exponent(call, words):
-    with pytest.raises(KadanoffError, match=words):
-        call(*critical())
-
-
 def test_refuses_a_mean_that_one_block_makes_positive():
     sizes, spins, half, quarter = critical(seeds=10)
     half[2] = -1

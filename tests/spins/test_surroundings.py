@@ -5,7 +5,6 @@ from itertools import combinations, product
 import numpy as np
 import pytest
 
-from kadanoff.errors import KadanoffError
 from kadanoff.spins.blocking import RULES
 from kadanoff.spins.surroundings import AROUND, block_shape, coarse_spins, is_odd, parts, rows, states, symmetries
 
@@ -128,15 +127,3 @@ def test_coarse_spins_are_those_of_the_rule(rule, block, dimension):
     assert (found == expected).all()
     assert is_odd(rule, block, dimension) == bool((RULES[rule](-lattices, block, dimension).ravel() == -expected).all())
     assert is_odd(rule, block, dimension) == (rule != "threshold" or block % 2 == 1)
-
-
-@pytest.mark.parametrize(("block", "dimension"), [(1, 1), (1, 2), (10, 1), (4, 2), (0, 1), (-2, 2)])
-def test_blocks_that_have_no_table_are_refused(block, dimension):
-    with pytest.raises(KadanoffError, match=f"block is {block}[ ;]"):
-        parts(block, dimension)
-
-
-@pytest.mark.parametrize("rule", ["average", "sign"])
-def test_rules_whose_coarse_spins_are_no_spins_are_refused(rule):
-    with pytest.raises(KadanoffError, match=f"rule is '{rule}'.*choose one of majority, threshold, decimation"):
-        coarse_spins(rule, 2, 2)

@@ -11,8 +11,7 @@ import zarr
 
 from kadanoff import __version__
 from kadanoff.data.arrays import decoded
-from kadanoff.data.large import create_lattice, finish_lattice
-from kadanoff.data.store import Ensemble, open_dataset
+from kadanoff.data.store import Ensemble, create_lattice, finish_lattice, open_dataset
 from kadanoff.errors import seed_of as seed_of_bits
 from kadanoff.errors import whole
 from kadanoff.inverse import bands

@@ -24,10 +24,9 @@ UNITS = {
     "magnetization": "per site",
     "autocorrelation_time": "sweeps",
 }
-Codecs = tuple[BloscCodec, Crc32cCodec]
 
 
-def checked(**blosc: Any) -> Codecs:
+def checked(**blosc: Any) -> tuple[BloscCodec, Crc32cCodec]:
     """Zstandard with these options of Blosc, and a checksum of the compressed chunk: a changed bit is an error."""
     return BloscCodec(cname="zstd", **blosc), Crc32cCodec()
 
@@ -51,7 +50,6 @@ def spins_array(
 
 def values_array(group: zarr.Group, name: str, values: NDArray, dimensions: tuple[str, ...]) -> None:
     """A small array in one chunk."""
-    attributes: dict[str, Any] = {"units": UNITS[name]} if name in UNITS else {}
     array = group.create_array(
         name,
         shape=values.shape,
@@ -60,7 +58,7 @@ def values_array(group: zarr.Group, name: str, values: NDArray, dimensions: tupl
         fill_value=MISSING if values.dtype.kind == "f" else -1,
         compressors=checked(typesize=8),
         dimension_names=dimensions,
-        attributes=attributes,
+        attributes={"units": UNITS[name]} if name in UNITS else {},
     )
     array[...] = values
 
@@ -112,10 +110,7 @@ def consolidate(path: Path) -> None:
 def read_spins(array: Any, window: Any, where: str, remedy: str) -> NDArray[np.int8]:
     """Spins of a window of an array, of Zarr or in memory; what is wrong with them is said of `where`.
 
-    Raises
-    ------
-    KadanoffError
-        If a part of it is missing or damaged, or there are other values than +1 and -1.
+    KadanoffError if a part of it is missing or damaged, or there are other values than +1 and -1.
     """
     block = decoded(array, window, where, remedy)
     if block.dtype.kind not in "iuf" or not np.all(np.abs(block) == 1):

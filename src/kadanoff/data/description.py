@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -14,13 +14,6 @@ COLDEST = 0.01  # nothing moves below, and exact results need thousands of digit
 STRONGEST = 1000.0  # field: where it is stronger, every spin has its sign
 COUNTED = 1 << 32  # chains, and sites of a lattice: of more, random numbers would repeat
 MOST_SWEEPS = 1 << 30
-
-
-def _no_equal(value: Any) -> Any:
-    """A value as it is, unless it only equals an integer, as True and 1.0 do."""
-    if isinstance(value, bool | float):
-        raise ValueError(f"{value} is no whole number")
-    return value
 
 
 Temperatures = Annotated[list[float], BeforeValidator(listed), Field(min_length=1)]
@@ -35,7 +28,7 @@ class Dataset(Section):
     samples: int = Field(gt=0, le=COUNTED)
     boundary: Literal["periodic", "antiperiodic", "skewed", "free"] = "periodic"
     coupling: float = 1.0
-    dimension: Annotated[Literal[1, 2], BeforeValidator(_no_equal)] = 2
+    dimension: int = Field(default=2, ge=1, le=2)
     sampler: Literal["metropolis", "swendsen_wang", "hybrid", "auto"] = "auto"
     sweeps: int | None = Field(default=None, gt=0, le=MOST_SWEEPS)
     seed: Seed = 0
@@ -45,14 +38,11 @@ class Dataset(Section):
 
     @model_validator(mode="after")
     def _rules(self) -> "Dataset":
-        for temperature in self.temperatures:
+        for temperature, count in Counter(self.temperatures).items():
             if not COLDEST <= temperature < float("inf"):
-                raise ValueError(
-                    f"temperatures has {temperature}; each must be positive, at least {COLDEST}, and finite"
-                )
-        if len(set(self.temperatures)) < len(self.temperatures):
-            twice = next(value for value, count in Counter(self.temperatures).items() if count > 1)
-            raise ValueError(f"temperatures has {twice} twice; give each once")
+                raise ValueError(f"temperatures has {temperature}; each must be at least {COLDEST}, and finite")
+            if count > 1:
+                raise ValueError(f"temperatures has {temperature} twice; give each once")
         if isinstance(self.size, list) and len(self.size) != 2:
             raise ValueError(f"size is {shown(self.size)}; give one number, or [height, width]")
         sides = self.size if isinstance(self.size, list) else [self.size] * self.dimension
@@ -65,16 +55,15 @@ class Dataset(Section):
                 f"start is 'cold' with boundary {self.boundary!r} and coupling {self.coupling:g}; all spins up is no "
                 "typical state there, so take start: hot"
             )
-        walled = self.boundary in ("skewed", "antiperiodic") and self.dimension == 2 and self.coupling > 0
-        if self.start == "ground" and not walled:
+        try:
+            lattice = self.lattice
+        except KadanoffError as error:
+            raise ValueError(str(error)) from error
+        if self.start == "ground" and not lattice.walled:
             raise ValueError(
                 f"start is 'ground' with boundary {self.boundary!r} and coupling {self.coupling:g}; it draws the wall "
                 "that skewed and antiperiodic boundaries force on a square ferromagnet, so take start: hot"
             )
-        try:
-            _ = self.lattice
-        except KadanoffError as error:
-            raise ValueError(str(error)) from error
         return self
 
     @property

@@ -36,12 +36,8 @@ def write_pyramid(source: Path, target: Path, workers: int | None = None) -> Non
     Level 0 has a pixel (y, x) for each spin, uint8: 255 where it is +1, 0 where it is -1. A pixel of level k is the
     mean of the 3^k x 3^k that it covers, rounded once. There are levels as long as the side is a multiple of 3 and
     larger than 512. Lengths are in sites; the centre of the first spin is the origin. The bytes do not depend on the
-    number of workers, each of which takes about 40 MB of memory whatever the size.
-
-    Raises
-    ------
-    KadanoffError
-        If the target exists, the source is missing, damaged or not one square lattice, or the disk has too little room.
+    number of workers, each of which takes about 40 MB of memory whatever the size. KadanoffError if the target exists,
+    the source is missing, damaged or not one square lattice, or the disk has too little room.
     """
     require_new(target)
     lattice = _lattice(source)
@@ -85,17 +81,11 @@ def _write(lattice: Ensemble, source: Path, path: Path, sides: list[int], worker
 
 def _metadata(name: str, levels: int) -> dict[str, Any]:
     """What OME-Zarr calls `ome`. The centre of a block is that of the spin in its middle, not of its first."""
-    scales = [FACTOR**level for level in range(levels)]
-    datasets = [
-        {
-            "path": str(level),
-            "coordinateTransformations": [
-                {"type": "scale", "scale": [float(scale)] * 2},
-                {"type": "translation", "translation": [(scale - 1) / 2] * 2},
-            ],
-        }
-        for level, scale in enumerate(scales)
-    ]
+    datasets = []
+    for level in range(levels):
+        scale = {"type": "scale", "scale": [float(FACTOR**level)] * 2}
+        shift = {"type": "translation", "translation": [(FACTOR**level - 1) / 2] * 2}
+        datasets.append({"path": str(level), "coordinateTransformations": [scale, shift]})
     axes = [{"name": axis, "type": "space"} for axis in ("y", "x")]
     image = {"name": name, "axes": axes, "datasets": datasets, "type": "mean"}
     return {"version": "0.5", "multiscales": [image]}
@@ -137,10 +127,6 @@ def _fill(array: zarr.Array, read: Read, ratio: int, pool: ThreadPoolExecutor, a
         pass
 
 
-def _parts(whole: slice, step: int) -> list[slice]:
-    return [slice(first, min(first + step, whole.stop)) for first in range(whole.start, whole.stop, step)]
-
-
 def _bright(spins: zarr.Array, source: Path, rows: slice, columns: slice) -> Pixels:
     """Pixels of level 0."""
     where, remedy = f"{source}: array 'spins'", "Remove it, then grow or fetch it again."
@@ -152,19 +138,15 @@ def _means(finer: zarr.Array, base: int, level: int, rows: slice, columns: slice
     """Pixels of a level, from one whose numbers of spins up are known exactly."""
     ratio, sites = FACTOR ** (level - base), FACTOR ** (2 * level)
     window = (slice(ratio * part.start, ratio * part.stop) for part in (rows, columns))
-    ups = _ups(np.asarray(finer[tuple(window)]), FACTOR ** (2 * base))
+    pixels = np.asarray(finer[tuple(window)])
+    ups = (pixels * np.uint16(FACTOR ** (2 * base)) + np.uint16(127)) // np.uint16(255)  # in the blocks of that level
     down = np.zeros((len(ups) // ratio, ups.shape[1]), np.min_scalar_type(sites))
     for row in range(ratio):
         down += ups[row::ratio]
     total = sum(down[:, column::ratio].astype(np.int64) for column in range(ratio))
-    return brightness(total, sites)
+    # 255 total / sites is never half an integer, as sites is odd
+    return ((510 * total + sites) // (2 * sites)).astype(np.uint8)
 
 
-def brightness(ups: Any, sites: int) -> Pixels:
-    """The mean of so many spins as a pixel; 255 ups / sites is never half an integer, as sites is odd."""
-    return ((510 * ups + sites) // (2 * sites)).astype(np.uint8)
-
-
-def _ups(pixels: Pixels, sites: int) -> NDArray[np.uint16]:
-    """Spins up in the blocks, which have so many sites."""
-    return (pixels * np.uint16(sites) + np.uint16(127)) // np.uint16(255)
+def _parts(whole: slice, step: int) -> list[slice]:
+    return [slice(first, min(first + step, whole.stop)) for first in range(whole.start, whole.stop, step)]

@@ -1,6 +1,8 @@
 """Ensembles of configurations, in memory or as Zarr v3 groups that plain `xarray.open_zarr` reads."""
 
 import json
+import math
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +13,9 @@ import zarr
 from numpy.typing import NDArray
 
 from kadanoff.data.arrays import (
+    CHUNK_BYTES,
     MISSING,
+    SHARD_BYTES,
     axes_of,
     consolidate,
     decoded,
@@ -65,10 +69,7 @@ class Ensemble:
     def read(self, temperature: int | slice = slice(None), sample: int | slice = slice(None)) -> NDArray[np.int8]:
         """Spins of the selected temperatures and samples as a NumPy array.
 
-        Raises
-        ------
-        KadanoffError
-            If a part of the store is missing or damaged, or spins are not +1 or -1.
+        KadanoffError if a part of the store is missing or damaged, or spins are not +1 or -1.
         """
         place = getattr(self.spins, "store_path", None)
         remedy = DAMAGED if place else UNFIT
@@ -120,6 +121,28 @@ def finish_group(path: Path, ensemble: Ensemble) -> None:
     consolidate(path)
 
 
+def create_lattice(path: Path, side: int) -> zarr.Array:
+    """A new Zarr group with an array `spins` (1, 1, y, x) for one large lattice, to be filled by whole shards.
+
+    A group without that array, of a process that was killed between the two, is completed.
+    A shard holds full rows: about SHARD_BYTES spins, fewer of small lattices, so that all cores have some.
+    """
+    group = zarr.open_group(path, mode="a", zarr_format=3)
+    rows = max(part for part in range(1, math.isqrt(CHUNK_BYTES) // 2 + 1) if side % part == 0)
+    shard = rows * max(1, min(SHARD_BYTES // (rows * side), side // rows // 8))
+    return spins_array(group, (1, 1, side, side), (1, 1, rows, rows), (1, 1, shard, side))
+
+
+def finish_lattice(path: Path, ensemble: Ensemble) -> None:
+    """Add everything but the spins to what `create_lattice` made, in place of what a killed process added of it."""
+    for left in path.iterdir():
+        if left.is_dir() and left.name != "spins":
+            shutil.rmtree(left)
+        elif left.is_file() and left.name != "zarr.json":
+            left.unlink()
+    finish_group(path, ensemble)
+
+
 def write_fields(
     path: Path, shape: tuple[int, ...], axes: tuple[str, ...], temperatures: NDArray, origin: dict[str, Any]
 ) -> zarr.Array:
@@ -134,12 +157,11 @@ def write_fields(
 def provenance_text(provenance: Any) -> dict[str, Any]:
     """The attribute of a store that says how it was made, a text: netCDF knows no dictionaries."""
     try:
-        if isinstance(provenance, Mapping):
-            return {"provenance": json.dumps(dict(provenance))}
-        reason = f"it is a {type(provenance).__name__}"
+        return {"provenance": json.dumps(dict(provenance))}
     except (TypeError, ValueError, RecursionError) as error:
-        reason = str(error)
-    raise KadanoffError(f"provenance must be a dictionary that JSON can hold: {reason}. Give plain numbers and texts.")
+        raise KadanoffError(
+            f"provenance must be a dictionary that JSON can hold: {error}. Give plain numbers and texts."
+        ) from error
 
 
 def open_dataset(path: str | Path) -> Ensemble:
@@ -167,17 +189,10 @@ def open_dataset(path: str | Path) -> Ensemble:
 
 
 def require_arrays(path: Path, spins: Any, others: Mapping[str, Any], remedy: str) -> None:
-    """Refuse what is no ensemble, on writing as on reading; the values of spins are checked where they are read.
-
-    Raises
-    ------
-    KadanoffError
-        Naming the array, what it is, and what it should be.
-    """
+    """KadanoffError if they are no ensemble, on writing as on reading; spins are checked where they are read."""
     for name, array in {"spins": spins, **others}.items():
-        kind = getattr(getattr(array, "dtype", None), "kind", None)
-        if kind is None or kind not in "iuf":
-            what = type(array).__name__ if kind is None else array.dtype
+        what = getattr(array, "dtype", type(array).__name__)
+        if getattr(what, "kind", "O") not in "iuf":
             raise KadanoffError(f"{path}: array {name!r} is {what}; it should be an array of real numbers. {remedy}")
     shape = spins.shape
     if len(shape) not in (3, 4) or 0 in shape:
@@ -186,9 +201,7 @@ def require_arrays(path: Path, spins: Any, others: Mapping[str, Any], remedy: st
             f"sample, x) of chains, with at least one of each. {remedy}"
         )
     expected = {"temperature": shape[:1], "autocorrelation_time": shape[:1], "energy": shape[:2]}
-    expected |= {"magnetization": shape[:2]} | {
-        axis: (length,) for axis, length in zip(axes_of(shape), shape[1:], strict=True)
-    }
+    expected |= {"magnetization": shape[:2], **dict(zip(axes_of(shape), ((side,) for side in shape[1:]), strict=True))}
     for name, array in others.items():
         if array.shape != expected[name]:
             raise KadanoffError(
@@ -209,10 +222,7 @@ def _open_group(path: Path) -> zarr.Group:
 def _require_format(path: Path, group: zarr.Group) -> None:
     found = group.attrs.get("kadanoff_format")
     if found is None:
-        what = "an image of a lattice" if "ome" in group.attrs else "a Zarr group of another program"
-        if "output" in group:
-            what = f"the output of the network {_provenance(path, group).get('model')}, real numbers"
-        raise KadanoffError(f"{path} is {what}, and no dataset of spins; `xarray.open_zarr` and `zarr.open` read it.")
+        raise KadanoffError(f"{path} is no dataset of spins; `xarray.open_zarr` and `zarr.open` read other groups.")
     if found != FORMAT:
         raise KadanoffError(
             f"{path} has kadanoff_format {json.dumps(found)}; this version reads {FORMAT}. "

@@ -107,7 +107,7 @@ class Coarsener:
 def root(estimate: Estimate) -> Estimate:
     """Square root, with the error propagated to first order: that of the square over twice the root."""
     value = float(np.sqrt(estimate.mean))
-    return Estimate(value, estimate.error / (2 * value) if value else 0.0, estimate.tau, estimate.n)
+    return Estimate(value, estimate.error / (2 * value) if value else 0.0, estimate.n)
 
 
 def site_errors(prediction: Array, target: Array) -> dict[str, Estimate]:

@@ -81,14 +81,9 @@ def _edges(lattice: Lattice, strips: bool) -> NDArray[np.uint64]:
     first, last = (np.uint64(1), np.uint64(1 << (LANES - 1))) if strips else (ALL, ALL)
     across_y, across_x = int(lattice.down[-1, 0]), int(lattice.right[0, -1])
     above, below = int(lattice.ghost[0, 0]), int(lattice.ghost[-1, 0])
-    return np.array(
-        [
-            _edge(across_y, above, lattice.coupling, first),
-            _edge(across_y, below, lattice.coupling, last),
-            _edge(across_x, 0, lattice.coupling, ALL),
-            _edge(across_x, 0, lattice.coupling, ALL),
-        ]
-    )
+    across = across_y, across_y, across_x, across_x
+    sides = zip(across, (above, below, 0, 0), (first, last, ALL, ALL), strict=True)
+    return np.array([_edge(bond, ghost, lattice.coupling, lanes) for bond, ghost, lanes in sides])
 
 
 def _regions(lattice: Lattice, rows: int) -> list[tuple[int, int, int, int]]:

@@ -1,4 +1,4 @@
-"""How many sweeps make a chain independent of its start: the autocorrelation time of pilot chains."""
+"""Which sampler, and how many sweeps forget the start of a chain: by the autocorrelation times of pilot chains."""
 
 import math
 from typing import NamedTuple
@@ -25,14 +25,21 @@ PILOT_UPDATES = 1 << 36
 """Sites x sweeps of the longest pilot: some minutes."""
 MOST_PILOTS = 64
 """Temperatures with pilots of their own: on a finer grid times change little from one to the next."""
+METROPOLIS_ABOVE = 2 * T_C
+SHORT = 1024
+"""Sweeps, at most, of the pilots that compare samplers."""
+FAST = 10.0
+"""Autocorrelation time of clusters, in sweeps, with which no other sampler is tried."""
+COSTS = {"swendsen_wang": 1, "hybrid": 2}
+"""Time of a sweep, in those of the first."""
 
 
 class Pilot(NamedTuple):
     """What pilot chains tell, in sweeps: the autocorrelation time of the slowest observable, and the way there.
 
     `burn_in` is how long the pilot ran until it was seen in equilibrium, the time of measuring included, since a few
-    chains of many forget their start later than the rest; `resolved` is False if the longest
-    allowed pilot was too short, and `tau` then is a lower bound.
+    chains of many forget their start later than the rest; `resolved` is False if the longest allowed pilot was too
+    short, and `tau` then is a lower bound.
     """
 
     tau: float
@@ -68,15 +75,45 @@ def pilot(dataset: Dataset, name: str, sampler_name: str, temperature: float, lo
     done, length, slowest = 0, FIRST_PILOT, 0.0
     while True:
         stride = -(-length // MEASUREMENTS)
-        series = _measure(spins, dataset, name, temperature, sampler_name, done, length // stride, stride)
+        times = range(done, done + length // stride * stride, stride)
+        series = _measure(spins, dataset, name, temperature, sampler_name, times)
         done += length
-        tau = stride * max(autocorrelation_time(observable).tau for observable in series)
+        tau = stride * max(autocorrelation_time(observable).mean for observable in series)
         slowest = max(slowest, tau)
         resolved = length >= SWEEPS_PER_TAU * tau
         if resolved or length >= cap:
             # a slow mode that has died out in the pilot may live on in a few of many chains
             return Pilot(float(tau), max(done, math.ceil(SWEEPS_PER_TAU * slowest)), bool(resolved))
         length = min(2 * length, cap)
+
+
+class Choice(NamedTuple):
+    """A sampler's name and why it was taken: single spins where clusters cannot help, else what pilots find faster."""
+
+    name: str
+    reason: str
+
+
+def choose(dataset: Dataset, name: str) -> Choice:
+    """The sampler of a dataset; the same for the same parameters on every machine."""
+    if dataset.sampler != "auto":
+        return Choice(dataset.sampler, "named in the parameters")
+    if dataset.field:
+        return Choice("metropolis", f"the field {dataset.field} breaks the up-down symmetry that clusters need")
+    if min(dataset.temperatures) >= METROPOLIS_ABOVE:
+        return Choice("metropolis", "every temperature is above 2 T_c: few sweeps decorrelate, and they cost least")
+    # pilots at the coldest temperature and the one nearest to T_c, where a sampler fails if it does
+    temperatures = {min(dataset.temperatures), min(dataset.temperatures, key=lambda value: abs(value - T_C))}
+    found = {}
+    for sampler, cost in COSTS.items():
+        pilots = [pilot(dataset, name, sampler, temperature, SHORT) for temperature in sorted(temperatures)]
+        tau, resolved = max(each.tau for each in pilots), all(each.resolved for each in pilots)
+        found[sampler] = (not resolved, cost * tau, f"{'' if resolved else 'over '}{tau:.1f} sweeps of {sampler}")
+        if resolved and tau <= FAST:
+            break
+    best = min(found, key=lambda sampler: found[sampler][:2])
+    times = " and ".join(time for _, _, time in found.values())
+    return Choice(best, f"short pilots found autocorrelation times of {times}")
 
 
 def pilot_places(dataset: Dataset) -> list[int]:
@@ -97,16 +134,9 @@ def pilot_places(dataset: Dataset) -> list[int]:
 
 
 def _measure(
-    spins: NDArray[np.int8],
-    dataset: Dataset,
-    name: str,
-    temperature: float,
-    sampler_name: str,
-    first_sweep: int,
-    measurements: int,
-    stride: int,
+    spins: NDArray[np.int8], dataset: Dataset, name: str, temperature: float, sampler_name: str, times: range
 ) -> NDArray[np.float64]:
-    """Series of `_observables`, one every `stride` sweeps; shape (observable, chain, measurement).
+    """Series of `_observables` after each step of `times`, in sweeps; shape (observable, chain, measurement).
 
     Where chains end with a random symmetry, so does each configuration here: an order parameter whose sign it changes
     is noise then, and one whose sign only the dynamics changes shows how slowly.
@@ -115,9 +145,8 @@ def _measure(
     key = key_of(dataset, name, temperature, f"pilot {sampler_name}")
     symmetry = key_of(dataset, name, temperature, "pilot symmetry")
     found = []
-    for step in range(measurements):
-        sweep = first_sweep + step * stride
-        advance(spins, lattice, temperature, dataset.field, key, 0, sweep, stride)
+    for sweep in times:
+        advance(spins, lattice, temperature, dataset.field, key, 0, sweep, times.step)
         mapped = spins
         if ends_with_symmetry(lattice, dataset.field):
             mapped = spins.copy()
@@ -183,13 +212,7 @@ def sweeps_needed(dataset: Dataset, pilots: dict[int, Pilot]) -> NDArray[np.int6
 
 
 def check_pilot(dataset: Dataset, sampler_name: str, temperature: float, found: Pilot) -> None:
-    """Refuse sweeps that are too few for one temperature.
-
-    Raises
-    ------
-    KadanoffError
-        Then, unless the dataset says `allow_unequilibrated`.
-    """
+    """KadanoffError if sweeps are too few for one temperature, unless the dataset says `allow_unequilibrated`."""
     asked = dataset.sweeps
     if dataset.allow_unequilibrated or (found.resolved and (asked or found.sweeps) >= found.sweeps):
         return

@@ -31,18 +31,12 @@ def advance(
     first_sweep: int,
     sweeps: int,
 ) -> None:
-    """Advance chains (chain, height, width) in place, with the arguments of either sampler.
-
-    Raises
-    ------
-    KadanoffError
-        If the field is not 0.
-    """
+    """Advance chains, int8 (chain, height, width), in place, without a field; arguments as in `metropolis.advance`."""
     for sweep in range(first_sweep, first_sweep + sweeps):
         swendsen_wang.advance(spins, lattice, temperature, field, key, first_chain, sweep, 1)
         other = np.uint64(key) ^ OTHER_STREAM
         for half, heat_bath in enumerate((False, True)):
             first = SINGLE * (2 * sweep + half)
             metropolis.advance(spins, lattice, temperature, field, other, first_chain, first, SINGLE, heat_bath)
-        if rows.forced_wall(lattice):
+        if lattice.walled and lattice.boundary == "skewed":
             rows.advance(spins, temperature, np.uint64(key) ^ ROWS_STREAM, first_chain, sweep, 1)

@@ -17,7 +17,6 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from kadanoff.errors import KadanoffError
 from kadanoff.montecarlo.checkerboard import (
     MARGIN,
     absent_counts,
@@ -212,26 +211,14 @@ def advance(
 
     Raises
     ------
-    KadanoffError
-        If the temperature is not positive.
     ValueError
         If the array or the first chain break the rules above.
     """
-    _check(spins, lattice, temperature)
-    if layout(lattice) == "replicas" and first_chain % LANES:
-        raise ValueError(f"first_chain is {first_chain}; groups of {LANES} chains start at multiples of {LANES}")
-    _advance(spins, lattice, temperature, field, key, first_chain, first_sweep, sweeps, layout(lattice), heat_bath)
-
-
-def _check(spins: NDArray[np.int8], lattice: Lattice, temperature: float) -> None:
-    if not temperature > 0:
-        raise KadanoffError(f"temperature is {temperature}; it must be positive, in units of |J|/k_B.")
     if spins.dtype != np.int8 or spins.shape[1:] != lattice.shape or not spins.flags.c_contiguous:
         raise ValueError(f"spins are {spins.dtype}{spins.shape}; need contiguous int8 (chain, *{lattice.shape})")
-
-
-def _advance(spins, lattice, temperature, field, key, first_chain, first_sweep, sweeps, lane, heat_bath=False):
-    """`advance` with "replicas" or "strips" for lanes."""
+    lane = layout(lattice)
+    if lane == "replicas" and first_chain % LANES:
+        raise ValueError(f"first_chain is {first_chain}; groups of {LANES} chains start at multiples of {LANES}")
     rule = acceptance(lattice, temperature, field, heat_bath)
     plan = board(lattice, lane)
     chains = 1 if lane == "strips" else LANES

@@ -28,16 +28,7 @@ THRESHOLD_BITS = 32
 
 
 def stream_key(seed: int, *names: str | float | int) -> np.uint64:
-    """64-bit key of the stream called `names` under `seed`: the same on every machine.
-
-    >>> stream_key(0, "coarsen16", 2.0, "metropolis") == stream_key(0, "coarsen16", 2.0, "metropolis")
-    True
-
-    Raises
-    ------
-    KadanoffError
-        If the seed is no whole number from 0 to 2^64 - 1.
-    """
+    """64-bit key of the stream called `names` under `seed`, from 0 to 2^64 - 1: the same on every machine."""
     text = json.dumps([seed_of(seed), *names])
     return np.uint64(int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little"))
 
@@ -92,6 +83,5 @@ def random_words(key: np.uint64, chains: int, count: int, first_chain: int, numb
 def _fill(words, key, first_chain, number):
     for chain in range(words.shape[0]):
         for place in range(words.shape[1]):
-            words[chain, place], _ = philox(
-                key, np.uint64(place), np.uint64(number), np.uint64(0), np.uint64(first_chain + chain)
-            )
+            group = np.uint64(first_chain + chain)
+            words[chain, place], _ = philox(key, np.uint64(place), np.uint64(number), np.uint64(0), group)

@@ -14,22 +14,16 @@ from numba import njit
 from numpy.typing import NDArray
 
 from kadanoff.montecarlo.rng import HALF, LOW, philox, threshold
-from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.compiled import compiled
 
 ATTEMPTS = 32
 """Bands a sweep: on 100 x 100 sites about a twentieth of the time of a hybrid sweep."""
 
 
-def forced_wall(lattice: Lattice) -> bool:
-    """Whether fixed rows of opposite spins force a wall on a ferromagnet."""
-    return lattice.boundary == "skewed" and lattice.coupling > 0
-
-
 def advance(
     spins: NDArray[np.int8], temperature: float, key: np.uint64, first_chain: int, first_sweep: int, sweeps: int
 ) -> None:
-    """Advance skewed ferromagnets, int8 (chain, height, width), in place; arguments as in `swendsen_wang.advance`."""
+    """Advance skewed ferromagnets, int8 (chain, height, width), in place; arguments as in `metropolis.advance`."""
     _advance(spins, _thresholds(spins.shape[2], temperature), np.uint64(key), first_chain, first_sweep, sweeps)
 
 

@@ -1,39 +1,19 @@
-"""The samplers behind one signature, and the start of a chain."""
+"""The samplers by their names, with one signature (see `metropolis.advance`), and the start of a chain."""
 
-from typing import Protocol
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kadanoff.data.description import Dataset
 from kadanoff.montecarlo import hybrid, metropolis, swendsen_wang
-from kadanoff.montecarlo.ground import ground_states
-from kadanoff.montecarlo.rng import philox, stream_key
+from kadanoff.montecarlo.rng import philox, random_words, stream_key
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.compiled import compiled
 
 GROUP = 64  # chains that share a word of random bits in Metropolis: a task starts at a multiple of it
 TASK_SITES = 1 << 22
-
-
-class Sampler(Protocol):
-    """Advance int8 spins (chain, height, width) in place by `sweeps` sweeps, numbered from `first_sweep`."""
-
-    def __call__(
-        self,
-        spins: NDArray[np.int8],
-        lattice: Lattice,
-        temperature: float,
-        field: float,
-        key: np.uint64,
-        first_chain: int,
-        first_sweep: int,
-        sweeps: int,
-    ) -> None:
-        """Advance."""
-
-
-SAMPLERS: dict[str, Sampler] = {
+SAMPLERS: dict[str, Callable[..., None]] = {
     "metropolis": metropolis.advance,
     "swendsen_wang": swendsen_wang.advance,
     "hybrid": hybrid.advance,
@@ -79,3 +59,43 @@ def _randomize(spins, key, first_chain):
         for site in range(spins.shape[1]):
             word, _ = philox(key, np.uint64(site), np.uint64(0), np.uint64(0), group)
             spins[chain, site] = np.int8(1) if (word >> lane) & np.uint64(1) else np.int8(-1)
+
+
+def ground_states(lattice: Lattice, key: np.uint64, first_chain: int, chains: int) -> NDArray[np.int8]:
+    """Random ground states of lattices with a forced wall (`Lattice.walled`): int8 (chains, height, width).
+
+    They are equilibrium as T goes to 0. Skewed: a flat wall at one of height + 1 places. Antiperiodic: every row and
+    every column has one unsatisfied bond, so the wall is a monotone staircase that closes on itself after height +
+    width steps. All of them come with the same probability, but for the few crosses of two straight walls: rising and
+    falling staircases both give them.
+    """
+    # a few words more than steps: for signs and shifts
+    words = random_words(key, chains, sum(lattice.shape) + 4, first_chain)
+    draw = _flat if lattice.boundary == "skewed" else _staircase
+    return np.stack([draw(lattice, row) for row in words])
+
+
+def _flat(lattice: Lattice, words: NDArray[np.uint64]) -> NDArray[np.int8]:
+    above = int(words[0] % np.uint64(lattice.height + 1))  # rows of + spins
+    spins = np.ones(lattice.shape, np.int8)
+    spins[above:] = -1
+    return spins
+
+
+def _staircase(lattice: Lattice, words: NDArray[np.uint64]) -> NDArray[np.int8]:
+    height, width = lattice.shape
+    mirror, sign, down, right = words[-4:]
+    vertical = np.argsort(words[:-4], kind="stable") < height  # which of the steps go down
+    crossed = np.cumsum(~vertical)[vertical]  # (height,): columns left of the wall in each row
+    spins = np.where(np.arange(width) < crossed[:, None], 1, -1).astype(np.int8)
+    if mirror & np.uint64(1):
+        spins = spins[:, ::-1]
+    spins = _moved(spins, int(down % np.uint64(height)), 0)
+    spins = _moved(spins, int(right % np.uint64(width)), 1)
+    return spins if sign & np.uint64(1) else -spins
+
+
+def _moved(spins: NDArray[np.int8], places: int, axis: int) -> NDArray[np.int8]:
+    """Turned about an antiperiodic axis: what crosses the edge changes its sign."""
+    kept, crossed = np.split(spins, [spins.shape[axis] - places], axis)
+    return np.concatenate([-crossed, kept], axis)

@@ -53,33 +53,9 @@ def advance(
     first_sweep: int,
     sweeps: int,
 ) -> None:
-    r"""Advance chains by Swendsen-Wang sweeps, in place.
+    """Advance chains, int8 (chain, height, width), by Swendsen-Wang sweeps, in place; as `metropolis.advance`.
 
-    The result is a function of the arguments alone: chains and sweeps may be split over calls in any way.
-
-    Parameters
-    ----------
-    spins
-        int8 (chain, height, width), +1 or -1.
-    lattice
-        The bonds and the fixed spins.
-    temperature
-        In units of \|J\|/k_B.
-    field
-        Must be 0: a field breaks the symmetry between a cluster and its reverse.
-    key
-        The stream of random bits, of `rng.stream_key`.
-    first_chain
-        Number of the first chain in `spins`; all are below 2^32.
-    first_sweep
-        Number of the first sweep to do; all are below 2^32.
-    sweeps
-        How many sweeps to do.
-
-    Raises
-    ------
-    KadanoffError
-        If the field is not 0.
+    The field must be 0: it breaks the symmetry between a cluster and its reverse. Any chain may be the first.
     """
     if field != 0:
         raise KadanoffError(

@@ -22,17 +22,9 @@ def ends_with_symmetry(lattice: Lattice, field: float) -> bool:
 
 
 def symmetrize(
-    spins: NDArray[np.int8],
-    lattice: Lattice,
-    field: float,
-    key: np.uint64,
-    first_chain: int = 0,
-    number: int = 0,
+    spins: NDArray[np.int8], lattice: Lattice, field: float, key: np.uint64, first_chain: int = 0, number: int = 0
 ) -> None:
-    """Map each chain, int8 (chain, height, width), by a random symmetry of its own; in place.
-
-    The map is a function of key, chain and `number`.
-    """
+    """Map each chain, int8 (chain, height, width), by a symmetry drawn from key, chain and `number`; in place."""
     words = random_words(key, len(spins), 5, first_chain, number)
     twist = -1 if lattice.boundary == "antiperiodic" else 1
     turns = lattice.boundary == "periodic" or (twist < 0 and not field)

@@ -26,7 +26,7 @@ from kadanoff.learning.training import Pair
 from kadanoff.montecarlo.samplers import SAMPLERS, first_configurations, key_of
 from kadanoff.phases.features import neighbourhood_counts
 from kadanoff.phases.models import System
-from kadanoff.spins.exact.onsager import onsager
+from kadanoff.spins.exact import onsager
 
 OUTPUTS = 1
 """The reduced coupling K = J / T, negative in an antiferromagnet."""

@@ -23,7 +23,7 @@ def _estimate(value: Estimate) -> str:
     if not 1e-300 < abs(value.mean) < 1e-3:  # smaller ones have no scale
         return str(value)
     exponent = int(f"{value.mean:e}".split("e")[1])
-    scaled = Estimate(value.mean / 10.0**exponent, value.error / 10.0**exponent, value.tau, value.n)
+    scaled = Estimate(value.mean / 10.0**exponent, value.error / 10.0**exponent, value.n)
     return f"{scaled}e{exponent}"
 
 

@@ -33,12 +33,7 @@ class Lattice:
     coupling
         +1 (ferromagnet) or -1 (antiferromagnet).
     dimension
-        2, or 1 for a chain.
-
-    Raises
-    ------
-    KadanoffError
-        For a value outside of these rules.
+        2, or 1 for a chain. KadanoffError for a value outside of these rules.
     """
 
     height: int
@@ -68,19 +63,9 @@ class Lattice:
 
     @classmethod
     def of(
-        cls,
-        size: int | tuple[int, int],
-        boundary: str = "periodic",
-        coupling: float = 1,
-        dimension: int = 2,
+        cls, size: int | tuple[int, int], boundary: str = "periodic", coupling: float = 1, dimension: int = 2
     ) -> "Lattice":
-        """Lattice of a given `size`: one number (square or chain) or (height, width).
-
-        Raises
-        ------
-        KadanoffError
-            If the size or any other value breaks the rules above.
-        """
+        """Lattice of a given `size`: one number (square or chain) or (height, width)."""
         if is_whole(size):
             height, width = (1 if dimension == 1 else size), size
         elif isinstance(size, tuple | list) and len(size) == 2:
@@ -103,6 +88,11 @@ class Lattice:
     def sites(self) -> int:
         """Number of spins."""
         return self.height * self.width
+
+    @property
+    def walled(self) -> bool:
+        """Whether the boundary forces a wall on a square ferromagnet."""
+        return self.boundary in ("skewed", "antiperiodic") and self.coupling > 0 and self.dimension == 2
 
     @cached_property
     def right(self) -> NDArray[np.int8]:

@@ -5,10 +5,9 @@ file whose functions it contains. Here the cache's folder is named by a hash of 
 """
 
 import hashlib
-import os
-import stat
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,42 +17,22 @@ PACKAGE = Path(__file__).parents[1]
 
 
 def cache_folder(package: Path, given: str | None) -> Path | None:
-    """Where machine code is kept: `given` by NUMBA_CACHE_DIR, else in the package, else where this user alone writes.
+    """Where machine code is kept: `given` by NUMBA_CACHE_DIR, else in the package, else where this user keeps caches.
 
     None if none of them can be written: all is compiled anew then.
     """
-    name = f"numba-{_sources().hexdigest()}"
-    wanted = _writable(Path(given) / name) if given else None
-    return wanted or _writable(package / "__pycache__" / name) or _writable_own(name)
-
-
-def _sources() -> Any:
     digest = hashlib.blake2b(digest_size=8)
     for room in ("spins", "montecarlo", "inverse", "phases"):
         for source in sorted((PACKAGE / room).rglob("*.py")):
             digest.update(source.read_bytes())
-    return digest
-
-
-def _writable(folder: Path) -> Path | None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except OSError:
-        return None
-
-
-def _writable_own(name: str) -> Path | None:
-    """A temporary folder of this user: machine code that another can write is his to run here."""
-    own = Path(tempfile.gettempdir()) / f"kadanoff-{os.getuid()}"
-    try:
-        own.mkdir(mode=0o700, exist_ok=True)
-        found = own.lstat()
-    except OSError:
-        return None
-    ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077
-    return _writable(own / name) if ours else None
+    own: list[Any] = [package / "__pycache__", "~/.cache/kadanoff"]
+    for place in [given, *own] if given else own:
+        with suppress(OSError, RuntimeError):  # the last one of a user who has no home
+            folder = Path(place).expanduser() / f"numba-{digest.hexdigest()}"
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                return folder
+    return None
 
 
 CACHE = cache_folder(PACKAGE, numba.config.CACHE_DIR)  # type: ignore[attr-defined]

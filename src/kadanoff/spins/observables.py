@@ -28,17 +28,7 @@ RARE = 5.0
 def energy(spins: NDArray, lattice: Lattice) -> NDArray[np.float64]:
     """Energy per site of every configuration without a field, ghost spins included. Shape [...].
 
-    Parameters
-    ----------
-    spins
-        Shape [..., y, x], or [..., x] for a chain; +1 and -1, or real numbers.
-    lattice
-        The lattice that the configurations live on.
-
-    Raises
-    ------
-    KadanoffError
-        If the configurations do not have the lattice's shape.
+    Spins are +1 and -1, or real numbers; KadanoffError if they do not have the lattice's shape.
     """
     spins = _numbers(spins)
     shape = lattice.array_shape
@@ -75,7 +65,8 @@ def two_point(spins: NDArray, periodic: tuple[bool, ...] = (True, True)) -> NDAr
     spins
         Shape [..., y, x], or [..., x] with one entry in `periodic`.
     periodic
-        Whether each axis closes on itself (`periodic_axes`). On one that does not, only pairs inside count.
+        Whether each axis closes on itself: (y, x), or (x,). On one that does not, only pairs inside count; so on an
+        antiperiodic one, as pairs across its edge have the opposite sign.
 
     Returns
     -------
@@ -90,30 +81,17 @@ def two_point(spins: NDArray, periodic: tuple[bool, ...] = (True, True)) -> NDAr
     result = np.zeros((len(configurations), min(shape) // 2 + 1))
     for start in range(0, len(configurations), step):
         chunk = configurations[start : start + step].astype(np.float64)
-        for axis, wraps in enumerate(periodic):
-            lines = np.moveaxis(chunk, axis + 1, -1)
-            result[start : start + step] += _line_correlation(lines, wraps, result.shape[1]) / dimension
+        for axis, wraps in enumerate(periodic, 1):
+            found = _line_correlation(np.moveaxis(chunk, axis, -1), wraps, result.shape[1])
+            result[start : start + step] += found / dimension
     return result.reshape(*spins.shape[:-dimension], -1)
-
-
-def periodic_axes(lattice: Lattice) -> tuple[bool, ...]:
-    """Which axes of a lattice close on themselves, (y, x) or (x,): what `two_point` asks for.
-
-    An antiperiodic axis does not: pairs across its edge have the opposite sign.
-    """
-    both = lattice.boundary == "periodic"
-    return (both,) if lattice.dimension == 1 else (both, both or lattice.boundary == "skewed")
 
 
 def block_sums(spins: NDArray, block: int, dimension: int = 2) -> NDArray:
     """Sum of the spins in each block x block square (or segment). Shape [..., y/block, x/block].
 
-    Spins in int8 give int32, other whole numbers int64, real numbers float64.
-
-    Raises
-    ------
-    KadanoffError
-        If the block size is not a positive integer that divides every side.
+    Spins in int8 give int32, other whole numbers int64, real numbers float64. KadanoffError if the block size is not a
+    positive integer that divides every side.
     """
     spins = _numbers(spins)
     check_block(tuple(spins.shape[axis] for axis in _axes(spins, dimension)), block)
@@ -129,13 +107,7 @@ def strided(corner: tuple[int, ...], block: int) -> Any:
 
 
 def check_block(shape: tuple[int, ...], block: int) -> None:
-    """Refuse a block size that does not divide the lattice.
-
-    Raises
-    ------
-    KadanoffError
-        Then.
-    """
+    """KadanoffError if a block size does not divide the lattice."""
     if not is_whole(block) or block < 1 or any(side % block for side in shape):
         raise KadanoffError(
             f"block is {shown(block)}, but the lattice is {' x '.join(map(str, shape))}; "
@@ -149,15 +121,8 @@ def specific_heat(energies: ArrayLike, sites: int, temperature: float, blocks: i
 
 
 def susceptibility(magnetizations: ArrayLike, sites: int, temperature: float, blocks: int | None = None) -> Estimate:
-    """Response sites var(m) / T to a field, of all states together, as above T_c."""
+    """Response sites var(m) / T to a field, of all states together, as above T_c; of |m|, within one ordered state."""
     return jackknife(partial(_variance, scale=_scale(sites, temperature)), magnetizations, blocks)
-
-
-def absolute_susceptibility(
-    magnetizations: ArrayLike, sites: int, temperature: float, blocks: int | None = None
-) -> Estimate:
-    """Response sites var(|m|) / T within one of the two ordered states, as below T_c."""
-    return susceptibility(np.abs(numbers(magnetizations, "magnetizations")), sites, temperature, blocks)
 
 
 def binder(magnetizations: ArrayLike, blocks: int | None = None) -> Estimate:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import isotonic_regression
 
-from kadanoff.errors import KadanoffError, is_whole, numbers, shown
+from kadanoff.errors import KadanoffError, numbers, shown, whole
 
 FROZEN = 100.0
 """A coupling K = 1/T above which K' = K - ln(b)/2 holds to the last bit, and exp(2K) is on its way to overflow."""
@@ -19,13 +19,6 @@ EXACT = 1e-9
 """Least error of a curve, as a part of its range: where all configurations agree, the measured error is 0."""
 LARGEST_DEVIATION = 5.0
 """Standard errors that a curve may lie off a monotone one."""
-
-
-class Curves(NamedTuple):
-    """Measured averages and their standard errors, each of shape [observable, temperature]."""
-
-    values: NDArray[np.float64]
-    errors: NDArray[np.float64]
 
 
 class Collapse(NamedTuple):
@@ -43,21 +36,17 @@ def decimated_temperature(temperature: ArrayLike, block: int = 2) -> NDArray[np.
     Parameters
     ----------
     temperature
-        In |J|/k_B, of any shape; T' has the same one, and is infinite if it exceeds the largest double.
+        Positive and finite, in |J|/k_B, of any shape; T' has the same one, and is infinite if it exceeds the largest
+        double.
     block
         Sites per block.
-
-    Raises
-    ------
-    KadanoffError
-        If a temperature is not positive and finite, or the block not a positive whole number.
     """
-    return _rescaled(temperature, _positive(block))
+    return _rescaled(temperature, whole(block, "block", 1, 1 << 32))
 
 
 def restored_temperature(temperature: ArrayLike, block: int = 2) -> NDArray[np.float64]:
     """Temperature T of the chain whose decimation has the temperature T': the inverse of `decimated_temperature`."""
-    return _rescaled(temperature, 1 / _positive(block))
+    return _rescaled(temperature, 1 / whole(block, "block", 1, 1 << 32))
 
 
 def collapse(
@@ -78,11 +67,6 @@ def collapse(
     curves, decimated
         Values and standard errors, each [observable, temperature], of Monte Carlo and of decimated configurations of
         one size. A Monte Carlo curve is monotone in T up to its errors: energy and |m| are, susceptibility is not.
-
-    Raises
-    ------
-    KadanoffError
-        If temperatures do not increase, shapes differ, an error is negative, or a curve is not monotone.
     """
     grid = numbers(temperatures, "temperatures").astype(float)
     if grid.ndim != 1 or len(grid) < 2 or not (np.diff(grid) > 0).all():
@@ -108,15 +92,8 @@ def invert_collapse(temperatures: ArrayLike, collapsed: Collapse, new: ArrayLike
         What `collapse` was given and returned. Shape [temperature].
     new
         T~ in |J|/k_B, of any shape; T has the same one, and is nan where T~ lies outside of the map.
-
-    Raises
-    ------
-    KadanoffError
-        If fewer than 2 temperatures have a T~, or shapes differ.
     """
     grid = np.asarray(temperatures, float)
-    if grid.shape != collapsed.rescaled.shape:
-        raise KadanoffError(f"{grid.shape} temperatures do not belong to {collapsed.rescaled.shape} collapsed ones.")
     known = np.isfinite(collapsed.rescaled)
     if known.sum() < 2:
         raise KadanoffError(f"{known.sum()} temperature(s) collapse; a map needs 2. Measure over a wider range.")
@@ -155,13 +132,7 @@ def _dual(coupling: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.log1p(2 / np.expm1(2 * coupling)) / 2
 
 
-def _positive(block: int) -> int:
-    if not is_whole(block) or block < 1:
-        raise KadanoffError(f"block is {shown(block)}; take a positive whole number.")
-    return int(block)
-
-
-def _checked(name: str, curves: tuple[ArrayLike, ArrayLike], grid: NDArray) -> Curves:
+def _checked(name: str, curves: tuple[ArrayLike, ArrayLike], grid: NDArray) -> tuple[NDArray, NDArray]:
     """Curves as float arrays, with a positive error everywhere."""
     values, errors = (numbers(part, name).astype(float) for part in curves)
     if values.ndim != 2 or values.shape[1] != len(grid) or errors.shape != values.shape:
@@ -171,7 +142,7 @@ def _checked(name: str, curves: tuple[ArrayLike, ArrayLike], grid: NDArray) -> C
         )
     if not (np.isfinite(values).all() and np.isfinite(errors).all() and errors.min(initial=0) >= 0):
         raise KadanoffError(f"the {name} hold values that are not finite, or negative errors; measure them again.")
-    return Curves(values, np.maximum(errors, EXACT * np.ptp(values, axis=1, keepdims=True)))
+    return values, np.maximum(errors, EXACT * np.ptp(values, axis=1, keepdims=True))
 
 
 def _crossing(grid: NDArray, curve: NDArray, errors: NDArray, targets: NDArray, target_errors: NDArray) -> NDArray:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kadanoff.estimate import Estimate
-from kadanoff.spins.observables import absolute_susceptibility, magnetization, periodic_energy, specific_heat
+from kadanoff.spins.observables import magnetization, periodic_energy, specific_heat, susceptibility
 from kadanoff.spins.statistics import independent_mean, jackknife
 
 Values = NDArray[np.float64]
@@ -45,7 +45,7 @@ class ThermalSample:
     @property
     def susceptibility(self) -> Estimate:
         """Response of |m| to a field."""
-        return absolute_susceptibility(self.magnetization, self.sites, self.temperature)
+        return susceptibility(np.abs(self.magnetization), self.sites, self.temperature)
 
     @property
     def heat(self) -> Estimate:

@@ -19,13 +19,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kadanoff.errors import KadanoffError, is_whole, numbers, shown
+from kadanoff.errors import KadanoffError, numbers, shown
 from kadanoff.estimate import Estimate
 from kadanoff.spins.statistics import block_edges, block_error, less_bias
 
-NU = 1.0
-"""Exponent of the correlation length in the class of the two-dimensional Ising model: exact, so it is not fitted."""
-
+POWERS = {"<|m|>": -1.0, "<m^2>": 1.0, "G(L/2)": -1, "G(L/4)": -1}
+"""The exponent of each average is this times its slope: nu, which is 1 in this class, is not fitted."""
 Samples = NDArray[np.float64] | Sequence[ArrayLike]
 """One row of samples for each level: [level, seed], or, of independent levels, rows of any lengths."""
 
@@ -65,9 +64,9 @@ def exponents(
     Parameters
     ----------
     sizes
-        Side L of the lattices at each level, in sites, increasing. Shape [level].
+        Side L of the lattices at each level, in sites, increasing; 2 or more. Shape [level].
     magnetization
-        Mean spin of each configuration, signed or not. Shape [level, seed].
+        Mean spin of each configuration, signed or not. Shape [level, seed], 2 or more seeds.
     half, quarter
         G(L/2) and G(L/4) of each configuration, of any sign. Shape [level, seed].
     paired
@@ -79,11 +78,10 @@ def exponents(
     Raises
     ------
     KadanoffError
-        If there are fewer than 2 sizes or 2 seeds, if sizes do not increase, if shapes differ, or if an average is
-        not positive, with all seeds or without one block: it has no logarithm.
+        If an average is not positive, with all seeds or without one block: it has no logarithm. And for other shapes.
     """
-    logs = _observed(sizes, (magnetization, half, quarter), paired, blocks)
-    return _exponents(sizes, logs, paired)
+    sides = _sides(sizes)
+    return _exponents(sides, _observed(sides, (magnetization, half, quarter), paired, blocks), paired)
 
 
 def exponents_apart(
@@ -96,30 +94,10 @@ def exponents_apart(
 
     Each is the magnetization, G(L/2) and G(L/4) of paired levels; otherwise as `exponents`.
     """
-    both = (_observed(sizes, samples, True, blocks) for samples in (first, second))
-    apart = [one._replace(values=one.values - two.values, deviations=one.deviations - two.deviations)
-             for one, two in zip(*both, strict=True)]  # fmt: skip
-    return _exponents(sizes, apart, True)
-
-
-def _observed(
-    sizes: ArrayLike, samples: tuple[Samples, Samples, Samples], paired: bool, blocks: int | None
-) -> list[_Logarithms]:
-    """Logarithms of <|m|>, chi', G(L/2), G(L/4) over the sizes."""
     sides = _sides(sizes)
-    logs = [_logarithms(name, sides, values, paired, blocks) for name, values in _samples(*samples).items()]
-    logs[1] = _susceptibility(sides, logs[1])
-    return logs
-
-
-def _exponents(sizes: ArrayLike, logs: Sequence[_Logarithms], paired: bool) -> Exponents:
-    """Slopes of the straight lines through logarithms."""
-    sides = _sides(sizes)
-    offsets = np.log(sides) - np.log(sides).mean()
-    weights = offsets / (offsets @ offsets)
-    powers = (-NU, NU, -1, -1)
-    found = [_combination(power * weights, log, paired) for power, log in zip(powers, logs, strict=True)]
-    return Exponents(found[0], found[1], found[2], found[3], min(_correlation(offsets, log.values) for log in logs))
+    both = (_observed(sides, samples, True, blocks) for samples in (first, second))
+    apart = [_Logarithms(a.values - b.values, a.deviations - b.deviations, a.seeds) for a, b in zip(*both, strict=True)]
+    return _exponents(sides, apart, True)
 
 
 def local_slopes(
@@ -130,9 +108,7 @@ def local_slopes(
     Parameters and errors as in `exponents`; one estimate fewer than there are sizes.
     """
     sides = _sides(sizes)
-    logs = _susceptibility(
-        sides, _logarithms("<m^2>", sides, [level**2 for level in _levels(magnetization)], paired, blocks)
-    )
+    logs = _logarithms("<m^2>", sides, [level**2 for level in _levels(magnetization)], paired, blocks)
     found = []
     for level, (small, large) in enumerate(pairwise(sides)):
         weights = np.zeros(len(sides))
@@ -142,17 +118,12 @@ def local_slopes(
 
 
 def combine(repetitions: Sequence[Estimate]) -> Estimate:
-    """Mean of R independent repetitions, such as trainings, each with seeds of its own.
+    """Mean of R independent repetitions, one or more, such as trainings, each with seeds of its own.
 
     The error is the larger of their scatter / sqrt(R) and of their propagated errors. The scatter alone sees what
     differs between trainings; but of a few repetitions it can be far too small by chance, and it is never truly less
     than the propagated errors, which see the seeds alone. One repetition has no scatter. Repetitions that share their
     seeds are not independent: the error that the seeds make does not fall with R.
-
-    Raises
-    ------
-    KadanoffError
-        If there is no repetition.
     """
     count = len(repetitions)
     if count == 0:
@@ -175,32 +146,35 @@ def _sides(sizes: ArrayLike) -> NDArray[np.float64]:
     return sides
 
 
-def _samples(magnetization: Samples, half: Samples, quarter: Samples) -> dict[str, list[NDArray[np.float64]]]:
-    """What is averaged at each level, by its name: <|m|>, <m^2>, G(L/2), G(L/4)."""
-    spins, far, near = (_levels(values) for values in (magnetization, half, quarter))
-    shapes = [[level.shape for level in values] for values in (spins, far, near)]
-    if not shapes[0] == shapes[1] == shapes[2]:
-        raise KadanoffError(
-            f"shapes differ: magnetization {shapes[0]}, G(L/2) {shapes[1]}, G(L/4) {shapes[2]}; measure all of them on "
-            "the same configurations."
-        )
-    return {
-        "<|m|>": [np.abs(level) for level in spins],
-        "<m^2>": [level**2 for level in spins],
-        "G(L/2)": far,
-        "G(L/4)": near,
-    }
-
-
 def _levels(samples: Samples) -> list[NDArray[np.float64]]:
     """Samples of each level as floats."""
     return [numbers(level, "samples").astype(float) for level in samples]
 
 
+def _observed(
+    sides: NDArray[np.float64], samples: tuple[Samples, Samples, Samples], paired: bool, blocks: int | None
+) -> list[_Logarithms]:
+    """Logarithms of <|m|>, chi', G(L/2), G(L/4) over the sizes."""
+    spins, half, quarter = (_levels(values) for values in samples)
+    shapes = {tuple(level.shape for level in values) for values in (spins, half, quarter)}
+    if len(shapes) > 1:
+        raise KadanoffError(f"the shapes of m, G(L/2) and G(L/4) differ, {shapes}; measure the same configurations.")
+    averaged = [np.abs(level) for level in spins], [level**2 for level in spins], half, quarter
+    return [_logarithms(name, sides, each, paired, blocks) for name, each in zip(POWERS, averaged, strict=True)]
+
+
+def _exponents(sides: NDArray[np.float64], logs: Sequence[_Logarithms], paired: bool) -> Exponents:
+    """Slopes of the straight lines through logarithms."""
+    offsets = np.log(sides) - np.log(sides).mean()
+    weights = offsets / (offsets @ offsets)
+    found = [_combination(power * weights, log, paired) for power, log in zip(POWERS.values(), logs, strict=True)]
+    return Exponents(found[0], found[1], found[2], found[3], min(_correlation(offsets, log.values) for log in logs))
+
+
 def _logarithms(
     name: str, sides: NDArray[np.float64], samples: list[NDArray[np.float64]], paired: bool, blocks: int | None
 ) -> _Logarithms:
-    """Logarithms of the means of each level's samples [seed]; sums over blocks are all that the jackknife touches."""
+    """Logarithms of the means of each level's samples [seed], of <m^2> as chi'; the jackknife touches sums alone."""
     shapes = {level.shape for level in samples}
     if len(samples) != len(sides) or any(len(shape) != 1 for shape in shapes) or (paired and len(shapes) > 1):
         raise KadanoffError(
@@ -208,13 +182,7 @@ def _logarithms(
             "sizes; give one row for each size and one number for each seed, in paired rows as many."
         )
     seeds = min(len(level) for level in samples)
-    if seeds < 2:
-        raise KadanoffError(f"{seeds} seed of {name} has no error bar; give at least 2.")
-    blocks = min(seeds, 100) if blocks is None else blocks
-    if not (is_whole(blocks) and 2 <= blocks <= seeds):
-        raise KadanoffError(
-            f"blocks is {shown(blocks)} for {seeds} seeds; it must lie between 2 and the number of seeds."
-        )
+    blocks = len(block_edges(seeds, blocks)) - 1
     edges = [block_edges(len(level), blocks) for level in samples]
     means = np.stack([_means(*level) for level in zip(samples, edges, strict=True)])
     for side, level in zip(sides, means, strict=True):
@@ -224,8 +192,10 @@ def _logarithms(
                 "of seeds; it has a logarithm only if it is positive. Take more seeds, or leave this size out."
             )
     logs = np.log(means)
-    values = [less_bias(level[0], level[1:], places) for level, places in zip(logs, edges, strict=True)]
-    return _Logarithms(np.array(values), logs[:, 1:] - logs[:, 1:].mean(1, keepdims=True), seeds)
+    values = np.array([less_bias(level[0], level[1:], places) for level, places in zip(logs, edges, strict=True)])
+    if name == "<m^2>":
+        values = values + 2 * np.log(sides)
+    return _Logarithms(values, logs[:, 1:] - logs[:, 1:].mean(1, keepdims=True), seeds)
 
 
 def _means(samples: NDArray[np.float64], edges: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -233,11 +203,6 @@ def _means(samples: NDArray[np.float64], edges: NDArray[np.int64]) -> NDArray[np
     sums = np.add.reduceat(samples, edges[:-1])
     others = (sums.sum() - sums) / (len(samples) - np.diff(edges))
     return np.concatenate([[samples.mean()], others])
-
-
-def _susceptibility(sides: NDArray[np.float64], squares: _Logarithms) -> _Logarithms:
-    """Logarithms of chi' = L^2 <m^2>, from those of <m^2>."""
-    return squares._replace(values=squares.values + 2 * np.log(sides))
 
 
 def _combination(weights: NDArray[np.float64], logs: _Logarithms, paired: bool) -> Estimate:
@@ -249,6 +214,4 @@ def _combination(weights: NDArray[np.float64], logs: _Logarithms, paired: bool) 
 
 def _correlation(offsets: NDArray[np.float64], values: NDArray[np.float64]) -> float:
     """|r| of a regression; 0 where the values are all the same, and r is not defined."""
-    if np.ptp(values) == 0:
-        return 0.0
-    return float(abs(np.corrcoef(offsets, values)[0, 1]))
+    return float(abs(np.corrcoef(offsets, values)[0, 1])) if np.ptp(values) else 0.0

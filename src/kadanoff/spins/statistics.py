@@ -2,9 +2,8 @@
 
 from collections.abc import Callable
 from itertools import pairwise
-from math import inf, nan, sqrt
+from math import nan, sqrt
 from statistics import NormalDist
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,46 +13,26 @@ from kadanoff.estimate import Estimate
 
 WINDOW = 5.0
 """Sokal's c: the sum over the autocorrelation function stops at the first lag M with M >= c tau(M)."""
-SHORTEST = 50
-"""A chain shorter than this many autocorrelation times does not measure them reliably (emcee's rule)."""
 ONE_SIGMA = NormalDist().cdf(1.0)
 """Probability below one standard deviation, 0.841."""
 
 
-class AutocorrelationTime(NamedTuple):
-    """Integrated autocorrelation time `tau` in samples, its standard `error`, and whether to rely on it."""
-
-    tau: float
-    error: float
-    reliable: bool
-
-
-def autocorrelation_time(series: ArrayLike) -> AutocorrelationTime:
-    """1/2 + sum_t rho(t) over the lags t = 1..M, the first M with M >= 5 tau.
+def autocorrelation_time(series: ArrayLike) -> Estimate:
+    """Tau = 1/2 + sum_t rho(t) in samples, over the lags t = 1..M, the first M with M >= 5 tau.
 
     Deviations are from one mean over all chains. So chains that are stuck in different states show up: when
-    their means scatter more than this tau allows, tau is what that scatter asks for, and it is not reliable.
+    their means scatter more than this tau allows, tau is what that scatter asks for, about half of the length.
     Sokal, in Functional Integration (1997), section 3; Madras and Sokal, J. Stat. Phys. 50, 109 (1988).
 
     Parameters
     ----------
     series
-        Samples [chain, time], or [time] for one chain. Constant or anticorrelated series give 0.5, the least.
-
-    Returns
-    -------
-    AutocorrelationTime
-        `reliable` when every chain is at least 50 tau long and the chains agree.
-
-    Raises
-    ------
-    KadanoffError
-        If samples have another shape, or are not finite.
+        Samples [chain, time], or [time] for one chain, finite. Constant or anticorrelated series give 0.5, the least.
     """
     chains = _chains(series)
     count, length = chains.shape
     if np.ptp(chains) == 0:
-        return AutocorrelationTime(0.5, 0.0, True)
+        return Estimate(0.5, 0.0, n=chains.size)
     correlations = _autocorrelation(chains - chains.mean())
     taus = 0.5 + np.concatenate([[0.0], np.cumsum(correlations[1:])])
     inside = np.arange(length) >= WINDOW * taus
@@ -61,33 +40,13 @@ def autocorrelation_time(series: ArrayLike) -> AutocorrelationTime:
     # The window cuts an alternating sum too early to be trusted below the value of independent samples.
     tau = max(float(taus[window]), 0.5)
     relative_error = sqrt(2 * (2 * window + 1) / chains.size)
-    scatter, limit = _scatter_time(chains), tau * _chi_squared_limit(count - 1) * (1 + 4 * relative_error)
-    agree = scatter <= limit
-    tau = tau if agree else scatter
-    return AutocorrelationTime(tau, tau * relative_error, bool(agree and length >= SHORTEST * tau))
-
-
-def mean_estimate(series: ArrayLike) -> Estimate:
-    """Mean of [chain, time] or [time], with the error sqrt(2 tau variance / n).
-
-    Raises
-    ------
-    KadanoffError
-        If there are fewer than 2 samples, or if chains of more than one sample have no reliable `autocorrelation_time`.
-    """
-    chains = _chains(series)
-    count, length = chains.shape
-    if chains.size < 2:
-        raise KadanoffError(f"{chains.size} sample has no error bar; give at least 2.")
-    tau, _, reliable = autocorrelation_time(chains)
-    if length > 1 and not reliable:
-        raise KadanoffError(
-            f"the series has {count} x {length} samples [chain, time] and an autocorrelation time of {tau:.3g}; an "
-            f"error needs chains that agree and are {SHORTEST} times as long as it. Take more samples; give "
-            "independent ones as chains of one sample."
-        )
-    error = sqrt(2 * tau * chains.var(ddof=1) / chains.size)
-    return Estimate(float(chains.mean()), error, tau, chains.size)
+    if count > 1 and length > 1:
+        # the tau that the scatter of the chains' means asks for; and what chi^2 / freedom exceeds with a probability of
+        # 3e-5 (4 sigma; Wilson and Hilferty 1931)
+        scatter, spread = float(length * chains.mean(1).var(ddof=1) / (2 * chains.var())), 2 / (9 * (count - 1))
+        limit = tau * (1 - spread + 4 * sqrt(spread)) ** 3 * (1 + 4 * relative_error)
+        tau = tau if scatter <= limit else scatter
+    return Estimate(tau, tau * relative_error, n=chains.size)
 
 
 def independent_mean(samples: NDArray) -> Estimate:
@@ -117,34 +76,30 @@ def jackknife(
     samples
         Shape [n, ...], in the order of time.
     blocks
-        Number of blocks, 2 to n; by default 100, or n if that is less.
+        Number of blocks, as in `block_edges`.
     corrected
         Whether to take off the bias, which needs a function that is smooth in averages of the samples: no distance, no
         score.
-
-    Raises
-    ------
-    KadanoffError
-        If there are fewer than 2 blocks, or more than samples.
     """
     values = np.atleast_1d(numbers(samples, "samples"))
     count = len(values)
+    edges = block_edges(count, blocks)
+    others = (np.concatenate([values[:start], values[stop:]]) for start, stop in pairwise(edges))
+    thetas = np.array([function(samples) for samples in others])
+    value = less_bias(function(values), thetas, edges) if corrected else function(values)
+    return Estimate(float(value), block_error(thetas - thetas.mean()), n=count)
+
+
+def block_edges(count: int, blocks: int | None) -> NDArray[np.int64]:
+    """Where the blocks of consecutive samples begin, and where the last one ends: int (blocks + 1,).
+
+    KadanoffError if there are fewer than 2 blocks, or more than samples; None are 100, or one a sample if that is less.
+    """
     blocks = min(count, 100) if blocks is None else blocks
     if not (is_whole(blocks) and 2 <= blocks <= count):
         raise KadanoffError(
             f"blocks is {shown(blocks)} for {count} samples; it must lie between 2 and the number of samples."
         )
-    edges = block_edges(count, blocks)
-    others = (np.concatenate([values[:start], values[stop:]]) for start, stop in pairwise(edges))
-    thetas = np.array([function(samples) for samples in others])
-    value = function(values)
-    if corrected:
-        value = less_bias(value, thetas, edges)
-    return Estimate(float(value), block_error(thetas - thetas.mean()), n=count)
-
-
-def block_edges(count: int, blocks: int) -> NDArray[np.int64]:
-    """Where the blocks of consecutive samples begin, and where the last one ends: int (blocks + 1,)."""
     return np.linspace(0, count, blocks + 1).astype(int)
 
 
@@ -186,22 +141,3 @@ def _autocorrelation(deviations: NDArray[np.float64]) -> NDArray[np.float64]:
         power += np.abs(np.fft.rfft(chain, padded)) ** 2
     covariance = np.fft.irfft(power, padded)[:length] / np.arange(length, 0, -1)
     return covariance / covariance[0]
-
-
-def _scatter_time(chains: NDArray[np.float64]) -> float:
-    """The tau that the scatter of the chains' means asks for: length var(means) / (2 variance).
-
-    The variance is that by which rho(t) is divided: the mean square deviation.
-    """
-    count, length = chains.shape
-    if count == 1 or length == 1:
-        return 0.0
-    return float(length * chains.mean(1).var(ddof=1) / (2 * chains.var()))
-
-
-def _chi_squared_limit(freedom: int) -> float:
-    """What chi^2/freedom exceeds with a probability of 3e-5 (4 sigma; Wilson and Hilferty 1931)."""
-    if freedom == 0:
-        return inf
-    spread = 2 / (9 * freedom)
-    return (1 - spread + 4 * sqrt(spread)) ** 3

@@ -50,10 +50,7 @@ def parts(block: int, dimension: int) -> tuple[Part, ...]:
     height, width = block_shape(block, dimension)
     sides = [(y, x) for y in range(height) for x in (-1, width)]
     if dimension == 1:
-        return (
-            Part(((0, 0),), _near(2, 1), ()),
-            Part(((0, 1),), ((0, 0),), tuple(sides)),
-        )
+        return Part(((0, 0),), _near(2, 1), ()), Part(((0, 1),), ((0, 0),), tuple(sides))
     touching = [(y, x) for x in range(width) for y in (-1, height)] + sides
     corners = tuple(product((-1, height), (-1, width)))
     return (
@@ -85,14 +82,12 @@ def symmetries(part: Part, block: int) -> list[Symmetry]:
     The parts of a draw are symmetric: what they see is the same set of places, seen from any side.
     """
     sites = tuple(product(range(block), range(block)))
-    weights = 1 << np.arange(block**2)
-    bits = np.arange(2**block**2)[:, None] >> np.arange(block**2) & 1
+    up, weights = rows(block**2) > 0, 1 << np.arange(block**2)
     found = []
     for flip, turns in product((False, True), range(4)):
-        coarse = _moved(part.coarse, 1, flip, turns)
-        fine = _moved(part.fine, block, flip, turns)
+        coarse, fine = _moved(part.coarse, 1, flip, turns), _moved(part.fine, block, flip, turns)
         inputs = np.concatenate([coarse, len(part.coarse) + fine])
-        found.append(Symmetry(inputs, bits.take(_moved(sites, block, flip, turns), 1) @ weights))
+        found.append(Symmetry(inputs, up[:, _moved(sites, block, flip, turns)] @ weights))
     return found
 
 
@@ -110,13 +105,7 @@ def _moved(places: Sequence[Place], side: int, flip: bool, turns: int) -> NDArra
 
 
 def block_shape(block: int, dimension: int) -> Place:
-    """(height, width) of a block.
-
-    Raises
-    ------
-    KadanoffError
-        If the block has fewer than 2 sites a side, or more than 9 sites.
-    """
+    """(height, width) of a block; KadanoffError if it has fewer than 2 sites a side, or more than 9 sites."""
     dimension, block = whole(dimension, "dimension", 1, 2), whole(block, "block", 0, 1 << 32)
     shape = (block if dimension == 2 else 1, block)
     if block < 2 or shape[0] * shape[1] > MOST_SITES:
@@ -130,19 +119,11 @@ def block_shape(block: int, dimension: int) -> Place:
 def states(block: int, dimension: int) -> NDArray[np.int8]:
     """Every state of a block: int8 (2^sites, sites) of +1 and -1."""
     height, width = block_shape(block, dimension)
-    sites = height * width
-    bits = np.arange(2**sites)[:, None] >> np.arange(sites) & 1
-    return (2 * bits - 1).astype(np.int8)
+    return rows(height * width)
 
 
 def coarse_spins(rule: str, block: int, dimension: int) -> NDArray[np.int8]:
-    """What a rule makes of every state of a block: int8 (2^sites,).
-
-    Raises
-    ------
-    KadanoffError
-        If there is no such rule, or its coarse spins are not +1 and -1.
-    """
+    """What a rule makes of every state of a block: int8 (2^sites,); KadanoffError if that is not +1 and -1."""
     if rule not in SPIN_RULES:
         raise KadanoffError(
             f"rule is {shown(rule)}; what is inverted has coarse spins +1 and -1: choose one of "

@@ -20,11 +20,7 @@ def chain(sites: int, temperature: float, boundary: str = "periodic", coupling: 
 
     Open: -(1 - 1/N) t and (1 - 1/N) (1 - t^2) / T^2. Ring: -(t + f t^(N-1)) / (1 + f t^N) and
     (1 - t^2) (1 - t^(2N-2) + f (N-1) t^(N-2) (1 - t^2)) / (1 + f t^N)^2 / T^2, the derivatives of ln Z.
-
-    Raises
-    ------
-    KadanoffError
-        If the temperature is not positive or `Lattice` refuses the chain.
+    KadanoffError if the temperature is not positive or `Lattice` refuses the chain.
     """
     flux = _flux(sites, boundary, coupling)
     with mpmath.workdps(_digits(temperature)):
@@ -45,13 +41,8 @@ def chain_correlation(
 ) -> NDArray[np.float64]:
     """<s_0 s_r> for each r = `distance`, of 0 to N - 1 bonds, none of them across the edge.
 
-    Open: (J t)^r. Ring: J^r (t^r + f t^(N-r)) / (1 + f t^N). On an antiperiodic ring, a pair across the
-    edge has the opposite sign.
-
-    Raises
-    ------
-    KadanoffError
-        As `chain`; and for a distance outside of the chain.
+    Open: (J t)^r. Ring: J^r (t^r + f t^(N-r)) / (1 + f t^N). On an antiperiodic ring, a pair across the edge has the
+    opposite sign. KadanoffError as of `chain`, and for a distance outside of the chain.
     """
     flux = _flux(sites, boundary, coupling)
     distances = numbers(distance, "distance")

@@ -1,13 +1,51 @@
-"""Large square tori at the critical point, whose exact sums would take too long: energy, G(r) and <m^2>."""
+"""The infinite square lattice; and large square tori at its critical point, whose exact sums would take too long."""
 
 import math
 from functools import lru_cache
 
 import mpmath
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from kadanoff.errors import KadanoffError, real, shown, whole
+from kadanoff.errors import KadanoffError, numbers, real, shown, whole
 from kadanoff.spins.boundary import LARGEST
+from kadanoff.spins.exact.thermal import Thermal, inverse_temperature
+
+T_C = float(2 / np.log(1 + np.sqrt(2)))
+"""Critical temperature of the square lattice, 2 / ln(1 + sqrt 2), in units of |J|/k_B."""
+
+
+def onsager(temperature: float) -> Thermal:
+    """Mean energy and specific heat per site of the infinite lattice; either sign of J.
+
+    Onsager, Phys. Rev. 65, 117 (1944): with K = 1/T, t = tanh 2K and the complete elliptic integrals F and E
+    of modulus 2 sinh 2K / cosh^2 2K, the energy is -coth 2K [1 + (2/pi) (2 t^2 - 1) F], and the specific heat
+    (4/pi) (K coth 2K)^2 {F - E - (1 - t^2) [pi/2 + (2 t^2 - 1) F]}. It diverges as ln|T - T_c|: at `T_C`, the
+    float nearest to T_c, it is finite (17.9). KadanoffError if the temperature is not positive.
+    """
+    beta = inverse_temperature(temperature)
+    # 1 - k^2 is about (1 - T/T_c)^2, which must not round to 0; and C is about exp(-8/T) when T is small.
+    with mpmath.workdps(50 + int(8 * beta)):
+        k = mpmath.mpf(beta)
+        square = (2 * mpmath.sinh(2 * k) / mpmath.cosh(2 * k) ** 2) ** 2
+        tanh2 = mpmath.tanh(2 * k) ** 2
+        first, second = mpmath.ellipk(square), mpmath.ellipe(square)
+        energy = -mpmath.coth(2 * k) * (1 + 2 / mpmath.pi * (2 * tanh2 - 1) * first)
+        bracket = first - second - (1 - tanh2) * (mpmath.pi / 2 + (2 * tanh2 - 1) * first)
+        return Thermal(float(energy), float(4 / mpmath.pi * (k * mpmath.coth(2 * k)) ** 2 * bracket))
+
+
+def spontaneous_magnetization(temperature: ArrayLike) -> NDArray[np.float64]:
+    """(1 - sinh(2/T)^-4)^(1/8) below T_c, else 0, for each temperature. C. N. Yang, Phys. Rev. 85, 808 (1952).
+
+    KadanoffError if a temperature is not positive.
+    """
+    temperatures = numbers(temperature, "temperature").astype(float)
+    inverse_temperature(temperatures.min(initial=T_C))
+    ordered = np.minimum(temperatures, T_C)
+    # 1/sinh(x) as 2 e^-x / (1 - e^-2x), so that low temperatures do not overflow.
+    inverse_sinh = 2 * np.exp(-2 / ordered) / -np.expm1(-4 / ordered)
+    return np.where(temperatures < T_C, np.maximum(1 - inverse_sinh**4, 0) ** 0.125, 0.0)
 
 
 def critical_energy(side: int) -> float:
@@ -25,8 +63,6 @@ AMPLITUDE = 0.703380157
 """G(r) = A r^(-1/4) at T_c for 1 << r << L; Wu, McCoy, Tracy and Barouch, Phys. Rev. B 13, 316 (1976)."""
 STRUCTURE = AMPLITUDE * 2**1.75 * math.pi * math.gamma(7 / 8) / math.gamma(1 / 8)
 """S(k) = B k^(-7/4) at T_c for 1/L << k << 1: the Fourier transform of that G(r)."""
-
-
 ROW = 32  # up to here G along a row is computed as it is
 
 
@@ -85,8 +121,6 @@ SQUARE = 1.09195
 """<m^2> L^(1/4) of the periodic square at T_c for L -> infinity: the average of `critical_correlation`."""
 BACKGROUND = -0.104133
 """Regular part of the susceptibility at T_c; Orrick, Nickel, Guttmann and Perk, J. Stat. Phys. 102, 795 (2001)."""
-
-
 SMALL = 8  # up to here <m^2> comes from the transfer matrix
 
 

@@ -38,11 +38,7 @@ def skewed_density_of_states(height: int, width: int) -> tuple[int, ...]:
     """Number of states with k = 0..2N + width unsatisfied bonds of a ferromagnet of N spins, fixed rows included.
 
     Takes 3 s for 64 x 64, 15 s for 100 x 100, 60 s for 128 x 128, as N^2 width log(height); then cached.
-
-    Raises
-    ------
-    KadanoffError
-        If a side is below 2, or there are more than 16,384 spins.
+    KadanoffError if a side is below 2, or there are more than 16,384 spins.
     """
     sites = Lattice(height, width, "skewed").sites
     if sites > MOST_SITES:

@@ -21,12 +21,8 @@ from kadanoff.spins.exact.thermal import EnergyDistribution, inverse_temperature
 def exact_energy_distribution(lattice: Lattice, temperature: float) -> EnergyDistribution:
     """Exact P(E) over the total energies, fixed rows included, of a periodic, antiperiodic or skewed lattice.
 
-    The first temperature takes as long as the density of states, every other one milliseconds.
-
-    Raises
-    ------
-    KadanoffError
-        If the temperature is not positive, or the lattice is free, a chain or has more than 16,384 spins.
+    The first temperature takes as long as the density of states, every other one milliseconds. KadanoffError if the
+    temperature is not positive, or the lattice is free, a chain or has more than 16,384 spins.
     """
     beta = inverse_temperature(temperature)
     if lattice.dimension == 1 or lattice.boundary not in (*SIGNS, "skewed"):
@@ -44,29 +40,11 @@ def exact_energy_distribution(lattice: Lattice, temperature: float) -> EnergyDis
     return EnergyDistribution(energies, weights / weights.sum())
 
 
-def kaufman_energy_distribution(
-    height: int, width: int, temperature: float, boundary: str = "periodic", coupling: int = 1
-) -> EnergyDistribution:
-    """Exact P(E) over the total energies of a torus.
-
-    The first temperature takes as long as `torus_density_of_states`, every other one a millisecond.
-
-    Raises
-    ------
-    KadanoffError
-        If the temperature is not positive, or the torus is none or has more than 16,384 spins.
-    """
-    inverse_temperature(temperature)
-    return exact_energy_distribution(torus(height, width, boundary, coupling), temperature)
-
-
 @lru_cache(maxsize=32)
 def _logarithms(height: int, width: int, boundary: str) -> tuple[NDArray, NDArray, int]:
     """The numbers of unsatisfied bonds that occur, rising, the logarithms of their numbers of states, and all bonds."""
-    if boundary == "skewed":
-        counts = skewed_density_of_states(height, width)
-    else:
-        counts = torus_density_of_states(height, width, boundary)
+    skewed = boundary == "skewed"
+    counts = skewed_density_of_states(height, width) if skewed else torus_density_of_states(height, width, boundary)
     occurring = [k for k, count in enumerate(counts) if count]
     return np.array(occurring), np.array([math.log(counts[k]) for k in occurring]), len(counts) - 1
 
@@ -76,11 +54,7 @@ def torus_density_of_states(height: int, width: int, boundary: str = "periodic")
     """Number of states with k = 0..2N unsatisfied bonds (total energy 2k - 2N) of a ferromagnet of N spins.
 
     Takes 1 s for 64 x 64, 10 s for 100 x 100, 25 s for 128 x 128, up to 3 times that with an odd side; then cached.
-
-    Raises
-    ------
-    KadanoffError
-        If the boundary is not periodic or antiperiodic, or there are more than 16,384 spins.
+    KadanoffError if the boundary is not periodic or antiperiodic, or there are more than 16,384 spins.
     """
     sites = torus(height, width, boundary).sites
     if sites > MOST_SITES:

@@ -29,11 +29,7 @@ def kaufman(height: int, width: int, temperature: float, boundary: str = "period
 
     Odd and rectangular tori and either sign of the coupling are exact, frustrated antiferromagnets included.
     Takes 0.1 s for 100 x 100 at T_c; the number of digits, and so the time, grows as (height + width) / T.
-
-    Raises
-    ------
-    KadanoffError
-        If the temperature is not positive, the boundary is no torus, or `Lattice` refuses another value.
+    KadanoffError if the temperature is not positive, the boundary is no torus, or `Lattice` refuses another value.
     """
     return _thermal(torus(height, width, boundary, coupling), inverse_temperature(temperature))
 
@@ -64,13 +60,7 @@ def _cosines(n: int, bits: int) -> list[Any]:
 
 
 def torus(height: int, width: int, boundary: str, coupling: int = 1) -> Lattice:
-    """The lattice, if it is a torus.
-
-    Raises
-    ------
-    KadanoffError
-        If the boundary is not periodic or antiperiodic, or `Lattice` refuses another value.
-    """
+    """The lattice; KadanoffError if it is no torus, periodic or antiperiodic."""
     if boundary not in tuple(SIGNS):
         raise KadanoffError(
             f"boundary is {shown(boundary)}; Kaufman's solution holds for {' and '.join(SIGNS)}. "
@@ -82,18 +72,9 @@ def torus(height: int, width: int, boundary: str, coupling: int = 1) -> Lattice:
 def signed_sum(z: Any, cosines: Sequence, m: int, boundary: str, reduce: Callable[[Any], Any]) -> Any:
     """Z exp(-2 mn K), times 2, at z = exp(-2K): sum_k 2 g_k z^k over the states' unsatisfied bonds k.
 
-    Parameters
-    ----------
-    z
-        A number or an array of any ring.
-    cosines
-        2 cos(pi j / n) for j = 0..n in that ring.
-    m
-        Sites in the other direction.
-    boundary
-        A key of `SIGNS`.
-    reduce
-        Brings a number back into its ring after an operation: the identity, or the remainder.
+    Here z is a number or an array of any ring, `cosines` are 2 cos(pi j / n) for j = 0..n in it, and m is the number
+    of sites in the other direction. `reduce` brings a number back into its ring after an operation: the identity, or
+    the remainder.
     """
     sectors = _sectors(z, cosines, m, reduce)
     return reduce(sum(sign * sector for sign, sector in zip(SIGNS[boundary], sectors, strict=True)))

@@ -31,13 +31,7 @@ class EnergyDistribution(NamedTuple):
 
 
 def inverse_temperature(temperature: float) -> float:
-    """1/T.
-
-    Raises
-    ------
-    KadanoffError
-        If the temperature is not positive, finite and above `COLDEST`.
-    """
+    """1/T; KadanoffError if the temperature is not positive, finite and above `COLDEST`."""
     number = plain(temperature)
     if type(number) not in (int, float) or not COLDEST <= number < inf:
         raise KadanoffError(

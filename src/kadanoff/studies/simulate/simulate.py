@@ -10,9 +10,8 @@ import pandas as pd
 
 from kadanoff.data.description import Dataset
 from kadanoff.data.store import Ensemble, open_dataset, write_group
-from kadanoff.montecarlo.quality import FINE, compare
+from kadanoff.montecarlo.quality import FINE, compare, compare_starts
 from kadanoff.montecarlo.runner import run
-from kadanoff.montecarlo.starts import compare_starts
 from kadanoff.project.figures import figure, show_spins
 from kadanoff.project.params import entry, section
 from kadanoff.project.records import Recorder, recorded

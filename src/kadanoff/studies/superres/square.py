@@ -16,7 +16,8 @@ from kadanoff.inverse.training import coarsened
 from kadanoff.networks.superres import Superresolution
 from kadanoff.project.figures import figure, points
 from kadanoff.project.records import Recorder
-from kadanoff.spins.exact import kaufman, kaufman_energy_distribution
+from kadanoff.spins.boundary import Lattice
+from kadanoff.spins.exact import exact_energy_distribution, kaufman
 from kadanoff.spins.observables import block_sums
 from kadanoff.spins.rescaling import Collapse, collapse, inversion_error, invert_collapse
 from kadanoff.spins.reweighting import ThermalSample, interval_shares
@@ -169,7 +170,7 @@ def _draw_histograms(
                     middles, width = (bins[1:] + bins[:-1]) / 2, bins[1] - bins[0]
                     points(axis, middles, interval_shares(values, step, bins), 1 / width, **look)
             side, temperature, sites = _side(items[-1]), items[-1].temperature, items[-1].sites
-            levels, probabilities = kaufman_energy_distribution(side, side, temperature)
+            levels, probabilities = exact_energy_distribution(Lattice(side, side), temperature)
             below = np.clip((edges - np.asarray(levels, float)[:, None] / sites) / (4 / sites) + 0.5, 0, 1)
             density = np.asarray(probabilities, float) @ np.diff(below, axis=1) / np.diff(edges)
             label = f"exact {side}, T = {temperature:.4g}"

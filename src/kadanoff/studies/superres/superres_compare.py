@@ -21,7 +21,8 @@ from kadanoff.networks.superres import Blocks, Superresolution
 from kadanoff.project.params import entry
 from kadanoff.project.records import recorded
 from kadanoff.runtime.executor import in_processes
-from kadanoff.spins.exact import kaufman_energy_distribution
+from kadanoff.spins.boundary import Lattice
+from kadanoff.spins.exact import exact_energy_distribution
 from kadanoff.studies.superres.compare import (
     AGAIN,
     ONCE,
@@ -127,7 +128,7 @@ def compare(plan: Plan, ensemble: Ensemble) -> list[Outcome]:
         # as many Monte Carlo configurations as the test has, or as there are, of those that trained the networks
         again = ensemble.read(index, slice(0, min(len(sets[TRUTH]), plan.start)))
         sets[AGAIN] = measure(coarsened(again, plan.rule, plan.block), again, plan.rule)
-        exact = kaufman_energy_distribution(ensemble.spins.shape[2], ensemble.spins.shape[3], temperature)
+        exact = exact_energy_distribution(Lattice(*ensemble.spins.shape[2:]), temperature)
         outcomes.append(Outcome(temperature, exact, sets, parts[0][1]))
     return outcomes
 

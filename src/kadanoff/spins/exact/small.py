@@ -1,4 +1,4 @@
-"""Every state of a small lattice, counted once: exact averages at any temperature and field."""
+"""Small lattices of any boundary, in a field too, all states counted; and narrow ones, by the transfer matrix."""
 
 from dataclasses import dataclass
 
@@ -11,14 +11,15 @@ from kadanoff.spins.compiled import compiled
 from kadanoff.spins.exact.thermal import EnergyDistribution, Thermal, inverse_temperature
 
 MOST_SITES = 25
+MOST_NUMBERS = 2**25
 
 
 @dataclass(frozen=True)
 class Enumeration:
     """Number of states of a lattice by energy and magnetization.
 
-    Its methods take the temperature and the field B of H = -sum J_ij s_i s_j - B sum s_i, and return exact
-    Boltzmann averages. Energies include the ghost spins and the field.
+    Its methods take the temperature and the field B, and return exact Boltzmann averages. Energies include the ghost
+    spins and the field.
 
     Parameters
     ----------
@@ -71,13 +72,7 @@ class Enumeration:
 
 
 def enumerate_states(lattice: Lattice) -> Enumeration:
-    """Count all 2^N states of a lattice of up to 25 spins (0.3 s; 16 spins: 1 ms).
-
-    Raises
-    ------
-    KadanoffError
-        If the lattice has more than 25 spins.
-    """
+    """Count all 2^N states of a lattice of up to 25 spins (0.3 s; 16 spins: 1 ms); KadanoffError if there are more."""
     if lattice.sites > MOST_SITES:
         raise KadanoffError(
             f"{lattice.height} x {lattice.width} has {lattice.sites} spins; enumeration takes at most "
@@ -87,12 +82,8 @@ def enumerate_states(lattice: Lattice) -> Enumeration:
     counts = np.zeros((2 * offset + 1, lattice.sites + 1), np.int64)
     _count(lattice.right, lattice.down, lattice.ghost, offset, counts)
     occupied = counts.any(1)
-    return Enumeration(
-        lattice.sites,
-        np.arange(-offset, offset + 1)[occupied],
-        2 * np.arange(lattice.sites + 1) - lattice.sites,
-        counts[occupied],
-    )
+    energies, magnetizations = np.arange(-offset, offset + 1), 2 * np.arange(lattice.sites + 1) - lattice.sites
+    return Enumeration(lattice.sites, energies[occupied], magnetizations, counts[occupied])
 
 
 @compiled
@@ -117,3 +108,58 @@ def _count(right, down, ghost, offset, counts):
         spins[y, x] = -spins[y, x]
         up += spins[y, x]
         counts[energy + offset, up] += 1
+
+
+def transfer_energy_distribution(lattice: Lattice, temperature: float) -> EnergyDistribution:
+    """P(E) over total energies, ghost rows included, spin by spin and row by row.
+
+    Kramers and Wannier, Phys. Rev. 60, 252 (1941), with a polynomial in place of each number: it counts the
+    unsatisfied bonds so far, each of which weighs exp(-2/T). All terms are positive, so nothing cancels. It
+    takes 2^width (bonds + 1) numbers for `free` and `skewed`, and 2^width times more for the tori, which
+    `kaufman` solves at any size. 16 x 8 takes 0.02 s, 40 x 10 takes 0.5 s. KadanoffError if the temperature is not
+    positive, or the state would take more than 2^25 numbers.
+    """
+    weight = float(np.exp(-2 * inverse_temperature(temperature)))
+    bonds = int(sum(np.abs(group).sum() for group in (lattice.right, lattice.down, lattice.ghost)))
+    first_rows = 2**lattice.width if lattice.down[-1].any() else 1
+    if first_rows * 2**lattice.width * (bonds + 1) > MOST_NUMBERS:
+        raise KadanoffError(
+            f"{lattice.height} x {lattice.width} {lattice.boundary} is too large for the transfer matrix; "
+            "make it narrower, or take `exact_energy_distribution` of a torus or cylinder."
+        )
+    rows = 1 - 2 * (np.arange(2**lattice.width)[:, None] >> np.arange(lattice.width)[::-1] & 1)
+    state = np.zeros((first_rows, len(rows), bonds + 1))
+    state[..., 0] = np.eye(len(rows)) if first_rows > 1 else 1
+    for y in range(lattice.height):
+        if y:
+            for x in range(lattice.width):
+                state = _next_spin(state, x, lattice.down[y - 1, x], weight)
+        for products in (lattice.ghost[y] * rows, lattice.right[y] * rows * np.roll(rows, -1, 1)):
+            for product in products.T:
+                _penalize(state, product, weight)
+        state /= state.sum()
+    if first_rows > 1:
+        for bond, spins in zip(lattice.down[-1], rows.T, strict=True):
+            _penalize(state, bond * np.multiply.outer(spins, spins), weight)
+    probabilities = state.sum((0, 1))
+    return EnergyDistribution(2.0 * np.arange(bonds + 1) - bonds, probabilities / probabilities.sum())
+
+
+def _penalize(state: NDArray, product: NDArray, weight: float) -> None:
+    """Add a bond, in place, whose J s s' is `product` for each row of spins; 0 is no bond."""
+    broken = np.broadcast_to(product < 0, state.shape[:2])
+    state[broken] = _raise(state[broken], weight)
+
+
+def _next_spin(state: NDArray, x: int, bond: int, weight: float) -> NDArray:
+    """Sum over spin `x` of the old row and put in its place the spin below it."""
+    old = state.reshape(len(state), 2**x, 2, -1, state.shape[-1])
+    parallel, opposite = (old, _raise(old, weight)) if bond > 0 else (_raise(old, weight), old)
+    return (parallel + opposite[:, :, ::-1]).reshape(state.shape)
+
+
+def _raise(state: NDArray, weight: float) -> NDArray:
+    """One more unsatisfied bond."""
+    raised = np.zeros_like(state)
+    raised[..., 1:] = weight * state[..., :-1]
+    return raised
