@@ -96,7 +96,7 @@ def test_the_error_bar_is_that_of_independent_configurations():
     assert found["mse"].mean == pytest.approx(1, abs=4 * error)
     assert found["mse"].error == pytest.approx(error, rel=0.2)
     assert found["rmse"].error == pytest.approx(error / 2, rel=0.2)
-    assert root(Estimate(4.0, 0.4, 0.7, 9)) == Estimate(2.0, 0.1, 0.7, 9)
+    assert root(Estimate(4.0, 0.4, 9)) == Estimate(2.0, 0.1, 9)
     assert root(Estimate(0.0, 0.1)) == Estimate(0.0, 0.0)
 
 

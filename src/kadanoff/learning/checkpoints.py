@@ -122,7 +122,10 @@ def _read(path: Path) -> tuple[Recipe, dict[str, Tensor], str | None]:
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
             text = (file.metadata() or {}).get(_KEY)
     except OSError as error:
-        raise KadanoffError(f"cannot read {path}: {error.strerror or error}. Give a .safetensors file.") from error
+        made = f"train it with `dvc repro {path.parent.name}@{path.stem}`, fetch it with `dvc pull`"
+        raise KadanoffError(
+            f"cannot read {path}: {error.strerror or error}; {made}, or give another .safetensors file."
+        ) from error
     except SafetensorError as error:
         raise KadanoffError(
             f"{path} is not a whole safetensors file ({error}). Fetch it again (`dvc pull`), or train it again."

@@ -20,7 +20,7 @@ from kadanoff.phases.scores import score_rows
 from kadanoff.runtime.executor import in_processes
 from kadanoff.studies.classify.params import Params
 
-PROTOCOLS = (EQUILIBRIUM, "metropolis500", "metropolis750")
+PROTOCOLS = (EQUILIBRIUM, "metropolis500")
 BAYES = "Bayes classifier"
 Row = dict[str, Any]
 
