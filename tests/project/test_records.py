@@ -154,3 +154,11 @@ def test_the_hash_of_a_folder_is_that_of_dvc(tmp_path):
         (tmp_path / name).write_text("x")
     files = (path for path in tmp_path.rglob("*") if path.is_file())
     assert folder_md5(tmp_path, files) == "875737a3f1ace82f8ba4d8dc79362415.dir"
+
+
+def test_headlines_are_few_numbers_with_their_errors(project):
+    with recorded("coarsen", "cnn", parameters={}) as run:
+        run.metrics({"test": {"mse": Estimate(1 / 3, 0.01, 10), "n": 3}})
+        run.summary(mse="test/mse", count="test/n", other="test/other")
+    found = json.loads((project / "reports/coarsen/cnn/summary.json").read_text())
+    assert found == {"mse": 0.33333, "mse_stderr": 0.01, "count": 3}

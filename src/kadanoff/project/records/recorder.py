@@ -94,6 +94,19 @@ class Recorder:
         known = {name: float(value) for name, value in numbers.items() if value is not None}
         self._view.metrics(known, max(self._history, default=0))
 
+    def summary(self, **places: str) -> None:
+        """Write headline numbers into summary.json, which `dvc metrics` shows.
+
+        `places` are metrics given before, `test/cnn/mse`; an estimate has its standard error beside it. Those that are
+        not there are left out.
+        """
+        numbers, found = flatten(self._metrics), {}
+        for name, place in places.items():
+            for ending, suffix in (("", ""), ("/mean", ""), ("/error", "_stderr")):
+                if (value := numbers.get(place + ending)) is not None:
+                    found[name + suffix] = float(f"{value:.5g}")
+        _write_json(self._folder / "summary.json", found)
+
     def figure(self, name: str, figure: Any, caption: str = "") -> None:
         """Write a Matplotlib figure as NAME.png, with its caption inside; the same figure gives the same bytes."""
         from PIL import Image, PngImagePlugin  # most stages draw nothing until they end

@@ -54,6 +54,7 @@ def classify_compare(root: Path) -> None:
         found = compare(models, table, limits, sizes, curve)
         goals = targets(found)
         record.metrics(metrics(found, goals.met))
+        record.summary(**{f"{model}_macro_f1": f"equilibrium/periodic/{model}/macro_f1" for model in models})
         record.text("tables.md", tables_text(found, goals))
         draw_limits(record, found)
         draw_scores(record, found)

@@ -49,6 +49,7 @@ def coarsen_compare(root: Path) -> None:
         record.metrics(
             {"critical": _nested(critical.assign(kept=critical[KEPT].to_dict("records")), "dataset", "kept")}
         )
+        record.summary(cnn_mse="test/cnn/mse", mlp_mse="test/mlp/mse", exact_mse="test/exact/mse")
         record.text("tables.md", tables(held_out, critical))
         by_name = {item.name: item for item in pairs}
         figures.draw_magnetization(record, data[compare.dataset], by_name)

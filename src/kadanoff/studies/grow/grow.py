@@ -91,6 +91,8 @@ def grow(root: Path) -> None:
         labels = [f"sweeps={sweeps}" for sweeps in compared.sweeps]
         others = metrics(compared.assign(sweeps=labels), PLACE)
         record.metrics(metrics(known, ["side", "method"]) | {"compare": others})
+        largest_raw = f"L={len(largest)}/raw"
+        record.summary(c10_excess=f"{largest_raw}/c10_excess", decay_exponent=f"{largest_raw}/exponent")
         record.text("tables.md", f"{tables_text(found, known, params.sweeps)}\n{compare_text(compared)}")
         draw_correlations(record, found)
         draw_cascade(record, largest)

@@ -87,6 +87,9 @@ def exponents(root: Path) -> None:
             )
             summary = summarize(found, finite, truth)
             record.metrics(summary.metrics())
+            record.summary(
+                gamma_over_nu="blocks_8_sweeps/gamma", beta="blocks_8_sweeps/beta", eta="blocks_8_sweeps/eta_half"
+            )
             record.text("tables.md", tables_text(summary))
             draw_lattices(record, found[0].lattices)
             draw_scaling(record, summary)
