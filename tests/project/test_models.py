@@ -7,7 +7,7 @@ import mlflow
 import numpy as np
 import pytest
 import torch
-from conftest import lock
+from written_records import lock
 
 import kadanoff
 from kadanoff.errors import KadanoffError

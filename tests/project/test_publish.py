@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import lock, write_record
+from written_records import lock, write_record
 
 from kadanoff.errors import KadanoffError
 from kadanoff.project.records.dvclock import read_lock

@@ -4,8 +4,8 @@ import json
 import shutil
 
 import pytest
-from conftest import MD5, RUN, lock, write_record
 from mlflow.entities import ViewType
+from written_records import MD5, RUN, lock, write_record
 
 from kadanoff.errors import KadanoffError
 from kadanoff.project.records import recorded

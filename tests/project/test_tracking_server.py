@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import lock
 from matplotlib.figure import Figure
 from tracking_server import POINTS, free_port, log_much, tracking_server
+from written_records import lock
 
 import kadanoff
 from kadanoff.errors import KadanoffError

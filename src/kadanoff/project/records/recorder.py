@@ -102,7 +102,7 @@ class Recorder:
         """
         numbers, found = flatten(self._metrics), {}
         for name, place in places.items():
-            for ending, suffix in (("", ""), ("/mean", ""), ("/error", "_stderr")):
+            for ending, suffix in (("", ""), ("_error", "_stderr")):
                 if (value := numbers.get(place + ending)) is not None:
                     found[name + suffix] = float(f"{value:.5g}")
         _write_json(self._folder / "summary.json", found)
