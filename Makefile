@@ -18,12 +18,13 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-# studies share no stage, so two run at a time; the last `dvc repro` finds nothing to do, or what failed
+# lines that share no stage run two at a time, the longest first; the last `dvc repro` finds nothing to do, or what failed
 define STUDIES
 pretrain* classify* attention
-superres* exponents thermalize
+simulate@coarsen superres* exponents thermalize
 upsample* grow*
-coarsen*
+coarsen@* coarsen_compare
+coarsen_curve
 endef
 export STUDIES
 
