@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup repro test test-all ui report readme lint bench clean full-scale
+.PHONY: help setup repro test test-all ui report readme pretrained docs lint bench clean full-scale
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,12 @@ report: setup  ## write reports/index.html: all results on one page
 
 readme: setup  ## fill the tables of README.md and docs/ from the records
 	$(BIN)/python docs/readme.py
+
+pretrained: setup  ## copy the small trained networks into the package
+	$(BIN)/python docs/pretrained.py
+
+docs: setup  ## build the guide into docs/_build/html, with its notebooks executed
+	sphinx-build -W --keep-going -q -b html docs docs/_build/html
 
 lint: setup  ## ruff and mypy
 	ruff check .

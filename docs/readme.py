@@ -26,15 +26,70 @@ def filled(text: str) -> str:
     return PLACE.sub(lambda place: f"{place[1]}{TABLES[place[2]]()}{place[3]}", text)
 
 
-def recorded(record: str, title: str, columns: int | None = None) -> str:
-    """A table of reports/RECORD/tables.md: the last one whose title matches, or its first columns of numbers."""
+def cells(record: str, title: str) -> list[list[str]]:
+    """The cells of a table of reports/RECORD/tables.md: the last one whose title matches."""
     text = (ROOT / "reports" / record / "tables.md").read_text(encoding="utf-8")
     found = [part for part in re.split(r"^#+ ", text, flags=re.MULTILINE) if re.match(title, part.partition("\n")[0])]
     if not found:
         raise SystemExit(f"reports/{record}/tables.md has no table {title!r}; correct its name in docs/readme.py.")
     rows = [line for line in found[-1].splitlines() if line.startswith("|")]
-    cells = [re.split(r"(?<!\\)\|", row)[1:-1] for row in rows]
-    return "".join(f"|{'|'.join(row[: None if columns is None else columns + 1])}|\n" for row in cells)
+    return [re.split(r"(?<!\\)\|", row)[1:-1] for row in rows]
+
+
+def recorded(record: str, title: str, columns: int | None = None) -> str:
+    """Such a table, or its first columns of numbers."""
+    end = None if columns is None else columns + 1
+    return "".join(f"|{'|'.join(row[:end])}|\n" for row in cells(record, title))
+
+
+def number(record: str, title: str, row: str, column: str) -> str:
+    """One cell of such a table, without what follows the number in parentheses."""
+    head, *rows = ([cell.strip() for cell in line] for line in cells(record, title))
+    return next(line for line in rows if line[0] == row)[head.index(column)].split(" (")[0]
+
+
+def headlines() -> str:
+    """What each study finds, beside what was published and what is exact."""
+    coarse = ("coarsen_compare", "Rule `threshold`, block 2: error")
+    average = ("coarsen_compare", "Rule `average`, block 2: error")
+    exponents, grown = ("exponents", "Exponents"), ("grow", r"L = \d+$")
+    sweeps, regions = ("grow", r"L = \d+, \d+ seeds"), ("classify_compare", "Macro-F1, equilibrium")
+    efthymiou, blocks = "Efthymiou et al. 2019: super-resolution", "blocks + 8 sweeps"
+    swept = next(line for line in cells(*sweeps) if line[0].strip().startswith("seed_kernel"))[2].strip()
+    rows = [
+        (
+            "[block signs](docs/coarsen.md), squared error a site, `cnn`",
+            number(*coarse, "cnn", "test MSE"),
+            number(*coarse, "report: cnn", "test MSE"),
+            "0",
+            "coarsen_compare",
+        ),
+        ("block averages, 4 weights", number(*average, "exact", "test MSE"), "–", "0", "coarsen_compare"),
+        (
+            "[super-resolution](docs/superres.md), gamma/nu",
+            number(*exponents, blocks, "gamma/nu"),
+            number(*exponents, efthymiou, "gamma/nu"),
+            "1.75",
+            "exponents",
+        ),
+        ("beta", number(*exponents, blocks, "beta"), number(*exponents, efthymiou, "beta"), "0.125", "exponents"),
+        (
+            "[growing](docs/grow.md), neighbours' &lt;s s'&gt; less exact",
+            number(*grown, "raw", "c10 - exact"),
+            swept,
+            "0",
+            "grow",
+        ),
+        (
+            "[temperature regions](docs/classify.md), macro-F1, ViT",
+            number(*regions, "vit", "periodic"),
+            number(*regions, "Kara et al. (2021): ViT", "periodic"),
+            number(*regions, "limit", "periodic"),
+            "classify_compare",
+        ),
+    ]
+    lines = [[what, ours, known, exact, f"`{command}`"] for what, ours, known, exact, command in rows]
+    return table(["", "here", "published", "exact, or limit", "`dvc repro`"], lines)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -85,6 +140,7 @@ def growing() -> str:
 
 
 TABLES = {
+    "headlines": headlines,
     "energies": energies,
     "speed": speed,
     "growing": growing,

@@ -1,7 +1,10 @@
 """README and guide: the tables are those of the records, links lead somewhere, commands exist."""
 
 import importlib.util
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,3 +42,16 @@ def test_links_lead_somewhere_and_commands_exist(page):
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     for name in re.findall(r"\bmake ([a-z-]+)", code):
         assert name in targets, name
+
+
+def test_the_first_snippet_runs(tmp_path):
+    code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, env=os.environ | {"MPLBACKEND": "agg"})
+    assert (tmp_path / "magnetization.png").stat().st_size > 5000
+    assert (tmp_path / "mine.zarr").is_dir()
+
+
+def test_the_readme_is_a_screen_and_a_half():
+    lines = (ROOT / "README.md").read_text().splitlines()
+    assert len(lines) <= 130
+    assert max(map(len, lines)) <= 120

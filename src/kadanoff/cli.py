@@ -11,7 +11,7 @@ import typer
 
 from kadanoff import __version__
 from kadanoff.commands import data
-from kadanoff.errors import KadanoffError, printable_lines
+from kadanoff.errors import KadanoffError, missing, printable_lines
 
 # no telemetry; read when the libraries load
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -117,8 +117,11 @@ def main() -> None:
 
             die_with_dvc()  # before the stage loads its libraries, which takes seconds
         app()
-    except KadanoffError as error:
-        print(printable_lines(f"error: {error}"), file=sys.stderr)
+    except (KadanoffError, ModuleNotFoundError) as error:
+        found = missing(error) if isinstance(error, ModuleNotFoundError) else error
+        if not isinstance(found, KadanoffError):
+            raise
+        print(printable_lines(f"error: {found}"), file=sys.stderr)
         sys.exit(1)
     except SystemExit as ended:
         if ended.code or "DVC_STAGE" not in os.environ:

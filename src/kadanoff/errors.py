@@ -15,6 +15,15 @@ class KadanoffError(Exception):
     """
 
 
+def missing(error: ModuleNotFoundError) -> KadanoffError | ModuleNotFoundError:
+    """What to install, if a library is missing that an extra of the package has; else the error itself."""
+    library = (error.name or "").partition(".")[0]
+    if library == "kadanoff":
+        return error
+    extra = "pipeline" if library in ("dvc", "markdown_it", "mlflow", "ruamel", "yaml") else "networks"
+    return KadanoffError(f"{library} is not installed, which this needs: pip install 'kadanoff[{extra}]'.")
+
+
 LONGEST = 100  # characters of a value that a message repeats
 _SHORT = reprlib.Repr()
 _SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 3, LONGEST, LONGEST

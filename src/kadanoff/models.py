@@ -1,28 +1,39 @@
 """Trained networks by path or by name, for Python and for MLflow's pyfunc flavour."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from torch import nn
 
-from kadanoff.errors import KadanoffError
+from kadanoff.errors import KadanoffError, shown
 from kadanoff.inverse.superresolve import superresolve
 from kadanoff.learning import checkpoints
 from kadanoff.learning.predict import predict
 from kadanoff.networks.superres import Superresolution
 from kadanoff.spins.exact import T_C
 
+PRETRAINED = Path(__file__).parent / "pretrained"
+"""Small networks that come with the package; `make pretrained` writes the folder from the records."""
+
+
+def pretrained() -> pd.DataFrame:
+    """The networks that come with the package: by name their task, held-out metric, its value, and md5."""
+    described = json.loads((PRETRAINED / "models.json").read_text(encoding="utf-8"))
+    return pd.DataFrame(described).T.rename_axis("name")
+
 
 def load_model(model: Path | str) -> nn.Module:
     """Trained network in evaluation mode, on the CPU; it takes float32 [n, 1, y, x], of chains [n, 1, x].
 
-    `model` is a file such as `models/coarsen/exact.safetensors`, or a registered model of the project's MLflow store:
-    `models:/coarsen@champion`, `models:/coarsen/1`. One of `superres` holds a network for each temperature:
-    `network.at(temperature)`.
+    `model` is a name of `pretrained` such as `coarsen/exact`, a file such as `models/coarsen/exact.safetensors`, or a
+    registered model of the project's MLflow store: `models:/coarsen@champion`, `models:/coarsen/1`. One of `superres`
+    holds a network for each temperature: `network.at(temperature)`.
 
     Raises
     ------
@@ -41,8 +52,13 @@ def weights_file(model: Path | str) -> Iterator[Path]:
 
         with registered_weights(str(model)) as path:
             yield path
-    else:
+    elif str(model) in (known := pretrained()).index:
+        yield PRETRAINED / known.file[str(model)]
+    elif "." in str(model):
         yield Path(model)
+    else:
+        names = ", ".join(known.index)
+        raise KadanoffError(f"there is no pretrained network {shown(model)}; take {names}, or a .safetensors file.")
 
 
 class Predictor:

@@ -72,7 +72,7 @@ def refiner(tmp_path):
 
 def test_what_super_resolution_draws_is_a_dataset_like_any_other(dataset, refiner, tmp_path):
     dataset.provenance["parameters"] = {"boundary": "periodic", "coupling": -1.0, "field": 0.5}
-    dataset.save(tmp_path / "in.zarr")
+    dataset.save(tmp_path / "in.zarr", overwrite=True)
     apply(refiner, tmp_path / "in.zarr", tmp_path / "out.zarr")
     found = open_dataset(tmp_path / "out.zarr")
     spins = found.read()

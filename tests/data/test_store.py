@@ -122,7 +122,7 @@ def test_what_is_no_dataset_is_not_replaced(ensemble, tmp_path):
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "a.txt").write_text("mine")
     with pytest.raises(KadanoffError, match="not a Zarr v3 group"):
-        ensemble.save(tmp_path / "notes")
+        ensemble.save(tmp_path / "notes", overwrite=True)
     assert (tmp_path / "notes" / "a.txt").read_text() == "mine"
 
 
@@ -132,7 +132,7 @@ def test_a_refused_write_keeps_the_old_dataset(ensemble, path, monkeypatch):
 
     monkeypatch.setattr("kadanoff.data.store.write_group", full)
     with pytest.raises(KadanoffError, match="No space left on device"):
-        ensemble.save(path)
+        ensemble.save(path, overwrite=True)
     assert np.array_equal(open_dataset(path).read(), ensemble.spins)
     assert [entry.name for entry in path.parent.iterdir()] == ["x.zarr"]
 
@@ -217,7 +217,7 @@ def test_what_reading_refuses_is_not_written(ensemble, path, case):
     change, words = WRONG[case]
     changed = replace(ensemble, **change(ensemble))
     with pytest.raises(KadanoffError, match=f"{words}.* Nothing is written"):
-        changed.save(path)
+        changed.save(path, overwrite=True)
     assert same(open_dataset(path), ensemble)
     assert list(path.parent.iterdir()) == [path]
     foreign(path, changed)
@@ -319,7 +319,7 @@ from kadanoff.data import store
 
 store.{where} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 one = np.ones((1, 1))
-store.Ensemble(np.ones((1, 1, 4, 4), np.int8), one[0], one, one, one[0]).save("x.zarr")
+store.Ensemble(np.ones((1, 1, 4, 4), np.int8), one[0], one, one, one[0]).save("x.zarr", overwrite=True)
 """
 
 
@@ -329,7 +329,7 @@ def test_a_killed_save_is_cleared_by_the_next(ensemble, path, where):
     assert done.returncode == -signal.SIGKILL
     assert {entry.name for entry in path.parent.iterdir()} == {"x.zarr", ".x.zarr.partial"}
     assert same(open_dataset(path), ensemble)
-    ensemble.save(path)
+    ensemble.save(path, overwrite=True)
     assert list(path.parent.iterdir()) == [path]
 
 

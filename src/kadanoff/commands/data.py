@@ -13,7 +13,6 @@ from kadanoff.errors import MOST_WORKERS, printable, printable_lines
 
 Workers = Annotated[int | None, typer.Option(min=1, max=MOST_WORKERS, help="Threads; one a core unless given.")]
 PANEL, NETWORKS, LARGE = "Data", "Networks", "Large lattices"
-KERNEL, SEEDS = Path("models/upsample/kernel.safetensors"), Path("data/grow/grow512.zarr")
 
 
 class SpacedLists(TyperCommand):
@@ -40,6 +39,7 @@ def add_to(app: typer.Typer) -> None:
     """Add these commands; their modules load when they run."""
     app.command(rich_help_panel=PANEL, cls=SpacedLists)(simulate)
     app.command(rich_help_panel=NETWORKS)(apply)
+    app.command(rich_help_panel=NETWORKS)(models)
     for command in (grow, pyramid, measure):
         app.command(rich_help_panel=LARGE)(command)
 
@@ -89,7 +89,8 @@ def simulate(
 
 def apply(
     model: Annotated[
-        str, typer.Argument(help="A trained network: models/coarsen/exact.safetensors, or models:/coarsen@champion.")
+        str,
+        typer.Argument(help="A name that `kadanoff models` lists, a .safetensors file, or models:/coarsen@champion."),
     ],
     source: Annotated[Path, typer.Argument(metavar="IN.zarr")],
     target: Annotated[Path, typer.Argument(metavar="OUT.zarr")],
@@ -109,12 +110,22 @@ def apply(
     typer.echo(f"wrote {printable(target)}")
 
 
+def models() -> None:
+    """List the trained networks that come with the package."""
+    from kadanoff.models import pretrained
+
+    typer.echo(pretrained()[["task", "metric", "value"]].to_string(float_format="{:.4g}".format))
+
+
 def grow(
     target: Annotated[Path, typer.Argument(metavar="OUT.zarr")],
     size: Annotated[int, typer.Option(help="Side: that of the seed times a power of the model's factor.")] = 13824,
-    model: Annotated[Path, typer.Option(help="Network of whole blocks that enlarges it.")] = KERNEL,
-    start: Annotated[Path, typer.Option(help="Dataset of critical lattices to grow from.")] = SEEDS,
-    sample: Annotated[int, typer.Option(min=0, help="Which of them.")] = 0,
+    model: Annotated[str, typer.Option(help="Network of whole blocks that enlarges it.")] = "upsample/kernel",
+    start: Annotated[
+        Path | None,
+        typer.Option(help="Dataset of critical lattices to grow from; by default one of 512 is simulated."),
+    ] = None,
+    sample: Annotated[int, typer.Option(min=0, help="Which of them, given or simulated.")] = 0,
     sweeps: Annotated[int, typer.Option(min=0, help="Metropolis sweeps after each enlargement.")] = 8,
     seed: Annotated[int, typer.Option(min=0, help="Another seed draws another lattice.")] = 0,
     workers: Workers = None,
@@ -122,8 +133,10 @@ def grow(
     """Grow a critical lattice to any size, out of core; resumes if it was killed."""
     from kadanoff.commands.grow import Job
     from kadanoff.commands.grow import grow as run
+    from kadanoff.models import weights_file
 
-    run(Job(model, start, sample, size, sweeps, seed), target, workers)
+    with weights_file(model) as weights:
+        run(Job(weights, start, sample, size, sweeps, seed), target, workers)
     typer.echo(f"wrote {printable(target)}")
 
 

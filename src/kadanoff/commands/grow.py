@@ -19,6 +19,7 @@ from kadanoff.inverse.critical import network_of, place_of
 from kadanoff.inverse.growth import Enlargement, Read, Rows, around, refined, sides_to
 from kadanoff.inverse.renormalized import RenormalizedGibbs
 from kadanoff.inverse.superresolve import tables
+from kadanoff.montecarlo.runner import simulate
 from kadanoff.networks.superres import Blocks
 from kadanoff.runtime.executor import threads
 from kadanoff.runtime.files import fingerprint
@@ -29,6 +30,7 @@ from kadanoff.spins.exact import T_C
 BITS = 1.0  # on disk, a spin: critical lattices compress to less
 TALLEST = 2048  # rows of a band: their halo costs little then, and some hundred MB hold them
 MEMORY = 1_000_000_000  # bytes that the threads hold; as many again are taken by the network's tables and the libraries
+SEED = 512  # side of a simulated seed
 MOST_SWEEPS = 1000  # each takes 4 rows of halo
 LEVELS = 64  # more than any lattice has: each sample has as many numbers of levels, and random bits, of its own
 SHARDS = "spins/c/0/0/*/0"
@@ -36,10 +38,10 @@ SHARDS = "spins/c/0/0/*/0"
 
 @dataclass(frozen=True)
 class Job:
-    """What is grown: from the sample `sample` of the dataset `source` to the side `size`."""
+    """What is grown: from the sample `sample` of the dataset `source`, or a simulated one, to the side `size`."""
 
     model: Path
-    source: Path
+    source: Path | None
     sample: int
     size: int
     sweeps: int
@@ -63,6 +65,8 @@ def grow(job: Job, target: Path, workers: int | None = None, rows: int = TALLEST
     seed_of_bits(job.seed)
     whole(job.sweeps, "sweeps", 0, MOST_SWEEPS)
     enlargement = enlargement_of(job)
+    if job.source is None:
+        sides_to(SEED, job.size, enlargement.block, "size")  # refuses before a seed is simulated
     seed = seed_of(job)
     sides = sides_to(len(seed), job.size, enlargement.block, "size")
     hashes = {
@@ -88,6 +92,8 @@ def enlargement_of(job: Job) -> Enlargement:
 
 def seed_of(job: Job) -> Rows:
     """The critical lattice that the job starts from, int8 (y, x); KadanoffError if there is none."""
+    if job.source is None:
+        return simulate(SEED, float(T_C), 1, sampler="swendsen_wang", seed=job.sample).read(0)[0]
     ensemble = open_dataset(job.source)
     temperature, sample = place_of(job.source, ensemble, job.sample)
     return ensemble.read(temperature, slice(sample, sample + 1))[0]
@@ -184,7 +190,12 @@ def _measured(job: Job, hashes: dict[str, str], path: Path, workers: int | None)
             totals += found
             advance(step * side)
     energy, magnetization = np.array([[[-totals[0]]], [[totals[1]]]]) / side**2
-    grown = {"model": job.model.name, "seed_dataset": job.source.name, "sample": job.sample, "seed": job.seed}
+    grown = {
+        "model": job.model.name,
+        "seed_dataset": None if job.source is None else job.source.name,
+        "sample": job.sample,
+        "seed": job.seed,
+    }
     provenance: dict[str, Any] = {
         "parameters": {"size": side, "boundary": "periodic", "coupling": 1.0, "field": 0.0},
         "grown": grown | {"sweeps": job.sweeps, "version": __version__} | hashes,

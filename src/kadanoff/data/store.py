@@ -5,8 +5,9 @@ import math
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import zarr
@@ -25,8 +26,12 @@ from kadanoff.data.arrays import (
     spins_array,
     values_array,
 )
+from kadanoff.data.measured import Measured
 from kadanoff.errors import KadanoffError
 from kadanoff.runtime.files import alone, recover_folder, replace_folder
+
+if TYPE_CHECKING:
+    import xarray
 
 FORMAT = 2
 DAMAGED = "A file is missing, damaged or foreign: delete the dataset, then `dvc checkout` or `dvc pull` it again."
@@ -40,8 +45,8 @@ VALUES = {
 """Arrays of a store beside the spins, and the attributes of an Ensemble that they are."""
 
 
-@dataclass
-class Ensemble:
+@dataclass(repr=False)
+class Ensemble(Measured):
     """Configurations of a spin lattice at several temperatures.
 
     Attributes
@@ -66,6 +71,38 @@ class Ensemble:
     autocorrelation_time: NDArray[np.float64]
     provenance: dict[str, Any] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        return f"<kadanoff.Ensemble: {'; '.join(f'{name} {value}' for name, value in self._facts().items())}>"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(f"<tr><th>{name}</th><td>{escape(value)}</td></tr>" for name, value in self._facts().items())
+        return f"<b>kadanoff.Ensemble</b><table>{rows}</table>"
+
+    def _facts(self) -> dict[str, str]:
+        parameters, (temperatures, samples, *sides) = self.provenance.get("parameters", {}), self.spins.shape
+        low, high = self.temperatures.min(), self.temperatures.max()
+        facts = {
+            "lattice": " x ".join(map(str, sides)),
+            "boundary": parameters.get("boundary"),
+            "coupling": parameters.get("coupling"),
+            "temperatures": f"{temperatures}, {low:g} to {high:g}" if temperatures > 1 else f"{low:g}",
+            "samples": samples,
+            "sampler": self.provenance.get("sampler"),
+            "seed": parameters.get("seed"),
+        }
+        return {name: str(value) for name, value in facts.items() if value is not None}
+
+    def to_xarray(self) -> "xarray.Dataset":
+        """The ensemble as a dataset with the names that a store has; spins are read into memory."""
+        import xarray
+
+        axes = ("temperature", *axes_of(self.spins.shape))
+        data = {"spins": (axes, self.read()), "autocorrelation_time": ("temperature", self.autocorrelation_time)}
+        data |= {name: (axes[:2], getattr(self, name)) for name in ("energy", "magnetization")}
+        coordinates = {axis: np.arange(length) for axis, length in zip(axes[1:], self.spins.shape[1:], strict=True)}
+        attributes = {"kadanoff_format": FORMAT, **provenance_text(self.provenance)}
+        return xarray.Dataset(data, {"temperature": self.temperatures, **coordinates}, attributes)
+
     def read(self, temperature: int | slice = slice(None), sample: int | slice = slice(None)) -> NDArray[np.int8]:
         """Spins of the selected temperatures and samples as a NumPy array.
 
@@ -75,21 +112,23 @@ class Ensemble:
         remedy = DAMAGED if place else UNFIT
         return read_spins(self.spins, (temperature, sample), f"{place or 'ensemble'}: array 'spins'", remedy)
 
-    def save(self, path: str | Path) -> None:
-        """Write a Zarr v3 group at `path`, in one rename; an older one there is replaced.
+    def save(self, path: str | Path, overwrite: bool = False) -> None:
+        """Write a Zarr v3 group at `path`, in one rename; with `overwrite`, in place of an older dataset.
 
         Real numbers become float64, and spins int8.
 
         Raises
         ------
         KadanoffError
-            If the arrays are what `open_dataset` would refuse, something else is at `path`, another process writes
-            there, or the disk refuses; nothing there has changed then.
+            If the arrays are what `open_dataset` would refuse, something is at `path` that is not to be replaced, or is
+            no dataset, another process writes there, or the disk refuses; nothing there has changed then.
         """
         path = Path(path)
         require_arrays(path, self.spins, {name: getattr(self, own) for name, own in VALUES.items()}, UNFIT)
         with alone(path, "saving") as work:
             recover_folder(path)
+            if path.exists() and not overwrite:
+                raise KadanoffError(f"{path} exists; give another name, or save(path, overwrite=True).")
             if path.exists() and "kadanoff_format" not in _open_group(path).attrs:
                 raise KadanoffError(f"{path} is no dataset of kadanoff, and is not replaced; give another name.")
             write_group(work / path.name, self)

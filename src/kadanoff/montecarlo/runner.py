@@ -283,7 +283,7 @@ def simulate(
 
 
 def _plain(value: Any) -> Any:
-    """NumPy's numbers and sequences as Python's own, as which the parameters are checked."""
-    if isinstance(value, np.ndarray | np.generic):
-        return value.tolist()
-    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
+    """Numbers and sequences of NumPy, pandas and PyTorch as Python's own, as which the parameters are checked."""
+    if hasattr(value, "__array__"):
+        return np.asarray(value).tolist()
+    return [_plain(item) for item in value] if isinstance(value, tuple | list | range) else value
