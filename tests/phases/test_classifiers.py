@@ -110,8 +110,8 @@ def test_classes_are_learned(tmp_path):
     result = tuned(found, tmp_path, LONG)
     assert accuracy(found) > 0.8
     assert result.best.validation_loss < 0.6
-    said = regions_of(found, TEST.spins, CPU)
-    assert (said.dtype, said.shape) == (np.int8, (200,))
+    predicted = regions_of(found, TEST.spins, CPU)
+    assert (predicted.dtype, predicted.shape) == (np.int8, (200,))
 
 
 def test_labels_that_tell_nothing_teach_nothing(tmp_path):

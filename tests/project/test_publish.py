@@ -25,14 +25,14 @@ def root(tmp_path):
     return tmp_path
 
 
-def said(added, there):
+def message(added, there):
     return (
         f"reports/published/paper: {added} records added, {there} there already. Next: git add reports/published/paper"
     )
 
 
 def test_all_records_are_copied_with_what_pins_them(root):
-    assert publish(root, "paper") == said(3, 0)
+    assert publish(root, "paper") == message(3, 0)
     target = root / "reports/published/paper"
     for title in ("coarsen/cnn", "coarsen/mlp", "coarsen_compare"):
         assert files(target / title) == files(root / "reports" / title)
@@ -46,14 +46,14 @@ def test_all_records_are_copied_with_what_pins_them(root):
 def test_the_same_again_changes_nothing(root):
     publish(root, "paper")
     before = {path: path.stat().st_mtime_ns for path in (root / "reports/published/paper").rglob("*")}
-    assert publish(root, "paper") == said(0, 3)
+    assert publish(root, "paper") == message(0, 3)
     assert {path: path.stat().st_mtime_ns for path in (root / "reports/published/paper").rglob("*")} == before
 
 
 def test_chosen_records_join_those_that_are_there(root):
     publish(root, "paper", ["coarsen/mlp"])
     assert list(read_lock(root / "reports/published/paper")) == ["coarsen@mlp"]
-    assert publish(root, "paper", ["coarsen/cnn", "coarsen/mlp"]) == said(1, 1)
+    assert publish(root, "paper", ["coarsen/cnn", "coarsen/mlp"]) == message(1, 1)
     assert list(read_lock(root / "reports/published/paper")) == ["coarsen@mlp", "coarsen@cnn"]
     with pytest.raises(KadanoffError, match="no record of coarsen/none; there are: coarsen/cnn, coarsen/mlp, coarsen_"):
         publish(root, "paper", ["coarsen/none"])
@@ -71,7 +71,7 @@ def test_another_result_is_refused_and_named_unless_told(root):
     with pytest.raises(KadanoffError, match="other results of coarsen/cnn, coarsen/mlp, coarsen_compare, and stays as"):
         publish(root, "paper")
     assert files(target) == before
-    assert publish(root, "paper", replace=True) == said(4, 0)
+    assert publish(root, "paper", replace=True) == message(4, 0)
     for title in ("coarsen/cnn", "coarsen/mlp", "coarsen_compare"):
         assert files(target / title) == files(root / "reports" / title)
     assert read_lock(target) == yaml.safe_load((root / "dvc.lock").read_text())["stages"]
@@ -91,7 +91,7 @@ def test_a_record_without_data_is_refused(root, damage):
     with pytest.raises(KadanoffError, match=r"not those of dvc\.lock, so no data belongs to them: coarsen/cnn\. Bring"):
         publish(root, "paper")
     assert not (root / "reports/published/paper").exists()
-    assert publish(root, "paper", ["coarsen/mlp"]) == said(1, 0)
+    assert publish(root, "paper", ["coarsen/mlp"]) == message(1, 0)
 
 
 @pytest.mark.parametrize("name", ["", "..", "../up", "a/b", ".hidden", "a b", "a\nb", "-rf"])

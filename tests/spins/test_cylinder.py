@@ -1,4 +1,4 @@
-"""The exact density of states of skewed cylinders, held against enumeration, transfer matrix and known integers."""
+"""The exact density of states of skewed cylinders, against enumeration, transfer matrix and known integers."""
 
 import numpy as np
 import pytest

@@ -151,7 +151,7 @@ class Training:
             yield inputs[rows].float(), targets[rows].float()
 
     def state(self) -> dict[str, Any]:
-        """Everything from which `restore` goes on as if nothing had happened."""
+        """Everything from which `restore` resumes as if nothing had happened."""
         return {
             "settings": asdict(self.settings),
             "network": self.network.state_dict(),

@@ -28,6 +28,7 @@ from kadanoff.montecarlo.symmetry import ends_with_symmetry, symmetrize
 from kadanoff.runtime.files import disk_errors, write_atomic
 from kadanoff.runtime.output import require_room
 from kadanoff.runtime.progress import Advance, progress
+from kadanoff.spins.compiled import announce
 from kadanoff.spins.observables import energy, magnetization
 from kadanoff.validation import validated
 
@@ -279,6 +280,7 @@ def simulate(
             f"the spins of {dataset.samples} samples take {needed / 1e9:.1f} GB, and this machine has "
             f"{memory / 1e9:.1f} GB of memory; take fewer, or let the command `kadanoff simulate` write them to disk."
         )
+    announce()
     return run(dataset, "", workers)
 
 

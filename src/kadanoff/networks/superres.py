@@ -23,7 +23,7 @@ ROUNDING = 1e-6  # of temperatures
 class Pixels(nn.Module):
     """Upsampling, periodic convolutions with ReLU, a sigmoid: the probability that each fine spin is +1.
 
-    (B, 1, y, x) -> (B, 1, block y, block x), or (B, 1, x) -> (B, 1, block x). The paper gives no sizes of its layers.
+    (B, 1, y, x) -> (B, 1, block y, block x), or (B, 1, x) -> (B, 1, block x). Efthymiou et al. give no sizes.
     """
 
     def __init__(self, block: int, dimension: int, width: int, layers: int) -> None:

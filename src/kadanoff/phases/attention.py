@@ -96,7 +96,7 @@ def domain_walls(spins: NDArray[np.int8], lattice: Lattice) -> NDArray[np.bool_]
 
     A domain is a cluster, joined by bonds of negative energy, of at least `SHARE` of all sites, so that of an
     antiferromagnet is staggered; ghosts are domains too. Walls are bonds of positive energy between domains, or of one
-    with itself round an antiperiodic lattice. This was fixed before any attention was looked at.
+    with itself round an antiperiodic lattice. This was fixed before any attention was measured.
     """
     right, down = _bonds(spins, lattice)
     large = np.stack([_in_domain(*bonds) for bonds in zip(right > 0, down > 0, strict=True)])

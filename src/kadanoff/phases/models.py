@@ -10,7 +10,7 @@ from kadanoff.spins.boundary import Lattice
 from kadanoff.validation import Name, Section
 
 BATCH = 25
-"""Images that are looked at together where nothing is learned: they fit into the cache of a core."""
+"""Images of a batch where nothing is learned: they fit into the cache of a core."""
 
 
 class System(Section):

@@ -44,7 +44,7 @@ def in_processes(what: str, function: Callable[..., Any], tasks: Sequence[tuple]
         return [future.result() for future in futures]
     except BrokenProcessPool as error:
         raise KadanoffError(
-            f"{what}: a process was killed, perhaps for want of memory. Repeat the command; it goes on from there."
+            f"{what}: a process was killed, perhaps for want of memory. Repeat the command; it resumes."
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
@@ -99,6 +99,6 @@ def _end(reason: str) -> None:
     """Say why, then end this process at once, whatever its other threads are doing."""
     with suppress(OSError, ValueError):  # a terminal that is gone
         print(
-            f"killed: {reason}. Repeat the command: it goes on from its last checkpoint.", file=sys.stderr, flush=True
+            f"killed: {reason}. Repeat the command: it resumes from its last checkpoint.", file=sys.stderr, flush=True
         )
     os.kill(os.getpid(), signal.SIGKILL)

@@ -38,7 +38,7 @@ def disk_errors(target: Path) -> Iterator[None]:
         place = error.filename or target
         raise KadanoffError(
             f"cannot write {place}: {error.strerror or error}. Earlier outputs are untouched; free some space or "
-            "make the folder writable, then repeat the command: it goes on from its last checkpoint."
+            "make the folder writable, then repeat the command: it resumes from its last checkpoint."
         ) from error
 
 
@@ -97,7 +97,7 @@ def alone(target: Path, doing: str, kept: str | None = None) -> Iterator[Path]:
     """The folder beside `target` that it is made in, out of which other processes are kept until the block ends.
 
     It begins empty, whatever a process that was killed left there, and is removed in the end. With a pattern `kept`, it
-    begins as it was left, and stays after an error if it holds something that matches: a later command goes on with it.
+    begins as it was left, and stays after an error if it holds something that matches: a later command resumes it.
     KadanoffError if another process is `doing` it, or the disk refuses.
     """
     work = target.with_name(f".{target.name}.partial")

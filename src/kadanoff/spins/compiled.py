@@ -5,6 +5,7 @@ file whose functions it contains. Here the cache's folder is named by a hash of 
 """
 
 import hashlib
+import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -36,6 +37,12 @@ def cache_folder(package: Path, given: str | None) -> Path | None:
 
 
 CACHE = cache_folder(PACKAGE, numba.config.CACHE_DIR)  # type: ignore[attr-defined]
+
+
+def announce() -> None:
+    """Say on stderr that the first call compiles, if no machine code is kept yet."""
+    if CACHE is None or not any(CACHE.iterdir()):
+        print("compiling machine code for the first call, which takes some seconds", file=sys.stderr, flush=True)
 
 
 def compiled(function: Callable[..., Any]) -> Any:
