@@ -21,7 +21,7 @@ def save_data(folder, seed, name, size=8, provenance=None):
     up = (1 / (1 + np.exp(2 - 8 / TEMPERATURES)))[:, None, None, None]
     spins = np.where(random.random((8, 16, size, size)) < up, 1, -1).astype(np.int8)
     made = Ensemble(spins, TEMPERATURES, *random.standard_normal((2, 8, 16)), np.ones(8), provenance or {})
-    made.save(folder / "data" / "classify" / f"{name}.zarr")
+    made.save(folder / "data" / "classify" / f"{name}.zarr", overwrite=True)
 
 
 def use_small_table(patch, *modules):
