@@ -58,7 +58,7 @@ def headlines() -> str:
     swept = next(line for line in cells(*sweeps) if line[0].strip().startswith("seed_kernel"))[2].strip()
     rows = [
         (
-            "[block signs](docs/coarsen.md), squared error a site, `cnn`",
+            "[block signs](docs/coarsen.md), squared error per site, `cnn`",
             number(*coarse, "cnn", "test MSE"),
             number(*coarse, "report: cnn", "test MSE"),
             "0",

@@ -88,3 +88,8 @@ def test_a_store_is_replaced_only_if_asked(ensemble, tmp_path):
 def test_sequences_of_any_kind_are_temperatures(kind):
     assert kadanoff.simulate(4, kind([2.0, 3.0]), 2).temperatures.tolist() == [2.0, 3.0]
     assert kadanoff.simulate(4, range(2, 4), 2).temperatures.tolist() == [2.0, 3.0]
+
+
+def test_a_sample_that_is_not_there_is_refused(ensemble):
+    with pytest.raises(kadanoff.KadanoffError, match="sample is 5000"):
+        ensemble.plot_configurations(5000)

@@ -98,3 +98,10 @@ def test_options_of_an_image_model_take_no_memory_that_its_weights_do_not_have(s
     path = write(tmp_path / "m.safetensors", "transformers", {"arguments": wide})
     with pytest.raises(KadanoffError, match=r"options reach up to|weights of another"):
         load_model(path)
+
+
+def test_a_network_of_many_more_parts_than_its_file_is_never_built(tmp_path):
+    deep = NETWORKS["transformers"] | {"options": VIT | {"num_hidden_layers": 100_000}}
+    path = write(tmp_path / "m.safetensors", "transformers", {"arguments": deep})
+    with pytest.raises(KadanoffError, match="more parts than the file has weights"):
+        load_model(path)

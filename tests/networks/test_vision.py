@@ -172,7 +172,16 @@ def test_wrong_arguments_name_the_right_ones(library, arguments):
 # --- files -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("library", "key"), [("timm", "checkpoint_path"), ("timm", "pretrained_cfg_overlay")])
-def test_options_that_would_load_files_are_refused(library, key):
+@pytest.mark.parametrize(
+    ("library", "model", "key"),
+    [
+        ("timm", "resnet10t", "checkpoint_path"),
+        ("timm", "resnet10t", "pretrained_cfg_overlay"),
+        ("transformers", "timm_wrapper", "architecture"),
+        ("transformers", "timm_wrapper", "model_args"),
+    ],
+)
+def test_options_that_would_load_files_are_refused(library, model, key):
+    size = {"size": 16} if library == "transformers" else {}
     with pytest.raises(KadanoffError, match=f"options has '{key}', which would load files"):
-        build(library, model="resnet10t", outputs=4, scale=1, options={key: "elsewhere.pth"})
+        build(library, model=model, outputs=4, scale=1, options={key: "elsewhere.pth"}, **size)

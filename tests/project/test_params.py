@@ -4,7 +4,7 @@ from pydantic import Field
 
 from kadanoff.data.description import Dataset
 from kadanoff.errors import KadanoffError
-from kadanoff.project.params import entry, read_params
+from kadanoff.project.params import entry, read_params, section
 from kadanoff.validation import Section, validated
 
 GOOD = {"size": 4, "temperatures": [2.0], "samples": 3}
@@ -142,3 +142,9 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
     (tmp_path / "params.yaml").mkdir()
     with pytest.raises(KadanoffError, match=r"cannot read .*params\.yaml: Is a directory"):
         entry(tmp_path, Dataset, "datasets")
+
+
+def test_a_key_that_is_no_text_is_named(tmp_path):
+    (tmp_path / "params.yaml").write_text("datasets: {coarsen: {64: {size: 64}}}")
+    with pytest.raises(KadanoffError, match=r"datasets.coarsen has the key 64, which YAML reads as int; write '64'"):
+        section(tmp_path, "datasets", "coarsen")

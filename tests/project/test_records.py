@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from kadanoff.errors import KadanoffError
 from kadanoff.estimate import Estimate
 from kadanoff.project.records import recorded
-from kadanoff.project.records.dvclock import folder_md5, read_lock
+from kadanoff.project.records.dvclock import folder_md5, outputs, read_lock
 
 SPINS = b"some spins"
 
@@ -162,3 +162,13 @@ def test_headlines_are_few_numbers_with_their_errors(project):
         run.summary(mse="test/mse", count="test/n", other="test/other")
     found = json.loads((project / "reports/coarsen/cnn/summary.json").read_text())
     assert found == {"mse": 0.33333, "mse_stderr": 0.01, "count": 3}
+
+
+@pytest.mark.parametrize("out", [{"path": "x", "md5": "../../home"}, {"md5": "0" * 32}, "x"])
+def test_a_lock_from_outside_is_not_trusted(out, tmp_path):
+    (tmp_path / "dvc.lock").write_text(json.dumps({"stages": {"coarsen@cnn": {"outs": [out]}}}))
+    if isinstance(out, dict) and "path" in out:
+        with pytest.raises(KadanoffError, match="which is no md5"):
+            read_lock(tmp_path)
+    else:
+        assert outputs(read_lock(tmp_path)["coarsen@cnn"]) == {}

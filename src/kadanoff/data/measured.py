@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kadanoff.errors import KadanoffError
+from kadanoff.errors import KadanoffError, whole
 from kadanoff.estimate import Estimate
 from kadanoff.spins.observables import binder, specific_heat, susceptibility, two_point
 from kadanoff.spins.statistics import independent_mean
@@ -108,6 +108,7 @@ class Measured:
         """Draw one configuration of each temperature, up to eight, and return Matplotlib's axes (n,)."""
         import matplotlib.pyplot as plt
 
+        sample = whole(sample, "sample", 0, self.spins.shape[1] - 1)
         shown = np.unique(
             np.linspace(0, len(self.temperatures) - 1, min(8, len(self.temperatures))).round().astype(int)
         )

@@ -48,7 +48,7 @@ Excess = Callable[[float, float], Values]
 
 @dataclass(frozen=True)
 class Calibration:
-    """The sharpness, and the energy excess a site over the exact one without it (sharpness 1) and with it."""
+    """The sharpness, and the energy excess per site over the exact one without it (sharpness 1) and with it."""
 
     sharpness: Estimate
     before: Estimate
@@ -96,8 +96,8 @@ def calibrate(network: Blocks, seeds: Spins, temperature: float, seed: int) -> C
     if not ends[0] > 0 > ends[1]:
         raise KadanoffError(
             f"doubled {seeds.shape[-1]} x {seeds.shape[-1]} lattices miss the exact energy by {ends[0]:.4f} to "
-            f"{ends[1]:.4f} a site, whatever the sharpness from {RANGE[0]} to {RANGE[1]}; it should change sign. Train "
-            "the network on more configurations at this temperature."
+            f"{ends[1]:.4f} per site, whatever the sharpness from {RANGE[0]} to {RANGE[1]}; it should change sign. "
+            "Train the network on more configurations at this temperature."
         )
     found = brentq(lambda value: at(value).mean, *RANGE, xtol=1e-5)
     around = [at(found + step) for step in (-STEP, 0.0, STEP)]

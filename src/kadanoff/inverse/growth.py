@@ -36,6 +36,12 @@ class Enlargement:
     seed: int
     gibbs: RenormalizedGibbs | None = None
 
+    def __post_init__(self) -> None:
+        for table in self.scheme:
+            _ = table.thresholds  # computed once, before threads share it
+        if self.gibbs is not None:
+            _ = self.gibbs.thresholds
+
 
 def gibbs_swept(enlargement: Enlargement, read: Read, level: int, size: int) -> Read:
     """The rows of a coarse lattice of side `size` after the Gibbs sweeps: blocks are drawn from them."""

@@ -9,6 +9,8 @@ import hashlib
 import io
 import json
 import reprlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from kadanoff.errors import KadanoffError
 from kadanoff.networks import registry
@@ -74,7 +77,7 @@ def load_model(path: Path | str) -> nn.Module:
     if digest not in (None, _digest(weights)):
         raise KadanoffError(f"{path} is damaged: its weights are not those saved. Fetch it again (`dvc pull`).")
     try:
-        with torch.device("meta"):  # without memory: a recipe from outside may ask for any
+        with torch.device("meta"), _most_parameters(2 * len(weights) + 100):  # numbers of a recipe may be anything
             fits = _shapes(registry.build(recipe.network, **recipe.arguments).state_dict()) == _shapes(weights)
         network = registry.build(recipe.network, **recipe.arguments) if fits else None
     except Exception as error:  # it raises whatever its network stumbles over
@@ -106,6 +109,24 @@ def _digest(weights: dict[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
+@contextmanager
+def _most_parameters(most: int) -> Iterator[None]:
+    """Refuse inside the block to build a network of more parameter tensors than these, before the next one is made."""
+    made = 0
+
+    def count(*_: Any) -> None:
+        nonlocal made
+        made += 1
+        if made > most:
+            raise KadanoffError(f"the network has more parts than the file has weights ({most} are too many).")
+
+    handle = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
 def _shapes(weights: dict[str, Tensor]) -> dict[str, tuple[torch.Size, torch.dtype]]:
     return {name: (tensor.shape, tensor.dtype) for name, tensor in weights.items()}
 
@@ -122,9 +143,11 @@ def _read(path: Path) -> tuple[Recipe, dict[str, Tensor], str | None]:
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
             text = (file.metadata() or {}).get(_KEY)
     except OSError as error:
-        made = f"train it with `dvc repro {path.parent.name}@{path.stem}`, fetch it with `dvc pull`"
+        made, (stage, *rest) = "", path.parts[path.parts.index("models") + 1 :] if "models" in path.parts else [""]
+        if rest:
+            made = f"train it with `dvc repro {stage}@{Path(rest[0]).stem}`, fetch it with `dvc pull`, or "
         raise KadanoffError(
-            f"cannot read {path}: {error.strerror or error}; {made}, or give another .safetensors file."
+            f"cannot read {path}: {error.strerror or error}; {made}give another .safetensors file."
         ) from error
     except SafetensorError as error:
         raise KadanoffError(

@@ -66,7 +66,7 @@ class Training:
         layout = torch.channels_last if device.type == "cpu" else torch.contiguous_format
         self.network = network.to(device, memory_format=layout)  # type: ignore[call-overload]
         self._forward: Any = torch.compile(self.network) if settings.compile else self.network
-        kind = AdamW if settings.optimizer == "adamw" else Adam
+        kind = {"adam": Adam, "adamw": AdamW}[settings.optimizer]
         self.optimizer = kind(
             network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )

@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from kadanoff.errors import seed_of
+from kadanoff.errors import KadanoffError, seed_of
 from kadanoff.spins.compiled import compiled
 
 MULTIPLIER_0 = np.uint64(0xD2511F53)
@@ -36,8 +36,11 @@ def stream_key(seed: int, *names: str | float | int) -> np.uint64:
 def threshold(energy: float, temperature: float) -> int:
     """exp(-energy/temperature) as an integer in [0, 2^32], rounded down; 2^32 means "always".
 
-    Correctly rounded decimal arithmetic, so that it has the same value on every platform.
+    Correctly rounded decimal arithmetic, so that it has the same value on every platform. KadanoffError if the
+    temperature is not positive.
     """
+    if not temperature > 0:
+        raise KadanoffError(f"temperature is {temperature}; it must be positive, in units of |J|/k_B.")
     if energy <= 0:
         return 1 << THRESHOLD_BITS
     context = Context(prec=40)

@@ -54,7 +54,7 @@ class Cnn(Coarsener):
     """The convolutional network that the report trained: 9,569 parameters at any block.
 
     Mean pooling cannot tell the sites of a block apart, so through the tanh it only approximates a block average:
-    about 1e-3 a site remains however long it is trained. A majority it learns to any accuracy.
+    about 1e-3 per site remains however long it is trained. A majority it learns to any accuracy.
     """
 
     def __init__(self, block: int, size: int) -> None:

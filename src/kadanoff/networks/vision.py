@@ -15,8 +15,11 @@ from torch.nn.functional import pad
 
 from kadanoff.errors import KadanoffError
 
-LOADING = ("cache_dir", "checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay")
-"""Options of timm that would load files: a recipe from outside must not."""
+LOADING = (
+    *("architecture", "cache_dir", "checkpoint_path", "model_args"),
+    *("pretrained", "pretrained_cfg", "pretrained_cfg_overlay"),
+)
+"""Options that would load files: a recipe from outside must not."""
 
 
 class Reader(nn.Module):
@@ -82,6 +85,7 @@ def transformers_model(name: str, outputs: int, size: int, scale: int, options: 
     from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES as KNOWN
 
     _known(f"transformers has no image classifier {name!r}", name, KNOWN)
+    _loads_nothing(options)
     plain = AutoConfig.for_model(name).to_dict()
     for key in options:
         _known(f"the configuration of {name} has no key {key!r}", key, plain)
@@ -110,14 +114,18 @@ def timm_model(name: str, outputs: int, scale: int, options: dict[str, Any]) -> 
     import timm
 
     _known(f"timm has no model {name!r}", name, timm.list_models())
-    if loading := [key for key in options if key in LOADING]:
-        raise KadanoffError(f"options has {loading[0]!r}, which would load files; remove it, give `weights` instead.")
+    _loads_nothing(options)
     given = {"in_chans": 1} | options
     try:
         body = timm.create_model(name, pretrained=False, num_classes=outputs, **given)
     except Exception as error:  # every model has its own way to refuse
         raise _refused("timm", name, given, error) from error
     return Reader(body, name, given["in_chans"], scale, 1)
+
+
+def _loads_nothing(options: dict[str, Any]) -> None:
+    if loading := [key for key in options if key in LOADING]:
+        raise KadanoffError(f"options has {loading[0]!r}, which would load files; remove it, give `weights` instead.")
 
 
 def _refused(library: str, name: str, given: dict[str, Any], error: Exception) -> KadanoffError:

@@ -50,6 +50,12 @@ def section(root: Path, *keys: str) -> dict[str, Any]:
             choices = ", ".join(map(str, values)) if isinstance(values, dict) else "nothing"
             raise KadanoffError(f"{place} has no entry {shown(key)}; it has: {choices}.")
         values = values[key]
+    for key in values if isinstance(values, dict) else ():
+        if not isinstance(key, str):
+            kind = type(key).__name__
+            raise KadanoffError(
+                f"{'.'.join(keys)} has the key {shown(key)}, which YAML reads as {kind}; write '{key}'."
+            )
     if not isinstance(values, dict):
         raise KadanoffError(f"{'.'.join(keys)} is {shown(values)}; it must be a mapping.")
     return values

@@ -94,6 +94,8 @@ def invert_collapse(temperatures: ArrayLike, collapsed: Collapse, new: ArrayLike
         T~ in |J|/k_B, of any shape; T has the same one, and is nan where T~ lies outside of the map.
     """
     grid = np.asarray(temperatures, float)
+    if grid.shape != collapsed.rescaled.shape:
+        raise KadanoffError(f"{grid.shape} temperatures do not belong to {collapsed.rescaled.shape} collapsed ones.")
     known = np.isfinite(collapsed.rescaled)
     if known.sum() < 2:
         raise KadanoffError(f"{known.sum()} temperature(s) collapse; a map needs 2. Measure over a wider range.")

@@ -214,12 +214,12 @@ def test_differences_are_paired_and_the_baseline_is_that_of_the_validation_set(r
         def scored(labels, states=states):
             return [macro_f1(images.labels, own) for images, own in zip(states.tests, labels, strict=True)]
 
-        predicted = np.array(scored([baselines[chosen](images) for images in states.tests]))
+        baseline = np.array(scored([baselines[chosen](images) for images in states.tests]))
         networks = {
             name: np.array([scored(predicted(root, say, flawed, system, trial)) for trial in range(2)])
             for name, say, flawed in (("vit", best, 10), ("resnet18", perfect, 0))
         }
-        pairs = {f"{name}_less_best_baseline": scores - predicted for name, scores in networks.items()}
+        pairs = {f"{name}_less_best_baseline": scores - baseline for name, scores in networks.items()}
         pairs["vit_less_resnet18"] = networks["vit"] - networks["resnet18"]
         for name, less in pairs.items():
             expected = mean_over(less)

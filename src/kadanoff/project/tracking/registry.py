@@ -145,6 +145,8 @@ def registered_weights(name: str) -> Iterator[Path]:
                 f"the weights of {name} are not in MLflow; `dvc pull {weights}`, then `kadanoff runs sync`; or "
                 f"`dvc get . {weights} --rev COMMIT` of the commit that `git log -S {md5} -- dvc.lock` finds."
             ) from error
+        if file_md5(Path(found)) != version.tags.get("md5"):
+            raise KadanoffError(f"MLflow's copy of {name} is not the network registered; run `kadanoff runs sync`.")
         yield Path(found)
 
 

@@ -49,7 +49,7 @@ def spontaneous_magnetization(temperature: ArrayLike) -> NDArray[np.float64]:
 
 
 def critical_energy(side: int) -> float:
-    """Energy a site of a periodic square of side L at T_c: -sqrt 2 - (2/L) t2 t3 t4 / (t2 + t3 + t4).
+    """Energy per site of a periodic square of side L at T_c: -sqrt 2 - (2/L) t2 t3 t4 / (t2 + t3 + t4).
 
     Ferdinand and Fisher, Phys. Rev. 185, 832 (1969). The t are Jacobi's theta constants at the nome exp(-pi). What is
     left out is near 0.207/L^3, 1.2e-8 at L = 256 (from Kaufman's sums at L = 16 to 128).
@@ -125,7 +125,7 @@ SMALL = 8  # up to here <m^2> comes from the transfer matrix
 
 
 def critical_square(side: int) -> float:
-    """<m^2> a site of a periodic square of side L at T_c: exact up to L = 8, then from the scaling limit.
+    """<m^2> per site of a periodic square of side L at T_c: exact up to L = 8, then from the scaling limit.
 
     That is SQUARE L^(-1/4), the regular part, and -0.077 L^(-9/4) (from transfer matrices, L = 4 to 10). What is left
     out is 0.002% at L = 10, and falls.

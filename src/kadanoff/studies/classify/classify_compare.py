@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 from pydantic import Field
 
+from kadanoff.errors import KadanoffError
 from kadanoff.phases.baselines import BASELINES
 from kadanoff.project.params import entry
 from kadanoff.project.records import recorded
@@ -37,6 +38,11 @@ def classify_compare(root: Path) -> None:
     models = {name: read_model(root, name)[0] for name in compare_params.models}
     paths = [root / "models" / "classify" / name / SCORES for name in models]
     table = pd.concat([read_scores(path) for path in paths])
+    if set(table.test) != set(range(given.tests)) or set(table.system) != set(given.systems):
+        raise KadanoffError(
+            f"the scores in {paths[0].parent.parent} are of other systems or numbers of test sets than `classify` in "
+            "params.yaml; run `dvc repro classify` first."
+        )
     protocols = sorted(table.protocol.unique(), key=lambda each: ((*PROTOCOLS, each).index(each), each))
     parameters = compare_params.model_dump() | {"classify": given.model_dump()}
     inputs = [*paths, *datasets(root, given, protocols)]

@@ -148,7 +148,7 @@ def tables_text(summary: Summary) -> str:
     parts.append(
         f"Sharpness of `blocks`: {known['sharpness']}, by the criterion that critical 8 x 8 lattices, doubled, have "
         "the exact energy of the critical 16 x 16 torus (`kadanoff.inverse.calibration`); the excess is "
-        f"{known['before']} a site at sharpness 1 and {known['after']} with it. Of chains U4 is that of their seeds, "
+        f"{known['before']} per site at sharpness 1 and {known['after']} with it. Of chains U4 is that of their seeds, "
         "with their error.\n"
     )
     return "\n".join(parts + [_size_table(title, summary, observable) for observable, title in BY_SIZE.items()])

@@ -82,10 +82,11 @@ def superres_compare(root: Path) -> None:
     shape, name = ensemble.spins.shape, params.dataset
     if len(shape) != 4:
         raise KadanoffError(f"dataset {name} has chains, but superres_compare draws square lattices; take some.")
-    if shape[1] - plan.start < 2:
+    exact_energy_distribution(Lattice(*shape[2:]), float(ensemble.temperatures[0]))  # refuses now a lattice too large
+    if shape[1] - plan.start < 2 or plan.start < 2:
         raise KadanoffError(
-            f"dataset {name} has {shape[1]} configurations a temperature, of which {plan.start} trained a network; the "
-            f"test needs 2 or more. Raise datasets.superres.{name}.samples, or change `train` of the networks."
+            f"dataset {name} has {shape[1]} configurations a temperature, of which {plan.start} trained a network; "
+            f"both need 2 or more. Raise datasets.superres.{name}.samples, or change `train` of the networks."
         )
     with recorded("superres_compare", parameters=params.model_dump(), inputs=[plan.data]) as record:
         outcomes = compare(plan, ensemble)
