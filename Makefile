@@ -18,7 +18,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-# lines that share no stage run two at a time, the longest first; the last `dvc repro` finds nothing to do, or what failed
+# lines that share no stage run two at a time, the longest first (`cat`: two bars share no terminal); the last `dvc repro` finds nothing to do, or what failed
 define STUDIES
 pretrain* classify* attention
 simulate@coarsen superres* exponents thermalize

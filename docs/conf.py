@@ -18,7 +18,6 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.intersphinx",
     "sphinxcontrib.bibtex",
 ]
 exclude_patterns = ["_build"]
@@ -37,9 +36,6 @@ autodoc_typehints = "none"  # numpydoc's sections say what they are
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 bibtex_bibfiles = ["references.bib"]
-
-# kept here, so that a build needs no network; to renew: fetch objects.inv of each
-intersphinx_mapping = {}
 
 html_theme = "furo"
 html_title = "Kadanoff"

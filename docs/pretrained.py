@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 from kadanoff.models import PRETRAINED
+from kadanoff.project.records.runinfo import flatten
 
 ROOT = Path(__file__).parents[1]
 RECORDS = {
@@ -23,12 +24,9 @@ def main() -> None:
     for name, record in RECORDS.items():
         folder = ROOT / "reports" / record
         model = json.loads((folder / "run.json").read_text())["model"]
-        value = json.loads((folder / "metrics.json").read_text())
-        for key in model["metric"].split("/"):
-            value = value[key]
+        value = flatten(json.loads((folder / "metrics.json").read_text()))[model["metric"]]
         file = f"{name.replace('/', '_')}.safetensors"
         shutil.copyfile(ROOT / model["weights"], PRETRAINED / file)
-        value = value["mean"] if isinstance(value, dict) else value
         described[name] = {key: model[key] for key in ("task", "metric", "md5")} | {"value": value, "file": file}
     text = json.dumps(described, indent=2) + "\n"
     (PRETRAINED / "models.json").write_text(text, encoding="utf-8")

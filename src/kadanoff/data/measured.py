@@ -1,6 +1,8 @@
 """What the configurations of an ensemble say, with errors: a row a temperature; and how that looks."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,8 +27,8 @@ LABELS = {
 """Observables with one number a temperature, by the name of their method, and what an axis says."""
 
 
-class Measured:
-    """Observables of an `Ensemble`: tables with the columns `mean` and `error`, one standard error."""
+class Measured(ABC):
+    """Observables of an `Ensemble`: tables with the columns `mean` and `error`, one standard error; and its repr."""
 
     spins: Any
     temperatures: NDArray[np.float64]
@@ -34,9 +36,30 @@ class Measured:
     magnetization: NDArray[np.float64]
     provenance: dict[str, Any]
 
+    @abstractmethod
     def read(self, temperature: int | slice = slice(None), sample: int | slice = slice(None)) -> NDArray[np.int8]:
         """Spins as a NumPy array."""
-        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return f"<kadanoff.Ensemble: {'; '.join(f'{name} {value}' for name, value in self._facts().items())}>"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(f"<tr><th>{name}</th><td>{escape(value)}</td></tr>" for name, value in self._facts().items())
+        return f"<b>kadanoff.Ensemble</b><table>{rows}</table>"
+
+    def _facts(self) -> dict[str, str]:
+        parameters, (temperatures, samples, *sides) = self.provenance.get("parameters", {}), self.spins.shape
+        low, high = self.temperatures.min(), self.temperatures.max()
+        facts = {
+            "lattice": " x ".join(map(str, sides)),
+            "boundary": parameters.get("boundary"),
+            "coupling": parameters.get("coupling"),
+            "temperatures": f"{temperatures}, {low:g} to {high:g}" if temperatures > 1 else f"{low:g}",
+            "samples": samples,
+            "sampler": self.provenance.get("sampler"),
+            "seed": parameters.get("seed"),
+        }
+        return {name: str(value) for name, value in facts.items() if value is not None}
 
     def energy_per_site(self) -> pd.DataFrame:
         """Mean energy, in units of |J|; index `temperature`."""

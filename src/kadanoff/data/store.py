@@ -5,7 +5,6 @@ import math
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,27 +69,6 @@ class Ensemble(Measured):
     magnetization: NDArray[np.float64]
     autocorrelation_time: NDArray[np.float64]
     provenance: dict[str, Any] = field(default_factory=dict)
-
-    def __repr__(self) -> str:
-        return f"<kadanoff.Ensemble: {'; '.join(f'{name} {value}' for name, value in self._facts().items())}>"
-
-    def _repr_html_(self) -> str:
-        rows = "".join(f"<tr><th>{name}</th><td>{escape(value)}</td></tr>" for name, value in self._facts().items())
-        return f"<b>kadanoff.Ensemble</b><table>{rows}</table>"
-
-    def _facts(self) -> dict[str, str]:
-        parameters, (temperatures, samples, *sides) = self.provenance.get("parameters", {}), self.spins.shape
-        low, high = self.temperatures.min(), self.temperatures.max()
-        facts = {
-            "lattice": " x ".join(map(str, sides)),
-            "boundary": parameters.get("boundary"),
-            "coupling": parameters.get("coupling"),
-            "temperatures": f"{temperatures}, {low:g} to {high:g}" if temperatures > 1 else f"{low:g}",
-            "samples": samples,
-            "sampler": self.provenance.get("sampler"),
-            "seed": parameters.get("seed"),
-        }
-        return {name: str(value) for name, value in facts.items() if value is not None}
 
     def to_xarray(self) -> "xarray.Dataset":
         """The ensemble as a dataset with the names that a store has; spins are read into memory."""
