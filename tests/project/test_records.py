@@ -1,10 +1,12 @@
 """Records: what is in the folder, and that it is there whole or not at all."""
 
 import json
+import math
 import signal
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
@@ -12,6 +14,7 @@ from kadanoff.errors import KadanoffError
 from kadanoff.estimate import Estimate
 from kadanoff.project.records import recorded
 from kadanoff.project.records.dvclock import folder_md5, outputs, read_lock
+from kadanoff.project.records.read import read_record
 
 SPINS = b"some spins"
 
@@ -156,12 +159,43 @@ def test_the_hash_of_a_folder_is_that_of_dvc(tmp_path):
     assert folder_md5(tmp_path, files) == "875737a3f1ace82f8ba4d8dc79362415.dir"
 
 
-def test_headlines_are_few_numbers_with_their_errors(project):
+def test_headlines_are_few_numbers_with_their_errors_and_a_sentence(project):
     with recorded("coarsen", "cnn", parameters={}) as run:
         run.metrics({"test": {"mse": Estimate(1 / 3, 0.01, 10), "n": 3}})
-        run.summary(mse="test/mse", count="test/n", other="test/other")
-    found = json.loads((project / "reports/coarsen/cnn/summary.json").read_text())
-    assert found == {"mse": 0.33333, "mse_stderr": 0.01, "count": 3}
+        run.summary("An error of {mse}, {other}.", "history", mse="test/mse", count="test/n", other="test/other")
+    record = read_record(project, project / "reports/coarsen/cnn")
+    assert record.summary == {"mse": 0.33333, "mse_stderr": 0.01, "count": 3}
+    assert (record.info.result, record.info.figure) == ("An error of 0.333(10), –.", "history")
+
+
+def test_more_than_ten_headlines_are_refused(project):
+    places = {f"number{n}": "test/mse" for n in range(6)}
+    with recorded("coarsen", "cnn", parameters={}) as run:
+        run.metrics({"test": {"mse": Estimate(1 / 3, 0.01, 10)}})
+        with pytest.raises(KadanoffError, match="at most 10"):
+            run.summary("Too much.", **places)
+
+
+def test_what_is_compared_is_a_table_with_standard_errors(project):
+    rows = [
+        {"method": "blocks", "sweeps": 8, "gamma": Estimate(1.75, 0.001), "seconds": 2.0},
+        {"method": "pixels", "sweeps": 0, "gamma": math.nan, "seconds": None},
+    ]
+    with recorded("exponents", parameters={}) as run:
+        run.comparison(pd.DataFrame(rows, dtype=object), ["method", "sweeps"], ["gamma", "seconds"])
+    record = read_record(project, project / "reports/exponents")
+    assert record.info.compared_by == ["method", "sweeps"]
+    blocks = {"method": "blocks", "sweeps": "8", "gamma": "1.75", "gamma_stderr": "0.001", "seconds": "2.0"}
+    empty = {"method": "pixels", "sweeps": "0", "gamma": "", "gamma_stderr": "", "seconds": ""}
+    assert record.comparison == [blocks, empty]
+
+
+def test_without_a_summary_the_first_numbers_are_headlines(project):
+    with recorded("coarsen", "cnn", parameters={}) as run:
+        run.metrics({"test": {"mse": Estimate(1 / 3, 0.01, 10)}, "n": 3} | {f"T={n}": {"e": n} for n in range(20)})
+    found = read_record(project, project / "reports/coarsen/cnn").summary
+    assert len(found) == 10
+    assert next(iter(found)) == "n"
 
 
 @pytest.mark.parametrize("out", [{"path": "x", "md5": "../../home"}, {"md5": "0" * 32}, "x"])

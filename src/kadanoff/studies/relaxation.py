@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.ticker import FixedLocator
 from pydantic import Field
 
@@ -98,6 +99,11 @@ def training_seconds(root: Path, model: str) -> float:
 def record_results(record: Recorder, results: Sequence[Thermalization], note: str) -> None:
     """Put metrics, tables and figures of all sizes into the record; `note` says what is compared."""
     record.metrics(metrics(results))
+    largest, studied = results[-1], next(iter(results[0].runs))
+    place = f"L={largest.size}/{studied}"
+    record.summary(sentence(largest), "relaxation", sweeps=f"{place}/sweeps", seconds=f"{place}/seconds")
+    rows = [_row(result, name) for result in results for name in result.runs]
+    record.comparison(pd.DataFrame(rows, dtype=object), ["L", "start", "sampler"], ["sweeps", "seconds", *OBSERVABLES])
     sentences = "".join(f"* {sentence(result)}\n" for result in results)
     record.text("tables.md", "\n".join([*map(table_text, results), "## In words\n", note, sentences]))
     draw_relaxation(record, results[-1])
@@ -127,6 +133,13 @@ def _numbers(result: Thermalization, name: str) -> dict[str, Any]:
         "percent_off_at_start": dict(zip(OBSERVABLES, off, strict=True)),
         "percent_tolerance": dict(zip(OBSERVABLES, tolerance(run, index, values), strict=True)),
     }
+
+
+def _row(result: Thermalization, name: str) -> dict[str, Any]:
+    """A run's sweeps and seconds to equilibrium, and by how many percent it was off at the start."""
+    numbers, (start, sampler) = _numbers(result, name), start_and_sampler(name)
+    known = {"L": result.size, "start": STARTS[start], "sampler": SAMPLER_NAMES[sampler]}
+    return known | {key: numbers[key] for key in ("sweeps", "seconds")} | numbers["percent_off_at_start"]
 
 
 def table_text(result: Thermalization) -> str:

@@ -216,6 +216,16 @@ def _record_quality(
         differences = {key: item.differences(spins) for key, spins in made.items() if spins is not None}
         metrics[f"T={item.temperature:g}"] = {**loss, "nats_per_site": value, **differences}
     record.metrics(metrics)
+    at = f"T={tests[nearest(model.temperatures)].temperature:g}/drawn"
+    names = ("energy_difference", "tied_blocks_difference", "broken_blocks")
+    record.summary(
+        f"{metrics['parameters']:,} weights a temperature give {{nats_per_site}} nats per site to fine lattices, given "
+        "the coarse ones; nearest to T_c the drawn energy per site differs from Monte Carlo's by {energy_difference}.",
+        "configurations" if model.dimension == 2 else "losses",
+        nats_per_site="test/nats_per_site",
+        weights="parameters",
+        **{name: f"{at}/{name}" for name in names},
+    )
     middle = fits[nearest(model.temperatures)]
     _history(record, middle)
     draw_losses(record, middle, tests, best, first)

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from kadanoff.errors import KadanoffError, shown
 from kadanoff.project.records.dvclock import folder_md5
-from kadanoff.project.records.runinfo import RunInfo, flatten
+from kadanoff.project.records.runinfo import RunInfo, flatten, headlines
 
 ARTIFACTS = (".png", ".md", ".txt", ".csv", ".json")  # nothing that a browser would run
 PUBLISHED = "published"  # the folder reports/published/NAME/STAGE[/VARIANT]: no stage has this name
@@ -24,12 +24,15 @@ PUBLISHED = "published"  # the folder reports/published/NAME/STAGE[/VARIANT]: no
 class Published:
     """One record as it lies on disk, in the folder `path` of the project. `md5` is DVC's hash of that folder.
 
+    `summary` are its headline numbers, at most ten; `comparison` the rows of comparison.csv, as text by column.
     `publication` is the NAME of reports/published/NAME; None for the project's own results.
     """
 
     path: str
     info: RunInfo
     metrics: dict[str, float]
+    summary: dict[str, float]
+    comparison: list[dict[str, str]]
     history: list[tuple[int, dict[str, float]]]
     artifacts: list[Path]
     md5: str
@@ -75,10 +78,15 @@ def read_record(root: Path, folder: Path) -> Published:
     if path != expected:
         raise KadanoffError(f"{folder / 'run.json'} is of the run {info.title}; its folder must be {expected}.")
     shown_files = (name for name in sorted(files) if "/" not in name and name.endswith(ARTIFACTS))
+    metrics, summary = (
+        _read_metrics(files[name]) if name in files else {} for name in ("metrics.json", "summary.json")
+    )
     return Published(
         path=path,
         info=info,
-        metrics=_read_metrics(files["metrics.json"]) if "metrics.json" in files else {},
+        metrics=metrics,
+        summary=summary or headlines(metrics),
+        comparison=_read_rows(files["comparison.csv"]) if "comparison.csv" in files else [],
         history=_read_history(files["history.csv"]) if "history.csv" in files else [],
         artifacts=[files[name] for name in shown_files if name != "run.json"],
         md5=folder_md5(folder, files.values()),
@@ -121,7 +129,14 @@ def _read_metrics(path: Path) -> dict[str, float]:
 
 def _read_history(path: Path) -> list[tuple[int, dict[str, float]]]:
     try:
-        rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")), strict=True))
+        rows = _read_rows(path)
         return [(int(row.pop("epoch")), {name: float(value) for name, value in row.items() if value}) for row in rows]
-    except (ValueError, KeyError, TypeError, csv.Error) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise KadanoffError(f"{path} is not a table of numbers with a column `epoch` ({error}).") from error
+
+
+def _read_rows(path: Path) -> list[dict[str, str]]:
+    try:
+        return list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")), strict=True))
+    except (ValueError, csv.Error) as error:
+        raise KadanoffError(f"{path} is not a table ({error}).") from error

@@ -3,6 +3,7 @@
     with recorded("coarsen", "cnn", parameters=..., inputs=[Path("data/coarsen/coarsen16.zarr")]) as run:
         run.epoch(epoch, train_loss=..., validation_loss=...)  # a row of history.csv
         run.metrics({"mse": estimate, "energy": {"mean": -1.4, "error": 0.01}})  # metrics.json
+        run.summary("A test error of {test_mse}.", "history", test_mse="mse")  # summary.json, and a sentence
         run.figure("history", figure, "Training and validation loss over epochs")  # history.png, with its caption
         run.model("models/coarsen/cnn.safetensors", metric="mse", task="majority of 2 x 2 blocks", ...)
 
@@ -12,20 +13,36 @@ MLflow shows the same while it happens, where it is installed. It never fails a 
 import csv
 import io
 import json
+import math
 import os
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kadanoff.errors import KadanoffError
+from kadanoff.estimate import Estimate
 from kadanoff.project.records.dvclock import content_md5, file_md5
-from kadanoff.project.records.runinfo import ModelInfo, RunInfo, environment, flatten, git_commit, plain
+from kadanoff.project.records.runinfo import (
+    MOST_HEADLINES,
+    ModelInfo,
+    RunInfo,
+    environment,
+    flatten,
+    git_commit,
+    headlines,
+    plain,
+)
+from kadanoff.project.tables import cell
 from kadanoff.project.view import View
 from kadanoff.runtime.files import alone, project_root, replace_folder
 from kadanoff.validation import validated
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COLOURS = 256  # of a figure's palette: a third of the bytes, and no difference that an eye sees
 
@@ -71,6 +88,7 @@ class Recorder:
         self._clock = time.monotonic()
         self._history: dict[int, dict[str, float]] = {}
         self._metrics: dict[str, Any] = {}
+        self._summary: dict[str, float] = {}
         self._view = View(info)
 
     def epoch(self, epoch: int, **values: float) -> None:
@@ -86,26 +104,45 @@ class Recorder:
         found = {key: plain(value, f"metric {key}") for key, value in values.items()}
         if twice := sorted(found.keys() & self._metrics.keys()):
             raise KadanoffError(f"metric {twice[0]} is given twice; gather its parts, then give it once.")
-        numbers = flatten(found)
-        for name, value in numbers.items():
+        for name, value in flatten(found).items():
             if not isinstance(value, int | float | None):
                 raise KadanoffError(f"metric {name} is {value!r}; a metric is a number. Give words to run.text().")
         self._metrics |= found
-        known = {name: float(value) for name, value in numbers.items() if value is not None}
-        self._view.metrics(known, max(self._history, default=0))
 
-    def summary(self, **places: str) -> None:
-        """Write headline numbers into summary.json, which `dvc metrics` shows.
+    def summary(self, result: str, figure: str | None = None, **places: str) -> None:
+        """Say what was found: a sentence, the figure that shows it best, and at most ten headline numbers.
 
-        `places` are metrics given before, `test/cnn/mse`; an estimate has its standard error beside it. Those that are
-        not there are left out.
+        `places` are metrics given before, `test/cnn/mse`, by plain names; an estimate has its standard error beside it.
+        {name} in the sentence stands for that number. What is not among the metrics is left out.
         """
-        numbers, found = flatten(self._metrics), {}
+        numbers, words = flatten(self._metrics), defaultdict(lambda: "–")
         for name, place in places.items():
-            for ending, suffix in (("", ""), ("_error", "_stderr")):
-                if (value := numbers.get(place + ending)) is not None:
-                    found[name + suffix] = float(f"{value:.5g}")
-        _write_json(self._folder / "summary.json", found)
+            if (value := numbers.get(place)) is not None:
+                error = numbers.get(f"{place}_error")
+                self._summary |= _estimated(name, value, error)
+                words[name] = cell(value if error is None else Estimate(value, error))
+        if len(self._summary) > MOST_HEADLINES:
+            raise KadanoffError(f"{len(self._summary)} headline numbers; a run has at most {MOST_HEADLINES}.")
+        _write_json(self._folder / "summary.json", self._summary)
+        self._info = self._info.model_copy(update={"result": result.format_map(words), "figure": figure})
+
+    def comparison(self, frame: "pd.DataFrame", by: Sequence[str], values: Sequence[str]) -> None:
+        """What is compared, in comparison.csv: MLflow shows a row as a run with parameters `by` and metrics `values`.
+
+        Values are numbers, estimates, or empty; at most five.
+        """
+        rows = []
+        for row in frame.to_dict("records"):
+            numbers: dict[str, float] = {}
+            for name in values:
+                value = row[name]
+                mean, error = (value.mean, value.error) if isinstance(value, Estimate) else (value, None)
+                if mean is not None and math.isfinite(mean):
+                    numbers |= _estimated(name, mean, error)
+            rows.append({name: row[name] for name in by} | numbers)
+        columns = [*by, *dict.fromkeys(name for row in rows for name in row if name not in by)]
+        _write_csv(self._folder / "comparison.csv", columns, rows)
+        self._info = self._info.model_copy(update={"compared_by": list(by)})
 
     def figure(self, name: str, figure: Any, caption: str = "") -> None:
         """Write a Matplotlib figure as NAME.png, with its caption inside; the same figure gives the same bytes."""
@@ -138,8 +175,10 @@ class Recorder:
     def publish(self) -> None:
         """Write the record into reports/ in one rename, and end the MLflow run."""
         if self._history:
-            self._write_history(self._folder / "history.csv")
+            self._write_history()
         _write_json(self._folder / "metrics.json", self._metrics, sort_keys=True)
+        numbers = {name: float(value) for name, value in flatten(self._metrics).items() if value is not None}
+        self._view.metrics(self._summary or headlines(numbers), max(self._history, default=0))
         self._view.artifacts(sorted(self._folder.iterdir()))
         # asked for after the last call that may fail: a sync imports the record of a run whose view broke
         update = {"duration_s": round(time.monotonic() - self._clock, 3), "mlflow_run_id": self._view.run_id or None}
@@ -155,18 +194,29 @@ class Recorder:
             self._view.artifacts(sorted(self._folder.iterdir()))
         self._view.end("FAILED")
 
-    def _write_history(self, path: Path) -> None:
+    def _write_history(self) -> None:
         columns = dict.fromkeys(name for row in self._history.values() for name in row)
-        with path.open("w", encoding="utf-8", newline="") as file:
-            table = csv.DictWriter(file, ["epoch", *columns], lineterminator="\n")
-            table.writeheader()
-            table.writerows({"epoch": epoch, **self._history[epoch]} for epoch in sorted(self._history))
+        rows = [{"epoch": epoch, **self._history[epoch]} for epoch in sorted(self._history)]
+        _write_csv(self._folder / "history.csv", ["epoch", *columns], rows)
 
 
 def _inside(root: Path, path: Path | str) -> str:
     """`path` as dvc.lock writes it: relative to the project."""
     full = root / path
     return (full.relative_to(root) if full.is_relative_to(root) else full).as_posix()
+
+
+def _estimated(name: str, mean: float, error: float | None) -> dict[str, float]:
+    """A headline number, to the digits that are read, beside its standard error."""
+    found = {name: mean} | ({} if error is None else {f"{name}_stderr": error})
+    return {key: float(f"{value:.5g}") for key, value in found.items()}
+
+
+def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, columns, lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
 
 
 def _write_json(path: Path, content: Any, sort_keys: bool = False) -> None:

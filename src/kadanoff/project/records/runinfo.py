@@ -19,6 +19,7 @@ from kadanoff.errors import KadanoffError, without_secret
 from kadanoff.estimate import Estimate
 from kadanoff.validation import Section
 
+MOST_HEADLINES = 10  # numbers of a run that MLflow shows
 HISTORY = "history/"  # before a history's columns in MLflow: its charts stand together, above those of single numbers
 PACKAGES = (
     "kadanoff", "numpy", "numba", "torch", "zarr", "xarray", "dvc", "mlflow", "transformers", "timm", "scikit-learn"
@@ -60,6 +61,9 @@ class RunInfo(Section, extra="ignore", strict=False, allow_inf_nan=False):
     duration_s: float = Field(default=0.0, ge=0, le=1e9)
     git_commit: str | None = Field(default=None, pattern=r"^[0-9a-f]{40,64}$")
     dvc_experiment: Text | None = None
+    result: Text | None = None  # a sentence with the headline numbers
+    figure: Name | None = None  # the one that shows them best
+    compared_by: list[Name] = Field(default_factory=list)  # columns of comparison.csv that are parameters
     mlflow_run_id: str | None = Field(default=None, pattern=r"^[0-9a-f]{32}$")
 
     @property
@@ -135,3 +139,9 @@ def flatten(tree: Mapping[str, Any], above: str = "") -> dict[str, Any]:
         else:
             flat |= flatten(value, path) if isinstance(value, Mapping) else {path: value}
     return flat
+
+
+def headlines(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Of a run without a summary: its first numbers that stand in no table, with plain names."""
+    first = sorted(metrics, key=lambda name: (name.count("/"), name))[:MOST_HEADLINES]
+    return {name.replace("/", "_"): metrics[name] for name in first}

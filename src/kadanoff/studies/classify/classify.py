@@ -46,6 +46,9 @@ def classify(root: Path, name: str) -> None:
         trials = _run_all(setup, _tasks(model, given, protocols), given.at_once)
         scores = of.scores_of(name, trials)
         record.metrics(_metrics(scores, model, given, trials))
+        places = {f"{system}_macro_f1": f"{protocols[0]}/{system}/macro_f1" for system in systems}
+        each = ", ".join(f"{system} {{{place}}}" for system, place in zip(systems, places, strict=True))
+        record.summary(f"Macro-F1 of the four temperature regions, {protocols[0]}: {each}.", "confusions", **places)
         first = [trials[Task(protocols[0], system, model.weights, LABELLED, 0)].fit.history for system in systems]
         for epochs in zip(*first, strict=False):
             found = list(zip(systems, epochs, strict=True))

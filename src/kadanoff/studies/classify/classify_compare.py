@@ -60,7 +60,17 @@ def classify_compare(root: Path) -> None:
         found = compare(models, table, limits, sizes, curve)
         goals = targets(found)
         record.metrics(metrics(found, goals.met))
-        record.summary(**{f"{model}_macro_f1": f"equilibrium/periodic/{model}/macro_f1" for model in models})
+        system = next(iter(given.systems))
+        places = {f"{model}_macro_f1": f"{protocols[0]}/{system}/{model}/macro_f1" for model in models}
+        places |= {"bayes_limit": f"limits/{system}/macro_f1"}
+        each = ", ".join(f"{model} {{{place}}}" for model, place in zip(models, places, strict=False))
+        record.summary(
+            f"Macro-F1 of the four temperature regions, {system}, {protocols[0]}: {each}; no classifier can do better "
+            "than {bayes_limit} (Bayes).",
+            "scores",
+            **places,
+        )
+        record.comparison(found.contenders, ["protocol", "system", "model"], ["macro_f1", "percent", "less_bayes"])
         record.text("tables.md", tables_text(found, goals))
         draw_limits(record, found)
         draw_scores(record, found)

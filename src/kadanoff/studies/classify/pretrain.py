@@ -82,6 +82,14 @@ def pretrain(root: Path, name: str) -> None:
         nats = {"nats_per_spin": _mean(own), "exact_nats_per_spin": _mean(exact), "surplus": _mean(own - exact)}
         size = sum(item.numel() for item in network.parameters())
         record.metrics({"parameters": size} | found.metrics() | nats)
+        record.summary(
+            f"{size:,} weights predict hidden spins of unseen lattices with {{surplus}} nats per spin more than the "
+            "exact conditional probabilities, which know the temperature.",
+            "reading",
+            **{name: name for name in nats},
+            best_epoch="best_epoch",
+            weights="parameters",
+        )
         _draw_history(record, found, float(exact[shown].mean()))
         _draw_reading(record, couplings[:, 0], held)
         save_model(physics_weights(root, name), network, Recipe(recipe.network, recipe.arguments, parameters))

@@ -71,6 +71,14 @@ def coarsen(root: Path, name: str) -> None:
         record.metrics({"parameters": count} | found.metrics())
         draw_history(record, name, found.history, contender)
         record.metrics({part: trained.errors(task, part) for part in ("validation", "test")})
+        record.summary(
+            f"Network {variant.network} ({count:,} weights), rule {variant.rule} of {variant.block} x {variant.block} "
+            "blocks: mean squared error {test_mse} per site on test configurations.",
+            "predictions",
+            **{f"{part}_{key}": f"{part}/{key}" for key in ("mse", "mae") for part in ("test", "validation")},
+            best_epoch="best_epoch",
+            weights="parameters",
+        )
         _draw_some(record, trained, task)
         save_model(weights, network, Recipe(variant.network, arguments, parameters))  # last: it changes with its record
         side = getattr(network, "size", None)  # of a network that is bound to one lattice

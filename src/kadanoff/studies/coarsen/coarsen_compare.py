@@ -22,6 +22,7 @@ from kadanoff.studies.coarsen.coarsen import read_variant, weights_path
 from kadanoff.studies.coarsen.tables import tables
 from kadanoff.validation import Name, Section
 
+VALUES = ["mse", "mae", "magnetization_rmse", "kept_energy", "kept_half_lattice_correlation"]
 KEPT = ["mse", "kept_energy", "kept_half_lattice_correlation"]
 
 
@@ -49,7 +50,15 @@ def coarsen_compare(root: Path) -> None:
         record.metrics(
             {"critical": _nested(critical.assign(kept=critical[KEPT].to_dict("records")), "dataset", "kept")}
         )
-        record.summary(cnn_mse="test/cnn/mse", mlp_mse="test/mlp/mse", exact_mse="test/exact/mse")
+        record.summary(
+            "On the task of the 2025 report the mean squared error per site is {cnn_mse} with its CNN, {mlp_mse} with "
+            "its perceptron and {exact_mse} with the exact network.",
+            "magnetization",
+            cnn_mse="test/cnn/mse",
+            mlp_mse="test/mlp/mse",
+            exact_mse="test/exact/mse",
+        )
+        record.comparison(_by_network(held_out, critical), ["network", "rule", "block", "weights"], VALUES)
         record.text("tables.md", tables(held_out, critical))
         by_name = {item.name: item for item in pairs}
         figures.draw_magnetization(record, data[compare.dataset], by_name)
@@ -99,6 +108,14 @@ def critical_errors(coarseners: Iterable[Coarsener], data: dict[str, Ensemble]) 
                 values = dict(zip(KEPT, (mse, ratio[1], ratio[-1]), strict=True))
                 rows.append(known | {"side": ensemble.spins.shape[-1], "ratio": ratio} | values)
     return pd.DataFrame(rows, dtype=object)
+
+
+def _by_network(held_out: pd.DataFrame, critical: pd.DataFrame) -> pd.DataFrame:
+    """A row a network: test errors, and what it keeps of correlations on the largest lattices at T_c."""
+    test = held_out[held_out.part == "test"].rename(columns={"parameters": "weights"}).reset_index(drop=True)
+    errors = pd.DataFrame(list(test.errors), dtype=object)[VALUES[:3]]
+    largest = critical[critical.side == critical.side.max()].set_index("network")[KEPT[1:]]
+    return test.join(errors).join(largest, on="network")
 
 
 def _nested(frame: pd.DataFrame, outer: str, values: str) -> dict[str, dict[str, Any]]:

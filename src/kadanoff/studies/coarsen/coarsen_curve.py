@@ -63,6 +63,15 @@ def coarsen_curve(root: Path) -> None:
         points = points.sort_values(["network", "configurations"])
         errors = points.set_index("configurations").rename("configurations={}".format).drop(columns="network")
         record.metrics({name: rows.to_dict("index") for name, rows in errors.groupby(points.network.to_numpy())})
+        most = f"configurations={max(curve.configurations)}/test_mse"
+        places = {f"{name}_test_mse": f"{name}/{most}" for name in curve.steps}
+        each = ", ".join(f"{name} {{{place}}}" for name, place in zip(curve.steps, places, strict=True))
+        record.summary(
+            f"Mean squared error per site after training on {max(curve.configurations):,} configurations: {each}.",
+            "learning_curve",
+            **places,
+        )
+        record.comparison(points, ["network", "configurations"], ["test_mse", "train_mse"])
         draw_curve(record, points)
 
 

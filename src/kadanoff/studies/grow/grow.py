@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+import pandas as pd
 from pydantic import Field, model_validator
 
 from kadanoff.data.pyramid import FACTOR
@@ -36,6 +37,8 @@ from kadanoff.studies.grow.compare import Compare, compare, compare_text, compar
 from kadanoff.studies.grow.figures import draw_cascade, draw_correlations
 from kadanoff.studies.grow.tables import PLACE, Grown, grown_table, metrics, tables_text
 from kadanoff.validation import Name, Section, Seed, WeightsName
+
+COMPARED = ["c10_excess", "c11_excess", "exponent", "paired_ratio_off", "between_minus_inside"]
 
 
 class Truth(Section):
@@ -92,7 +95,18 @@ def grow(root: Path) -> None:
         others = metrics(compared.assign(sweeps=labels), PLACE)
         record.metrics(metrics(known, ["side", "method"]) | {"compare": others})
         largest_raw = f"L={len(largest)}/raw"
-        record.summary(c10_excess=f"{largest_raw}/c10_excess", decay_exponent=f"{largest_raw}/exponent")
+        record.summary(
+            f"Lattices grown to {len(largest):,} x {len(largest):,}, as drawn: c10 = <s_i s_j> of neighbours exceeds "
+            "that of the exact torus by {c10_excess}, and G(r) falls with an exponent of {decay_exponent}.",
+            "correlations",
+            c10_excess=f"{largest_raw}/c10_excess",
+            c11_excess=f"{largest_raw}/c11_excess",
+            decay_exponent=f"{largest_raw}/exponent",
+            between_minus_inside=f"{largest_raw}/between_minus_inside",
+        )
+        own = known.assign(sweeps=known.method.map({"raw": 0, "refined": params.sweeps}).astype("Int64").astype(object))
+        every = pd.concat([own, compared], ignore_index=True).rename(columns={"side": "L"})
+        record.comparison(every, ["L", "method", "sweeps"], COMPARED)
         record.text("tables.md", f"{tables_text(found, known, params.sweeps)}\n{compare_text(compared)}")
         draw_correlations(record, found)
         draw_cascade(record, largest)

@@ -24,6 +24,7 @@ SMALL_MARKS = 50  # for more temperatures
 COLUMNS = 8  # pictures of configurations in a row
 MARKERS = "osD^v<>P*Xh"  # as eleven are no multiple of ten colours, a hundred datasets differ
 TEMPERATURE = r"temperature $T$ ($|J|/k_B$)"
+DEVIATION = "largest_deviation_from_exact_energy_in_standard_errors"
 SAMPLING = ("spins", "data", "montecarlo")  # the packages that decide what is simulated
 
 
@@ -40,7 +41,19 @@ def simulate(root: Path, study: str) -> None:
         for stale in {*(root / "data" / study).glob("*.zarr")} - {*targets.values()}:
             shutil.rmtree(stale)
         table = pd.concat([_simulated(targets[name], name, dataset) for name, dataset in datasets.items()])
-        record.metrics({name: _summary(rows) for name, rows in table.groupby("dataset", sort=False)})
+        found = {str(name): _summary(rows) for name, rows in table.groupby("dataset", sort=False)}
+        off = table.reindex(columns=["deviation"]).deviation.dropna().to_numpy()
+        known: dict[str, float] = {"datasets": len(found), "compared_with_exact": len(off)}
+        known |= {"mean_square_deviation": float((off**2).mean())} if len(off) else {}
+        record.metrics(found | {"all": known})
+        record.summary(
+            "{datasets} datasets. Mean square deviation of {compared_with_exact} energies from the exact ones, in "
+            "squared standard errors (1 is expected): {mean_square_deviation}.",
+            "observables",
+            **{name: f"all/{name}" for name in (*known, "mean_square_deviation")},
+        )
+        rows = [_described(name, datasets[name]) | numbers for name, numbers in found.items()]
+        record.comparison(pd.DataFrame(rows), ["dataset", "L", "boundary", "sampler"], ["most_sweeps", DEVIATION])
         record.text("temperatures.csv", table.to_csv(index=False, float_format="%.7g", lineterminator="\n"))
         _draw_observables(record, table, datasets)
         _draw_configurations(record, {name: open_dataset(target) for name, target in targets.items()})
@@ -85,10 +98,14 @@ def _summary(rows: pd.DataFrame) -> dict[str, float]:
     if len(deviations) > FINE:  # the largest of so many is large
         found["mean_square_deviation_from_exact_energy_in_standard_errors"] = float((deviations**2).mean())
     elif len(deviations):
-        found["largest_deviation_from_exact_energy_in_standard_errors"] = float(deviations.abs().max())
+        found[DEVIATION] = float(deviations.abs().max())
     if len(differences):
         found["largest_difference_of_starts_in_standard_errors"] = float(differences.abs().max())
     return found
+
+
+def _described(name: str, dataset: Dataset) -> dict[str, Any]:
+    return {"dataset": name, "L": dataset.size, "boundary": dataset.boundary, "sampler": dataset.sampler}
 
 
 def _draw_observables(record: Recorder, table: pd.DataFrame, datasets: dict[str, Dataset]) -> None:

@@ -17,7 +17,7 @@ from kadanoff.spins.observables import two_point
 from kadanoff.spins.rescaling import restored_temperature
 from kadanoff.spins.reweighting import ThermalSample
 from kadanoff.spins.statistics import independent_mean
-from kadanoff.studies.superres.curves import GRID, Exact, curves_of, draw_thermal
+from kadanoff.studies.superres.curves import GRID, Exact, curves_of, draw_thermal, summarize
 from kadanoff.studies.superresolution_figures import TEMPERATURE
 
 LARGEST = 512  # sites of the last chain of figure 3
@@ -71,6 +71,9 @@ def _draw_extrapolated(record: Recorder, refine: Refine, tests: Sequence[Reconst
         numbers = {"energy_minus_exact": off["mean_energy"], "order_minus_exact": off["order"]}
         metrics[f"T={item.temperature:.6g}"] = numbers
     record.metrics({"extrapolated": metrics})
+    summarize(
+        record, [each["energy_minus_exact"] for each in metrics.values()], small, large, "figure2_extrapolated_chain"
+    )
 
 
 def distance(sites: int) -> int:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from kadanoff.estimate import Estimate
 from kadanoff.inverse.reconstruction import Reconstruction
 from kadanoff.project.figures import figure, points
 from kadanoff.project.records import Recorder
@@ -33,6 +34,21 @@ def curves_of(tests: Sequence[Reconstruction], coarse: str) -> dict[str, Curve]:
         ]
         for key, label in kinds.items()
     }
+
+
+def summarize(record: Recorder, off: Sequence[Estimate], small: int, large: int, shown: str) -> None:
+    """Headline of refined lattices: their energies less the exact ones, at each temperature."""
+    means, errors = np.array([[item.mean, item.error] for item in off]).T
+    squares = {"energy_rms_off": (means**2).mean(), "energy_rms_error": (errors**2).mean()}
+    record.metrics({name: float(np.sqrt(value)) for name, value in squares.items()})
+    record.summary(
+        f"Lattices of side {small} refined to {large}, by networks trained at {small}: over {len(off)} temperatures "
+        "the energy per site is off the exact one by {energy_rms_off} (root mean square), with an error of "
+        "{energy_rms_error}.",
+        shown,
+        energy_rms_off="energy_rms_off",
+        energy_rms_error="energy_rms_error",
+    )
 
 
 def draw_thermal(

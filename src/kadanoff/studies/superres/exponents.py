@@ -87,9 +87,16 @@ def exponents(root: Path) -> None:
             )
             summary = summarize(found, finite, truth)
             record.metrics(summary.metrics())
+            best = f"blocks_{params.refinement[-1]}_sweeps"
             record.summary(
-                gamma_over_nu="blocks_8_sweeps/gamma", beta="blocks_8_sweeps/beta", eta="blocks_8_sweeps/eta_half"
+                f"Chains of `blocks` with {params.refinement[-1]} Metropolis sweeps a doubling give gamma/nu = "
+                "{gamma_over_nu} (exact 1.75), beta = {beta} (exact 0.125) and eta = {eta} (exact 0.25).",
+                "figure6_scaling",
+                gamma_over_nu=f"{best}/gamma",
+                beta=f"{best}/beta",
+                eta=f"{best}/eta_half",
             )
+            record.comparison(*summary.comparison())
             record.text("tables.md", tables_text(summary))
             draw_lattices(record, found[0].lattices)
             draw_scaling(record, summary)

@@ -31,6 +31,7 @@ PAPER_EXPONENTS: dict[str, tuple[str, ...]] = {
     "finite-size scaling": ("4 to 16", "1.3% off", "2.3% off", "2.3% off", "1.1% off"),
 }
 SYMBOLS = {"beta": "beta", "gamma": "gamma/nu", "eta_half": "eta from G(L/2)", "eta_quarter": "eta from G(L/4)"}
+EXPONENTS = {"gamma_over_nu": "gamma", "beta": "beta", "eta": "eta_half"}
 SYMMETRIES = {"between": "between blocks - inside", "anisotropy": "x - y"}
 TRUTH, FINITE = "monte_carlo", "monte_carlo_4_to_16"
 METRICS = {
@@ -80,6 +81,17 @@ class Summary:
     def sizes(self, method: str) -> list[int]:
         """Sizes of the lattices of a method."""
         return list(self.at(method, "energy"))
+
+    def comparison(self) -> tuple[pd.DataFrame, list[str], list[str]]:
+        """A row a method and number of sweeps: the exponents, and the energy of the largest lattices less the exact."""
+        rows = []
+        for method in self.table.method.unique():
+            name, _, sweeps = method.removesuffix(" sweeps").partition(" + ")
+            sizes = self.sizes(method)
+            known = {"method": name, "sweeps": int(sweeps or 0), "L": sizes[-1]}
+            values = {key: self.whole(method, observable) for key, observable in EXPONENTS.items()}
+            rows.append(known | values | {"energy_minus_exact": self.at(method, "energy")[sizes[-1]]})
+        return pd.DataFrame(rows), ["method", "sweeps", "L"], [*EXPONENTS, "energy_minus_exact"]
 
     def metrics(self) -> dict[str, Any]:
         """All numbers, by method and size."""

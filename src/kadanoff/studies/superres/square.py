@@ -22,7 +22,7 @@ from kadanoff.spins.observables import block_sums
 from kadanoff.spins.rescaling import Collapse, collapse, inversion_error, invert_collapse
 from kadanoff.spins.reweighting import ThermalSample, interval_shares
 from kadanoff.spins.statistics import independent_mean
-from kadanoff.studies.superres.curves import LABELS, Curve, Exact, curves_of, draw_thermal
+from kadanoff.studies.superres.curves import LABELS, Curve, Exact, curves_of, draw_thermal, summarize
 from kadanoff.studies.superresolution_figures import TEMPERATURE, draw_block_sums, nearest
 
 HISTOGRAMS = (2.2010, 2.9313)  # temperatures of the published histograms
@@ -99,6 +99,7 @@ def _extrapolate(
     assert energy is not None
     off = {f"T={item.temperature:.6g}": item.minus(item.mean_energy, energy) for item in refined}
     record.metrics({"extrapolated": {name: {"energy_minus_exact": value} for name, value in off.items()}})
+    summarize(record, list(off.values()), low, high, "figure4_extrapolated_square")
 
 
 def _side(item: ThermalSample) -> int:
