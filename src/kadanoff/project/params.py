@@ -1,5 +1,6 @@
 """The one reader of params.yaml, and of what else DVC reads."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,19 @@ def _reason(error: Exception) -> str:
     mark = getattr(error, "problem_mark", None)
     words = " ".join(str(getattr(error, "problem", None) or error).split())
     return shown(words)[1:-1] + (f" (line {mark.line + 1})" if mark else "")
+
+
+STUDY = re.compile(r"src/kadanoff/studies/([\w-]+)/")
+
+
+def studies(root: Path) -> dict[str, str]:
+    """Study of each stage of dvc.yaml, in its order: the folder with the stage's code."""
+    pipeline = read_yaml(root / "dvc.yaml")
+    stages = pipeline.get("stages") if isinstance(pipeline, dict) else None
+    if not isinstance(stages, dict):
+        raise KadanoffError(f"{root / 'dvc.yaml'} has no mapping `stages`; restore it with `git checkout dvc.yaml`.")
+    found = {stage: STUDY.search(str(described)) for stage, described in stages.items()}
+    return {stage: match[1] if match else stage for stage, match in found.items()}
 
 
 def read_params(root: Path) -> dict[str, Any]:

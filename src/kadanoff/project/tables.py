@@ -27,6 +27,13 @@ def _estimate(value: Estimate) -> str:
     return f"{scaled}e{exponent}"
 
 
+def estimates(summary: Mapping[str, float]) -> dict[str, float | Estimate]:
+    """Headline numbers, each with its NAME_stderr where it has one."""
+    errors = {name: f"{name}_stderr" for name in summary if f"{name}_stderr" in summary}
+    alone = {name: value for name, value in summary.items() if name not in errors.values()}
+    return {name: Estimate(value, summary[errors[name]]) if name in errors else value for name, value in alone.items()}
+
+
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
     """A titled Markdown table; the first column is text, the others are numbers."""
     lines = [f"## {title}", "", "| " + " | ".join(columns) + " |", "|---" + "|--:" * (len(columns) - 1) + "|"]

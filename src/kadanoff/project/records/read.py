@@ -86,7 +86,7 @@ def read_record(root: Path, folder: Path) -> Published:
         info=info,
         metrics=metrics,
         summary=summary or headlines(metrics),
-        comparison=_read_rows(files["comparison.csv"]) if "comparison.csv" in files else [],
+        comparison=_read_comparison(files["comparison.csv"], info.compared_by) if "comparison.csv" in files else [],
         history=_read_history(files["history.csv"]) if "history.csv" in files else [],
         artifacts=[files[name] for name in shown_files if name != "run.json"],
         md5=folder_md5(folder, files.values()),
@@ -131,12 +131,23 @@ def _read_history(path: Path) -> list[tuple[int, dict[str, float]]]:
     try:
         rows = _read_rows(path)
         return [(int(row.pop("epoch")), {name: float(value) for name, value in row.items() if value}) for row in rows]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError) as error:
         raise KadanoffError(f"{path} is not a table of numbers with a column `epoch` ({error}).") from error
+
+
+def _read_comparison(path: Path, by: list[str]) -> list[dict[str, str]]:
+    try:
+        rows = _read_rows(path)
+        for value in (value for row in rows for name, value in row.items() if value and name not in by):
+            float(value)
+    except ValueError as error:
+        raise KadanoffError(f"{path} is not a table of numbers by {', '.join(by) or 'nothing'} ({error}).") from error
+    return rows
 
 
 def _read_rows(path: Path) -> list[dict[str, str]]:
     try:
-        return list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")), strict=True))
-    except (ValueError, csv.Error) as error:
-        raise KadanoffError(f"{path} is not a table ({error}).") from error
+        header, *lines = csv.reader(io.StringIO(path.read_text(encoding="utf-8")), strict=True)
+        return [dict(zip(header, line, strict=True)) for line in lines]
+    except csv.Error as error:
+        raise ValueError(error) from error

@@ -25,7 +25,7 @@ from kadanoff.project.records.dvclock import file_md5
 from kadanoff.project.records.read import Published
 from kadanoff.project.records.runinfo import ModelInfo
 from kadanoff.project.tables import cell
-from kadanoff.project.tracking.runs import RECORD, clean
+from kadanoff.project.tracking.runs import clean
 from kadanoff.project.tracking.store import open_store, store_uri
 from kadanoff.runtime.files import project_root
 
@@ -61,7 +61,7 @@ def register(client: MlflowClient, root: Path, records: Sequence[Published], run
         if not client.search_registered_models(f"name = '{study}'"):
             client.create_registered_model(study, description=f"Networks of the study {study}; `{ALIAS}` is the best.")
         known = client.search_model_versions(f"name = '{study}'", max_results=10_000)
-        versions = {version.tags.get(RECORD): version for version in known}
+        versions = {version.tags.get("record"): version for version in known}
         for record, model in group:
             version = versions.get(record.md5) or _create_version(client, record, model, runs[record.md5])
             versions[record.md5] = version
@@ -80,7 +80,7 @@ def _create_version(client: MlflowClient, record: Published, model: ModelInfo, r
     error = record.metrics.get(f"{model.metric}_error", math.nan)
     number = cell(Estimate(score, error) if math.isfinite(error) else score)
     tags = {
-        RECORD: record.md5,
+        "record": record.md5,
         "variant": record.info.variant or record.info.stage,
         "task": model.task,
         "data": ", ".join(f"{PurePosixPath(item.path).stem} {item.md5}" for item in record.info.inputs),

@@ -7,24 +7,28 @@ import math
 import re
 import socket
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 
+from kadanoff.project.params import studies
+from kadanoff.project.records.read import Published
 from kadanoff.project.records.runinfo import Input, RunInfo, flatten
+from kadanoff.project.tables import cell, estimates
 from kadanoff.project.tracking.store import experiment_id, open_store, store_root
 from kadanoff.runtime.files import project_root
 
 # tags
-RECORD = "kadanoff.record"  # md5 of the record that the run shows, which identifies it
-ORIGIN = "kadanoff.origin"  # `live`, or `record` of an imported run
-PROJECT = "kadanoff.project"  # machine and folder where the run was logged
+OWN = "kadanoff"  # what a sync keeps of a run, as JSON: see `own`
+PARENT = "mlflow.parentRunId"
 DESCRIPTION = "mlflow.note.content"
 
 METRICS_PER_BATCH, PARAMETERS_PER_BATCH = 1000, 100  # MLflow's limits
 LONGEST_NAME = 250
+FILTERS = ("system", "published")  # of a row's parameters: tags as well
 PATH = re.compile(r"(data|models)(/[A-Za-z0-9][\w.=-]*)+", re.ASCII)  # safe in a command to be copied
 
 
@@ -33,27 +37,53 @@ def open_live_run(info: RunInfo) -> tuple[MlflowClient, str]:
     root = store_root()
     client = open_store(root)
     experiment = experiment_id(client, root, info.stage)
-    same = {PROJECT: project_id(), ORIGIN: "live", "stage": info.stage, "variant": info.variant}
+    same = {"project": project_id(), "origin": "live", "title": info.title}
     for run in client.search_runs([experiment], "attributes.status = 'RUNNING'"):
-        if all(run.data.tags.get(name) == value for name, value in same.items()):  # one process at a time records it
+        if same.items() <= own(run).items():  # one process at a time records it
             client.set_terminated(run.info.run_id, "KILLED")
-    run_id = create_run(client, experiment, info, "live")
+    run_id = create_run(client, experiment, info, "live", studies(root))
     log(client, run_id, parameters=info.parameters)
     return client, run_id
 
 
-def create_run(client: MlflowClient, experiment: str, info: RunInfo, origin: str, name: str = "") -> str:
-    """Id of a new run that is RUNNING since `info.started`, with its inputs and tags."""
-    variant = name or info.variant or info.stage
-    run = client.create_run(
-        experiment,
-        start_time=round(1000 * info.started.timestamp()),
-        tags=_tags(info) | {ORIGIN: origin, PROJECT: project_id()},
-        run_name=f"{variant} ({info.dvc_experiment})" if info.dvc_experiment else variant,
-    )
+def own(run: Run) -> dict[str, Any]:
+    """What a sync keeps of a run.
+
+    `record`: md5 of the record that it shows, which identifies it; `origin`: `live`, or `record` of an imported one;
+    `project`: machine and folder where it was logged; `title`: as a user calls it.
+    """
+    with suppress(ValueError):
+        found = json.loads(run.data.tags.get(OWN, ""))
+        return found if isinstance(found, dict) else {}
+    return {}
+
+
+def create_run(
+    client: MlflowClient, experiment: str, info: RunInfo, origin: str, study: Mapping[str, str], publication: str = ""
+) -> str:
+    """Id of a new run that is RUNNING since `info.started`, with its inputs and tags; `study` is that of each stage."""
+    place = info.dvc_experiment or publication
+    known = {"origin": origin, "project": project_id(), "title": info.title}
+    tags = _tags(info) | {OWN: json.dumps(known), "study": study.get(info.stage, info.stage)}
+    name = f"{info.variant or info.stage}{f' [{place}]' if place else ''}"
+    run = client.create_run(experiment, round(1000 * info.started.timestamp()), tags, name)
     if info.inputs:
         client.log_inputs(run.info.run_id, [_dataset(item) for item in info.inputs])
     return run.info.run_id
+
+
+def create_row(client: MlflowClient, parent: Run, info: RunInfo, row: Mapping[str, str]) -> None:
+    """A run below `parent`: one row of what its stage compares, with the columns `info.compared_by` as parameters."""
+    values = {name: value for name, value in row.items() if value}
+    known = {name: values.pop(name) for name in info.compared_by if name in values}
+    end = round(1000 * info.ended)
+    numbers = points({name: float(value) for name, value in values.items()}, 0, info.ended)
+    names = [value if re.search("[A-Za-z]", value) else f"{name} = {value}" for name, value in known.items()]
+    tags = {PARENT: parent.info.run_id, "study": parent.data.tags["study"]}
+    tags |= {name: known[name] for name in FILTERS if name in known}
+    run = client.create_run(parent.info.experiment_id, round(1000 * info.started.timestamp()), tags, ", ".join(names))
+    log(client, run.info.run_id, numbers, known)
+    client.set_terminated(run.info.run_id, "FINISHED", end)
 
 
 def log(
@@ -77,16 +107,18 @@ def log(
 
 
 def points(values: Mapping[str, float], step: int, when: float) -> list[Metric]:
-    """Numbers as MLflow's metrics. Where there are others, those of tables (`T=2.27/energy`) stay in metrics.json."""
-    shown = [name for name in values if "=" not in name] or list(values)
-    return [Metric(clean(name), values[name], round(1000 * when), step) for name in shown]
+    """Numbers as MLflow's metrics."""
+    return [Metric(clean(name), value, round(1000 * when), step) for name, value in values.items()]
 
 
-def description(info: RunInfo, md5: str, outputs: Iterable[str], publication: str | None = None) -> str:
-    """What made a run, and the commands that restore its data and weights, in Markdown.
+def description(record: Published, outputs: Iterable[str]) -> str:
+    """What a run found, what made it, and the commands that restore its data and weights, in Markdown.
 
-    `md5` is that of the record, `outputs` are those of the stage in dvc.lock.
+    `outputs` are those of the stage in dvc.lock.
     """
+    info, publication = record.info, record.publication
+    numbers = {name: cell(value) for name, value in estimates(record.summary).items()}
+    table = "\n".join(["| | |", "|---|--:|", *(f"| {name} | {value} |" for name, value in numbers.items())])
     paths = [path for path in dict.fromkeys([*(item.path for item in info.inputs), *outputs]) if PATH.fullmatch(path)]
     made = f"Made by `dvc repro {info.address}`" + (f" on commit `{info.git_commit}`." if info.git_commit else ".")
     if publication:
@@ -95,9 +127,10 @@ def description(info: RunInfo, md5: str, outputs: Iterable[str], publication: st
         find = f"Pinned by `{lock}`."
     else:
         commands = [f"dvc get . {path} --rev COMMIT" for path in paths]
-        find = f"`git log -S {md5} -- dvc.lock` finds the commits that added or replaced this result."
+        find = f"`git log -S {record.md5} -- dvc.lock` finds the commits that added or replaced this result."
     restore = ["Its data and weights:", "```", *commands, "```"] if paths else []
-    return "\n\n".join([made, find, "\n".join(restore)]).strip()
+    found = [info.result or "", table if numbers else "", made, find, "\n".join(restore)]
+    return "\n\n".join(filter(None, found))
 
 
 def project_id() -> str:
@@ -115,19 +148,16 @@ def _tags(info: RunInfo) -> dict[str, str]:
     # one colour for a variant, in every store; of MLflow's own few, several runs of a chart have the same one
     hue = int(hashlib.sha256(info.title.encode()).hexdigest()[:4], 16) / 65536
     colour = bytes(round(255 * part) for part in colorsys.hls_to_rgb(hue, 0.45, 0.75)).hex()
+    systems = info.parameters.get("system", info.parameters.get("systems"))
     tags = {
         "mlflow.runColor": f"#{colour}",
         "mlflow.source.name": f"kadanoff run {info.address}",
         "mlflow.source.type": "LOCAL",
         "mlflow.source.git.commit": info.git_commit,
-        "stage": info.stage,
-        "variant": info.variant,
-        "dataset": ", ".join(PurePosixPath(item.path).stem for item in info.inputs),
-        "git_commit": info.git_commit,
-        "dvc_experiment": info.dvc_experiment,
-        "environment": json.dumps(info.environment),
+        "task": info.model and info.model.task,
+        "system": ", ".join(map(str, systems)) if isinstance(systems, dict | list) else systems,
     }
-    return {name: value for name, value in tags.items() if value}
+    return {name: str(value) for name, value in tags.items() if value}
 
 
 def _dataset(item: Input) -> DatasetInput:

@@ -1,5 +1,6 @@
 """Bring into MLflow every record that it lacks."""
 
+import json
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -7,22 +8,24 @@ from typing import Any
 
 from filelock import FileLock
 from mlflow import MlflowClient
-from mlflow.entities import ViewType
+from mlflow.entities import Run, ViewType
 from mlflow.exceptions import MlflowException
 
 from kadanoff.errors import KadanoffError, printable, without_secret
+from kadanoff.project.params import studies
 from kadanoff.project.records.dvclock import outputs, read_lock
 from kadanoff.project.records.read import Published, find_publications, find_records, read_record
 from kadanoff.project.records.runinfo import HISTORY
 from kadanoff.project.tracking import registry
 from kadanoff.project.tracking.runs import (
     DESCRIPTION,
-    ORIGIN,
-    PROJECT,
-    RECORD,
+    OWN,
+    PARENT,
+    create_row,
     create_run,
     description,
     log,
+    own,
     points,
     project_id,
 )
@@ -82,7 +85,7 @@ class _Importer:
     """Brings records into a store, each as one run; `shown` are the ids of the runs by the md5 of their record."""
 
     def __init__(self, client: MlflowClient, root: Path, report: SyncReport) -> None:
-        self._client, self._root, self._report = client, root, report
+        self._client, self._root, self._report, self._studies = client, root, report, studies(root)
         self._experiment = cache(lambda stage: experiment_id(client, root, stage))
         self._locks: dict[str | None, dict[str, Any]] = {None: read_lock(root)}
         for folder in find_publications(root):
@@ -93,10 +96,12 @@ class _Importer:
         ids = [experiment.experiment_id for experiment in client.search_experiments()]
         runs = client.search_runs(ids, "", ViewType.ALL, MOST_RUNS) if ids else []
         self._runs = {run.info.run_id: run for run in runs}
-        self.shown = {run.data.tags[RECORD]: run_id for run_id, run in self._runs.items() if RECORD in run.data.tags}
-        left = {ORIGIN: "record", PROJECT: project_id()}
+        known = {run_id: own(run) for run_id, run in self._runs.items()}
+        self.shown = {each["record"]: run_id for run_id, each in known.items() if "record" in each}
+        here = {"origin": "record", "project": project_id()}
+        left = {run_id for run_id, each in known.items() if here.items() <= each.items() and "record" not in each}
         for run_id, run in self._runs.items():
-            if left.items() <= run.data.tags.items() and RECORD not in run.data.tags:
+            if {run_id, run.data.tags.get(PARENT)} & left:
                 client.delete_run(run_id)  # of a sync that was killed
 
     def bring(self, folder: Path) -> Published | None:
@@ -125,7 +130,7 @@ class _Importer:
     def _live_run(self, record: Published) -> str | None:
         """Id of the live run that left a record of the project's own."""
         run = self._runs.get(record.info.mlflow_run_id or "")
-        if run is None or record.publication or RECORD in run.data.tags or run.data.tags.get(ORIGIN) != "live":
+        if run is None or record.publication or "record" in own(run) or own(run).get("origin") != "live":
             return None
         return run.info.run_id
 
@@ -134,12 +139,15 @@ class _Importer:
         run = self._runs.get(run_id) or self._client.get_run(run_id)
         if run.info.lifecycle_stage == "deleted":
             return False
-        tags = {} if RECORD in run.data.tags else _tags(record, made)
+        new = "record" not in own(run)
+        tags = _tags(record, made, run) if new else {}
         if record.publication is not None:
             names = {name for name in run.data.tags.get("published", "").split(", ") if name}
             tags["published"] = ", ".join(sorted(names | {record.publication}))
         if tags.items() <= run.data.tags.items():
             return False
+        for row in record.comparison if new else ():
+            create_row(self._client, run, record.info, row)
         log(self._client, run_id, tags=tags)
         run.data.tags.update(tags)
         if run.info.status == "RUNNING":  # it was killed after it had written the record
@@ -149,19 +157,22 @@ class _Importer:
     def _import(self, record: Published, made: list[str]) -> str:
         """Write a record as a finished run. Its tags come last: what a killed sync left has none."""
         info, start = record.info, record.info.started.timestamp()
-        name = f"{info.variant or info.stage} [{record.publication}]" if record.publication else ""
         # the record has no time for each row: they are spread evenly over the run
         numbers = []
-        for index, (epoch, row) in enumerate(record.history):
+        for index, (epoch, values) in enumerate(record.history):
             when = start + info.duration_s * (index + 1) / len(record.history)
-            numbers += points({HISTORY + key: value for key, value in row.items()}, epoch, when)
+            numbers += points({HISTORY + key: value for key, value in values.items()}, epoch, when)
         last = max((epoch for epoch, _ in record.history), default=0)
-        numbers += points(record.metrics, last, info.ended)
-        run_id = create_run(self._client, self._experiment(info.stage), info, "record", name)
+        numbers += points(record.summary, last, info.ended)
+        place = self._experiment(info.stage), info, "record", self._studies, record.publication or ""
+        run_id = create_run(self._client, *place)
         try:
+            run = self._client.get_run(run_id)
+            for row in record.comparison:
+                create_row(self._client, run, info, row)
             for file in record.artifacts:
                 self._client.log_artifact(run_id, str(file))
-            log(self._client, run_id, numbers, info.parameters, _tags(record, made))
+            log(self._client, run_id, numbers, info.parameters, _tags(record, made, run))
             self._client.set_terminated(run_id, "FINISHED", round(1000 * info.ended))
         except BaseException:
             self._client.delete_run(run_id)
@@ -169,6 +180,7 @@ class _Importer:
         return run_id
 
 
-def _tags(record: Published, made: list[str]) -> dict[str, str]:
-    text = description(record.info, record.md5, made, record.publication)
-    return {RECORD: record.md5, DESCRIPTION: text} | ({"published": record.publication} if record.publication else {})
+def _tags(record: Published, made: list[str], run: Run) -> dict[str, str]:
+    kept = json.dumps(own(run) | {"record": record.md5})
+    published = {"published": record.publication} if record.publication else {}
+    return {OWN: kept, DESCRIPTION: description(record, made)} | published
