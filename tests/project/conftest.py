@@ -22,7 +22,7 @@ def empty_store(tmp_path_factory):
 @pytest.fixture
 def project(tmp_path, monkeypatch, empty_store):
     """An empty project with an empty store, as the current folder."""
-    (tmp_path / "dvc.yaml").touch()
+    (tmp_path / "dvc.yaml").write_text("stages: {coarsen: {cmd: src/kadanoff/studies/coarsen/coarsen.py}}")
     shutil.copy(empty_store, tmp_path)
     monkeypatch.chdir(tmp_path)
     for name in ("DVC_ROOT", "DVC_EXP_NAME", "MLFLOW_TRACKING_URI"):

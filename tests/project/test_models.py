@@ -72,7 +72,7 @@ def entrant(variant, score, contender=True, inputs=("data/a.zarr",), task="thres
         environment={},
         started="2026-01-02T03:04:05Z",
     )
-    return Published(f"reports/coarsen/{variant}", info, {"mse": score}, [], [], "0")
+    return Published(f"reports/coarsen/{variant}", info, {"mse": score}, {}, [], [], [], "0")
 
 
 @pytest.mark.parametrize(

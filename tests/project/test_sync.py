@@ -3,16 +3,18 @@
 import json
 import shutil
 
+import pandas as pd
 import pytest
 from mlflow.entities import ViewType
 from written_records import MD5, RUN, lock, write_record
 
 from kadanoff.errors import KadanoffError
+from kadanoff.estimate import Estimate
 from kadanoff.project.records import recorded
 from kadanoff.project.records.dvclock import folder_md5
 from kadanoff.project.records.publish import publish
 from kadanoff.project.tracking import sync
-from kadanoff.project.tracking.runs import PROJECT, project_id
+from kadanoff.project.tracking.runs import OWN, own, project_id
 from kadanoff.project.tracking.store import experiment_id, open_store
 
 START = 1767323045000  # 2026-01-02T03:04:05Z in ms
@@ -44,9 +46,10 @@ def test_a_record_becomes_a_run_once(project):
     assert (run.info.run_name, run.info.status) == ("cnn", "FINISHED")
     assert (run.info.start_time, run.info.end_time) == (START, START + 100_000)
     assert run.data.params == {"epochs": "2", "network/name": "cnn"}
-    assert run.data.metrics == {"history/train_loss": 0.25, "history/lr": 0.1, "mse": 0.5, "mse_error": 0.1, "n": 3}
-    tags = {"stage": "coarsen", "dataset": "coarsen16", "git_commit": "a" * 40, "kadanoff.record": md5}
-    assert tags.items() <= run.data.tags.items()
+    history = {"history/train_loss": 0.25, "history/lr": 0.1}
+    assert run.data.metrics == history | {"mse": 0.5, "mse_error": 0.1, "n": 3, "T_2.27_e": 1}
+    assert run.data.tags["study"] == "coarsen"
+    assert own(run).items() >= {"record": md5, "origin": "record", "title": "coarsen/cnn"}.items()
     described = run.data.tags["mlflow.note.content"]
     assert f"`dvc repro coarsen@cnn` on commit `{'a' * 40}`" in described
     assert f"`git log -S {md5} -- dvc.lock`" in described
@@ -61,6 +64,41 @@ def test_a_record_becomes_a_run_once(project):
     assert names == {"history.csv", "history.png", "metrics.json"}
 
 
+def compared(mse=0.5):
+    """A record with a summary and rows."""
+    with recorded("coarsen", "cnn", parameters={}) as run:
+        run.epoch(0, loss=1)
+        run.metrics({"mse": Estimate(mse, 0.1)})
+        run.summary("The error is {mse}.", mse="mse")
+        rows = [{"network": name, "system": "skewed", "L": 8, "mse": Estimate(0.5, 0.1)} for name in ("cnn", "mlp")]
+        run.comparison(pd.DataFrame(rows), ["network", "system", "L"], ["mse"])
+
+
+def test_rows_of_a_comparison_are_runs_below_it(project):
+    compared()
+    lock(project)
+    assert outcome(project) == {"imported": ["coarsen/cnn"]}
+    assert outcome(project) == {"unchanged": ["coarsen/cnn"]}
+    found = {run.info.run_name: run for run in runs(project)}
+    assert found.keys() == {"cnn", "cnn, skewed, L = 8", "mlp, skewed, L = 8"}
+    parent, row = found["cnn"], found["mlp, skewed, L = 8"]
+    assert parent.data.metrics == {"history/loss": 1, "mse": 0.5, "mse_stderr": 0.1}
+    described = parent.data.tags["mlflow.note.content"]
+    assert described.startswith("The error is 0.50(10).\n\n| | |\n|---|--:|\n| mse | 0.50(10) |")
+    assert row.data.params == {"network": "mlp", "system": "skewed", "L": "8"}
+    assert row.data.metrics == {"mse": 0.5, "mse_stderr": 0.1}
+    tags = {"mlflow.parentRunId": parent.info.run_id, "study": "coarsen", "system": "skewed"}
+    assert tags.items() <= row.data.tags.items()
+
+
+def test_a_live_run_gets_its_rows_from_its_record(project, live):
+    compared()
+    lock(project)
+    assert outcome(project) == {"updated": ["coarsen/cnn"]}
+    assert outcome(project) == {"unchanged": ["coarsen/cnn"]}
+    assert len(runs(project)) == 3
+
+
 def test_a_live_run_is_taken_for_its_record(project, live, monkeypatch):
     with monkeypatch.context() as patch:  # it is killed after it has written the record
         patch.setattr("kadanoff.project.view.View.end", lambda *_: None)
@@ -69,7 +107,7 @@ def test_a_live_run_is_taken_for_its_record(project, live, monkeypatch):
     assert outcome(project) == {"updated": ["coarsen/cnn"]}
     assert outcome(project) == {"unchanged": ["coarsen/cnn"]}
     [run] = runs(project)
-    assert (run.info.status, run.data.tags["kadanoff.origin"], run.data.metrics["mse"]) == ("FINISHED", "live", 1)
+    assert (run.info.status, own(run)["origin"], run.data.metrics["mse"]) == ("FINISHED", "live", 1)
     assert "dvc get . models/cnn.safetensors" in run.data.tags["mlflow.note.content"]
 
 
@@ -94,7 +132,7 @@ def test_a_run_that_was_deleted_stays_deleted(project):
 def test_an_import_that_failed_or_was_killed_leaves_nothing(project, monkeypatch):
     write_record(project)
     client = open_store(project)
-    tags = {PROJECT: project_id(), "kadanoff.origin": "record"}
+    tags = {OWN: json.dumps({"project": project_id(), "origin": "record"})}
     client.create_run(experiment_id(client, project, "coarsen"), tags=tags)  # by a killed sync
     with monkeypatch.context() as patch:
         patch.setattr("mlflow.MlflowClient.log_artifact", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
@@ -120,6 +158,7 @@ DAMAGE = {
         lambda folder: change(variant="j")(folder) and write("metrics.json", '{"a": {"b": "high"}}')(folder),
         "'high'",
     ),
+    "k": (write("comparison.csv", "method,mse\nblocks,low\n"), "comparison.csv is not a table of numbers"),
     "l": (write("history.csv", "epoch,loss\n0,low\n"), "history.csv is not a table of numbers"),
     "m": (write("history.csv", "loss\n1\n"), "history.csv is not a table of numbers"),
 }

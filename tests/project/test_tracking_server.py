@@ -19,6 +19,7 @@ from kadanoff.learning.checkpoints import Recipe, save_model
 from kadanoff.networks.registry import build
 from kadanoff.project.records import recorded
 from kadanoff.project.tracking import sync
+from kadanoff.project.tracking.runs import own
 from kadanoff.project.tracking.store import experiment_id, open_store
 
 pytestmark = pytest.mark.slow
@@ -104,7 +105,7 @@ def test_a_run_is_there_once_with_all_it_has_and_its_network_is_loaded_by_name(p
     assert place.sync() == {"unchanged": [title]}
     client, [run] = place.runs()
     assert (run.info.status, run.info.run_name) == ("FINISHED", "cnn")
-    assert (run.data.params, run.data.tags["kadanoff.origin"]) == ({"rate": "0.1"}, origin)
+    assert (run.data.params, own(run)["origin"]) == ({"rate": "0.1"}, origin)
     assert (run.data.metrics["test/mse"], run.data.metrics["test/mse_error"]) == (0.5, 0.1)
     assert [point.value for point in client.get_metric_history(run.info.run_id, "history/loss")] == [1, 1 / 2, 1 / 3]
     assert Path(client.download_artifacts(run.info.run_id, "history.png")).read_bytes().startswith(b"\x89PNG")

@@ -1,11 +1,12 @@
 """Markdown tables."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from kadanoff.estimate import Estimate
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Cell = str | int | float | Estimate | None
 
@@ -41,18 +42,19 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]]) ->
     return "\n".join(lines) + "\n"
 
 
-def frame_table(title: str, frame: pd.DataFrame, columns: Mapping[str, str]) -> str:
+def frame_table(title: str, frame: "pd.DataFrame", columns: Mapping[str, str]) -> str:
     """A Markdown table of some columns of a frame, by their names, under headings; an empty cell is a dash."""
-    rows = [[None if pd.isna(value) else value for value in row] for row in frame[list(columns)].to_numpy(object)]
+    shown = frame[list(columns)].astype(object)
+    rows = shown.where(shown.notna(), None).to_numpy().tolist()
     return table(title, list(columns.values()), rows)
 
 
-def nested(frame: pd.DataFrame, keys: Sequence[str]) -> dict[str, Any]:
+def nested(frame: "pd.DataFrame", keys: Sequence[str]) -> dict[str, Any]:
     """The rows as mappings of mappings, by the columns `keys`: metrics of a record. Empty cells are left out."""
     found: dict[str, Any] = {}
-    for row in frame.to_dict("records"):
+    for known, row in zip(frame.notna().to_dict("records"), frame.to_dict("records"), strict=True):
         at = found
         for key in keys:
             at = at.setdefault(str(row.pop(key)), {})
-        at.update((str(name), value) for name, value in row.items() if not pd.isna(value))
+        at.update((str(name), value) for name, value in row.items() if known[name])
     return found

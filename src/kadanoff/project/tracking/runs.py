@@ -41,7 +41,7 @@ def open_live_run(info: RunInfo) -> tuple[MlflowClient, str]:
     for run in client.search_runs([experiment], "attributes.status = 'RUNNING'"):
         if same.items() <= own(run).items():  # one process at a time records it
             client.set_terminated(run.info.run_id, "KILLED")
-    run_id = create_run(client, experiment, info, "live", studies(root))
+    run_id = create_run(client, experiment, info, "live", studies(project_root()))
     log(client, run_id, parameters=info.parameters)
     return client, run_id
 

@@ -91,7 +91,7 @@ def attention(root: Path) -> None:
             f"The attention of {given.model} ({given.system}) correlates with the local energy: r = "
             "{energy_pearson}, {energy_excess} more than with that of other configurations.",
             "rollout",
-            **{f"{name}_{key}": f"{name}/{key}" for name in local for key in ("pearson", "excess")},
+            **{f"{name}_{key}": f"{name}/{key}" for name in ("energy", "walls") for key in ("pearson", "excess")},
         )
         record.text("tables.md", _tables(f"{given.model} on {given.system}", images, found))
         maps = local | {"attention": seen * seen[0].size}

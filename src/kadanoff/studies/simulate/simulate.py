@@ -53,7 +53,8 @@ def simulate(root: Path, study: str) -> None:
             **{name: f"all/{name}" for name in (*known, "mean_square_deviation")},
         )
         rows = [_described(name, datasets[name]) | numbers for name, numbers in found.items()]
-        record.comparison(pd.DataFrame(rows), ["dataset", "L", "boundary", "sampler"], ["most_sweeps", DEVIATION])
+        by, values = ["dataset", "L", "boundary", "sampler"], ["most_sweeps", DEVIATION]
+        record.comparison(pd.DataFrame(rows).reindex(columns=[*by, *values]), by, values)
         record.text("temperatures.csv", table.to_csv(index=False, float_format="%.7g", lineterminator="\n"))
         _draw_observables(record, table, datasets)
         _draw_configurations(record, {name: open_dataset(target) for name, target in targets.items()})
