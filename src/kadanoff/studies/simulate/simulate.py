@@ -24,7 +24,6 @@ SMALL_MARKS = 50  # for more temperatures
 COLUMNS = 8  # pictures of configurations in a row
 MARKERS = "osD^v<>P*Xh"  # as eleven are no multiple of ten colours, a hundred datasets differ
 TEMPERATURE = r"temperature $T$ ($|J|/k_B$)"
-DEVIATION = "largest_deviation_from_exact_energy_in_standard_errors"
 SAMPLING = ("spins", "data", "montecarlo")  # the packages that decide what is simulated
 
 
@@ -52,9 +51,6 @@ def simulate(root: Path, study: str) -> None:
             "observables",
             **{name: f"all/{name}" for name in (*known, "mean_square_deviation")},
         )
-        rows = [_described(name, datasets[name]) | numbers for name, numbers in found.items()]
-        by, values = ["dataset", "L", "boundary", "sampler"], ["most_sweeps", DEVIATION]
-        record.comparison(pd.DataFrame(rows).reindex(columns=[*by, *values]), by, values)
         record.text("temperatures.csv", table.to_csv(index=False, float_format="%.7g", lineterminator="\n"))
         _draw_observables(record, table, datasets)
         _draw_configurations(record, {name: open_dataset(target) for name, target in targets.items()})
@@ -99,14 +95,10 @@ def _summary(rows: pd.DataFrame) -> dict[str, float]:
     if len(deviations) > FINE:  # the largest of so many is large
         found["mean_square_deviation_from_exact_energy_in_standard_errors"] = float((deviations**2).mean())
     elif len(deviations):
-        found[DEVIATION] = float(deviations.abs().max())
+        found["largest_deviation_from_exact_energy_in_standard_errors"] = float(deviations.abs().max())
     if len(differences):
         found["largest_difference_of_starts_in_standard_errors"] = float(differences.abs().max())
     return found
-
-
-def _described(name: str, dataset: Dataset) -> dict[str, Any]:
-    return {"dataset": name, "L": dataset.size, "boundary": dataset.boundary, "sampler": dataset.sampler}
 
 
 def _draw_observables(record: Recorder, table: pd.DataFrame, datasets: dict[str, Dataset]) -> None:
