@@ -1,6 +1,7 @@
 """The report: the page's content and order, and that nothing in a record becomes more than text."""
 
 import base64
+import hashlib
 import json
 import re
 from html.parser import HTMLParser
@@ -21,29 +22,32 @@ stages:
     foreach: ${coarsen.variants}
     do: {cmd: kadanoff run coarsen, deps: [src/kadanoff/studies/coarsening/coarsen.py]}
   compare: {cmd: kadanoff run compare, deps: [src/kadanoff/studies/coarsening/compare.py]}
+metrics: [reports/compare/summary.json]
 """
 MD5 = "0123456789abcdef0123456789abcdef"
 EVIL = "<script>alert(1)</script>"
 
 
 class Page(HTMLParser):
-    """Tags with their attributes, and the text without style."""
+    """Tags with their attributes, the text, and the script."""
 
     def __init__(self, source):
         super().__init__()
-        self.tags, self.words, self._hidden = [], [], False
+        self.tags, self.words, self.script, self._tag = [], [], "", ""
         self.feed(source)
         self.text = " ".join(" ".join(self.words).split())
 
     def handle_starttag(self, tag, attributes):
         self.tags.append((tag, dict(attributes)))
-        self._hidden = tag == "style"
+        self._tag = tag
 
     def handle_endtag(self, tag):
-        self._hidden = False
+        self._tag = ""
 
     def handle_data(self, data):
-        if not self._hidden:
+        if self._tag == "script":
+            self.script += data
+        elif self._tag != "style":
             self.words.append(data)
 
     def all(self, *names):
@@ -95,7 +99,7 @@ def test_a_run_stands_with_its_numbers_its_inputs_and_its_command(project, png):
         "coarsen",
         "cnn",
         metrics={"epochs": 50, "n": 305856.0, "test": {"mse": {"mean": 1.444e-4, "error": 1.5e-5}}},
-        files={"history.png": png, "tables.md": "## Errors\n\n|a|b|\n|-|-|\n|x|1|\n"},
+        files={"history.png": png, "tables.md": "## Errors\n\n| |b|\n|-|-|\n|x|1|\n"},
         mlflow_run_id=MD5,
         model=model | {"contender": True, "takes": [-1, 16, 16], "gives": [-1, 8, 8]},
     )
@@ -108,14 +112,44 @@ def test_a_run_stands_with_its_numbers_its_inputs_and_its_command(project, png):
         f"MLflow run {MD5}",
         f"data/b16.zarr, md5 {MD5}.dir",
         "task: 2 x 2 blocks",
-        "run test/mse epochs n started took cnn 1.44(15)e-4 50 305856",
+        "run epochs n test mse started took cnn 50 305856 1.44(15)e-4",
         "numpy 2.4.6",
-        "Errors a b x 1",
+        "Errors b x 1",
+        "reports/coarsen/cnn/metrics.json",
     ):
         assert expected in page.text
+    assert page.text.count("Errors") == 1  # a table's heading is its caption
     (image,) = page.all("img")
     assert image["alt"] == "Losses <over> epochs"
     assert base64.b64decode(image["src"].removeprefix("data:image/png;base64,")) == png
+
+
+def test_findings_come_first_with_a_sentence_numbers_with_errors_and_a_figure(project, png):
+    write_record(
+        project,
+        "compare",
+        metrics={"far": {"away": 1.0}},
+        files={
+            "summary.json": json.dumps({"beta_over_nu": 0.12407, "beta_over_nu_stderr": 0.00089, "weights": 4929}),
+            "comparison.csv": "method,L,beta,beta_stderr,gap\nblocks <b>,128,0.12407,0.00089,\npixels,64,,,2e-7\n",
+            "beta.png": png,
+            "alone.png": b"",
+        },
+        result="`blocks` give beta = 0.12407(89).",
+        figure="beta",
+        compared_by=["method", "L"],
+    )
+    write_record(project, "coarsen", "cnn", files={"beta.png": png}, result="Not among the findings.")
+    write_record(project, "compare", place="reports/published/paper", metrics={"weights": 7})
+    page = page_of(project)
+    sentence = "blocks give beta = 0.12407(89). beta over nu 0.12407(89) weights 4929"
+    assert f"Findings coarsening {sentence} Losses <over> epochs More of compare coarsening coarsen" in page.text
+    assert page.text.count(sentence) == 2  # the second in its stage
+    assert "method L beta gap blocks <b> 128 0.12407(89) – pixels 64 – 2e-07" in page.text
+    assert "compare 0.12407(89) 4929 2026" in page.text
+    assert "compare [paper] – 7 2026" in page.text
+    assert [image["alt"] for image in page.all("img")][:2] == ["Losses <over> epochs"] * 2
+    assert "#findings" in [link["href"] for link in page.all("a")]
 
 
 def test_stages_stand_in_their_studies_in_the_order_of_the_pipeline(project):
@@ -124,8 +158,9 @@ def test_stages_stand_in_their_studies_in_the_order_of_the_pipeline(project):
     write_record(project, "coarsen", "cnn", place="reports/published/paper-scale", metrics={"n": 9})
     page = page_of(project)
     links = [link["href"] for link in page.all("a")]
-    assert links[:6] == [
-        "#study:coarsening", "#stage:coarsen", "#stage:compare", "#study:zeta", "#stage:zeta", "#coarsen/cnn"
+    assert links[:8] == [
+        "#main", "#findings", "#study:coarsening", "#stage:coarsen", "#stage:compare", "#study:zeta", "#stage:zeta",
+        "#stage:compare",  # of its finding
     ]  # fmt: skip
     anchors = [attributes["id"] for attributes in page.all("div") if "id" in attributes]
     assert anchors == ["coarsen/cnn", "coarsen/mlp", "published/paper-scale/coarsen/cnn", "compare", "zeta/new"]
@@ -134,8 +169,9 @@ def test_stages_stand_in_their_studies_in_the_order_of_the_pipeline(project):
 
 
 def test_links_lead_to_places_in_the_page_and_headings_skip_no_level(project):
+    files = {"t.md": "### A\n\n# B\n\ntext\n\n|a|b|\n|-|-|\n|1|2|\n", "summary.json": '{"n": 1}'}
     for stage, variant in (("coarsen", "cnn"), ("coarsen", "mlp"), ("compare", None), ("stage", "coarsen")):
-        write_record(project, stage, variant, metrics={"n": 1}, files={"t.md": "### A\n\n# B\n\n|a|b|\n|-|-|\n|1|2|\n"})
+        write_record(project, stage, variant, metrics={"n": 1}, files=files)
     page = page_of(project)
     names = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(names) == len(set(names))
@@ -144,6 +180,9 @@ def test_links_lead_to_places_in_the_page_and_headings_skip_no_level(project):
     levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch("h[1-6]", tag)]
     assert (levels[0], levels.count(1)) == (1, 1)
     assert all(after <= before + 1 for before, after in pairwise(levels))
+    assert all(header["scope"] in ("col", "row") for header in page.all("th"))
+    assert len(page.all("caption")) == len(page.all("table"))
+    assert len(page.all("main")) == len(page.all("nav")) == len(page.all("header")) == len(page.all("footer")) == 1
 
 
 def test_nothing_in_a_record_becomes_more_than_text(project, png):
@@ -156,21 +195,27 @@ def test_nothing_in_a_record_becomes_more_than_text(project, png):
         inputs=[{"path": EVIL, "md5": None}],
         environment={EVIL: {EVIL: EVIL}, "python": "\ud800"},
         dvc_experiment=EVIL,
+        result=f"{EVIL} <b>",
+        compared_by=["a"],
         files={
             f"{EVIL[:8]}.png": png,
+            "summary.json": json.dumps({EVIL: 1}),
+            "comparison.csv": f"a,{EVIL}\n{EVIL},1\n",
             "zoom.html": f"<html>{EVIL}</html>",
             "tables.md": f"# {EVIL}\n\n|<b>x|y|\n|-|-|\n|<img src=x>|{EVIL}|\n\n{EVIL}\n\n"
             "![x](http://evil.example/x.png) [x](javascript:alert(1)) <http://evil.example>\n",
         },
     )
     page = page_of(project)
-    assert page.text.count(EVIL) > 8
-    assert not page.all("script", "b", "iframe", "object", "form")
+    assert page.text.count(EVIL) > 12
+    assert not page.all("b", "iframe", "object", "form")
+    assert page.all("script") == [{}]
     assert all(link["href"].startswith("#") for link in page.all("a"))
     assert [image["src"][:22] for image in page.all("img")] == ["data:image/png;base64,"]
     assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
     (policy,) = [meta["content"] for meta in page.all("meta") if "http-equiv" in meta]
-    assert policy == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+    known = base64.b64encode(hashlib.sha256(page.script.encode()).digest()).decode()
+    assert policy == f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{known}'"
 
 
 def test_a_broken_record_is_named_and_the_others_are_there(project):

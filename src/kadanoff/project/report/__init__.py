@@ -1,15 +1,18 @@
 """The report: one self-contained page, made from the records alone. All that they hold is only text."""
 
 import base64
+import hashlib
 import json
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markdown_it import MarkdownIt
-from markupsafe import Markup
+from markdown_it.token import Token
+from markupsafe import Markup, escape
 
 from kadanoff.errors import KadanoffError, printable
 from kadanoff.estimate import Estimate
@@ -19,55 +22,65 @@ from kadanoff.project.records.runinfo import flatten
 from kadanoff.project.tables import cell
 from kadanoff.runtime.files import disk_errors, write_atomic
 
-MOST_HEADLINES = 5  # columns of numbers in a list of runs
+MOST_HEADLINES = 6  # columns of numbers in a list of runs
 STUDY = re.compile(r"src/kadanoff/studies/([\w-]+)/")
+ERROR = re.compile(r"(.+)_(?:stderr|error)")  # name of a number's error, in a summary and in metrics
 
 
-@dataclass
+@dataclass(frozen=True)
 class Run:
-    """One record. `numbers`, `facts` and `parameters` are text by name; figures are pairs of data URI and caption."""
+    """One record; numbers, facts, parameters, and rows of the comparison are text by name.
+
+    Figures are pairs of data URI and caption; the first shows the result.
+    """
 
     name: str
+    stage: str
     anchor: str
+    command: str
+    seconds: float
+    result: Markup
+    headlines: dict[str, str]
     numbers: dict[str, str]
+    comparison: list[dict[str, str]]
+    compared_by: list[str]
     facts: dict[str, str]
     parameters: dict[str, str]
-    score: str | None
-    figures: list[tuple[str, str]] = field(default_factory=list)
-    tables: list[Markup] = field(default_factory=list)
+    figures: list[tuple[str, str]]
+    tables: list[Markup]
 
 
 def write_report(root: Path) -> str:
     """Write reports/index.html from the records of the project `root`, and return a line that says so.
 
-    Studies and stages have the order of dvc.yaml; published runs follow those made here. If some record is broken, the
-    page is written without it and says so; then KadanoffError names it.
+    Studies and stages have the order of dvc.yaml; published runs follow those made here. Findings are the runs whose
+    summary.json is among its metrics. If some record is broken, the page is written without it and says so; then
+    KadanoffError names it.
     """
     pipeline = read_yaml(root / "dvc.yaml")
     stages = pipeline.get("stages") if isinstance(pipeline, dict) else None
     if not isinstance(stages, dict):
         raise KadanoffError(f"{root / 'dvc.yaml'} has no mapping `stages`; restore it with `git checkout dvc.yaml`.")
-    problems = []
+    problems, findings = [], []
     runs: dict[str, list[Run]] = {name: [] for name in stages}
     for folder in find_records(root):
         try:
-            record = read_record(root, folder)
-            runs.setdefault(record.info.stage, []).append(_run(record))
+            run = _run(read_record(root, folder))
+            runs.setdefault(run.stage, []).append(run)
         except (KadanoffError, OSError, RecursionError) as error:
             place = folder.relative_to(root)
             problems.append(printable(f"{place} is left out: {error}".replace(f"{root}/", "")))
     studies: dict[str, dict[str, list[Run]]] = {}
     for stage in filter(runs.get, runs):
-        study = STUDY.search(str(stages.get(stage)))
-        studies.setdefault(study[1] if study else stage, {})[stage] = runs[stage]
+        found = STUDY.search(str(stages.get(stage)))
+        study = found[1] if found else stage
+        studies.setdefault(study, {})[stage] = runs[stage]
+        declared = pipeline.get("metrics") or []
+        findings += [(study, run) for run in runs[stage] if f"reports/{run.anchor}/summary.json" in declared]
     count = sum(map(len, runs.values()))
     if not count and not problems:
         raise KadanoffError(f"there is no record in {root / 'reports'}; run `dvc repro`, or `git checkout reports`.")
-    loader = FileSystemLoader(Path(__file__).parent)
-    environment = Environment(loader=loader, autoescape=True, trim_blocks=True, undefined=StrictUndefined)
-    template = environment.get_template("page.html.j2")
-    text = template.render(studies=studies, problems=problems, count=count, names=_names, headlines=_headlines)
-    page = text.encode(errors="replace")  # a record may hold half a surrogate pair
+    page = _page(studies=studies, findings=findings, problems=problems, count=count, headlines=_headlines)
     target = root / "reports" / "index.html"
     with disk_errors(target):
         write_atomic(target, page)
@@ -77,35 +90,47 @@ def write_report(root: Path) -> str:
     return done
 
 
-def _names(runs: list[Run]) -> list[str]:
-    """Names of all numbers of these runs."""
-    return sorted({name for run in runs for name in run.numbers})
+def _page(**content: Any) -> bytes:
+    loader = FileSystemLoader(Path(__file__).parent)
+    environment = Environment(loader=loader, autoescape=True, trim_blocks=True, undefined=StrictUndefined)
+    environment.filters["sha256"] = lambda text: base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    text = environment.get_template("page.html.j2").render(content)
+    return text.encode(errors="replace")  # a record may hold half a surrogate pair
 
 
 def _headlines(runs: list[Run]) -> list[str]:
-    """Numbers by which the runs' models compete, then those at the top of most records."""
-    scores = [run.score for run in runs if run.score]
-    common = [name for name in _names(runs) if 2 * sum(name in run.numbers for run in runs) > len(runs)]
-    return list(dict.fromkeys([*scores, *(name for name in common if "/" not in name)]))[:MOST_HEADLINES]
+    """Headline numbers that most runs with a result have; if none says its result, that most runs have."""
+    runs = [run for run in runs if run.result] or runs
+    names = dict.fromkeys(name for run in runs for name in run.headlines)
+    return [name for name in names if 2 * sum(name in run.headlines for run in runs) > len(runs)][:MOST_HEADLINES]
 
 
 def _run(record: Published) -> Run:
-    info, place = record.info, f" [{record.publication}]" if record.publication else ""
-    run = Run(
-        name=f"{info.variant or info.stage}{place}",
+    info, published = record.info, record.publication
+    pictures = sorted((file for file in record.artifacts if file.suffix == ".png"), key=lambda f: f.stem != info.figure)
+    texts = [file.read_text(encoding="utf-8", errors="replace") for file in record.artifacts if file.suffix == ".md"]
+    headlines = _cells(record.summary)
+    return Run(
+        name=f"{info.variant or info.stage}{f' [{published}]' if published else ''}",
+        stage=info.stage,
         anchor=record.path.removeprefix("reports/"),
-        numbers=_numbers(record.metrics),
+        command=f"dvc repro {info.address}{', with the parameters below in params.yaml' if published else ''}",
+        seconds=info.duration_s,
+        result=_html(info.result or "", info.title),
+        headlines=headlines,
+        numbers=_cells({name.replace("/", "_"): value for name, value in record.metrics.items()}) | headlines,
+        comparison=[_cells({name: _value(text) for name, text in row.items()}) for row in record.comparison],
+        compared_by=info.compared_by,
         facts=_facts(record),
         parameters={name: _line(value) for name, value in flatten(info.parameters).items()},
-        score=info.model.metric if info.model else None,
+        figures=[_figure(file, info.title) for file in pictures],
+        tables=[_html(text, info.title) for text in texts],
     )
-    for file in record.artifacts:
-        if file.suffix == ".png":
-            words = _caption(file) or f"{file.stem.replace('_', ' ').capitalize()} of {info.title}"
-            run.figures.append((f"data:image/png;base64,{base64.b64encode(file.read_bytes()).decode()}", words))
-        elif file.suffix == ".md":
-            run.tables.append(_html(file.read_text(encoding="utf-8", errors="replace")))
-    return run
+
+
+def _figure(path: Path, title: str) -> tuple[str, str]:
+    data = base64.b64encode(path.read_bytes()).decode()
+    return f"data:image/png;base64,{data}", _caption(path) or f"{path.stem.replace('_', ' ').capitalize()} of {title}"
 
 
 def _caption(path: Path) -> str:
@@ -121,9 +146,8 @@ def _caption(path: Path) -> str:
 
 def _facts(record: Published) -> dict[str, str]:
     info = record.info
-    again = ", with the parameters below in params.yaml" if record.publication else ""
     known = {
-        "Command": f"dvc repro {info.address}{again}",
+        "All numbers": f"{record.path}/metrics.json",
         "Started": f"{info.started:%Y-%m-%d %H:%M} UTC",
         "Took": f"{info.duration_s:.1f} s" if info.duration_s < 120 else f"{info.duration_s / 60:.1f} min",
         "Experiment": info.dvc_experiment,
@@ -136,15 +160,28 @@ def _facts(record: Published) -> dict[str, str]:
     return {name: value for name, value in known.items() if value}
 
 
-def _numbers(metrics: dict[str, float]) -> dict[str, str]:
-    """Metrics as text, each with its error in parentheses; integers are whole."""
+def _cells(values: Mapping[str, float | str]) -> dict[str, str]:
+    """Numbers as text, each with its error in parentheses; integers are whole, and text stays."""
     found = {}
-    for name, value in metrics.items():
-        if f"{name}_error" in metrics:
-            found[name] = cell(Estimate(value, metrics[f"{name}_error"]))
-        elif not (name.endswith("_error") and name.removesuffix("_error") in metrics):
+    for name, value in values.items():
+        error = values.get(f"{name}_stderr", values.get(f"{name}_error"))
+        if (base := ERROR.fullmatch(name)) and base[1] in values:
+            continue
+        if isinstance(value, str):
+            found[name] = value
+        elif isinstance(error, float):
+            found[name] = cell(Estimate(value, error))
+        else:
             found[name] = cell(int(value) if value.is_integer() and abs(value) < 1e15 else value)
     return found
+
+
+def _value(text: str) -> float | str:
+    """What a cell of a comparison holds."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _line(value: Any) -> str:
@@ -152,10 +189,33 @@ def _line(value: Any) -> str:
     return line if len(line) <= 400 else f"{line[:400]}…"
 
 
-def _html(source: str) -> Markup:
-    """Markdown as HTML that can neither run, nor load, nor lead anywhere; its headings are h5, its tables scroll."""
+def _html(source: str, caption: str) -> Markup:
+    """Markdown as HTML that can neither run, nor load, nor lead anywhere.
+
+    Its headings are h5; one above a table becomes its caption. Tables scroll, and say what their headers are.
+    """
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     parser.disable(["html_block", "html_inline", "image", "link", "autolink", "reference"])
-    page = re.sub("(</?)h[1-6]>", r"\1h5>", parser.render(source))  # all text in it is escaped
-    scroll = '<div class="scroll" role="region" tabindex="0" aria-label="Table"><table>'
-    return Markup(page.replace("<table>", scroll).replace("</table>", "</table></div>"))
+    tokens, page = parser.parse(source), list[Token]()
+    for at, token in enumerate(tokens):
+        if token.type == "heading_open":
+            caption = "".join(child.content for child in tokens[at + 1].children or [])
+        elif token.type == "th_open" and tokens[at + 1].content:
+            token.attrSet("scope", "col")
+        elif token.type == "th_open":  # an empty corner is no header
+            token.tag = tokens[at + 2].tag = "td"
+        elif token.type == "td_open" and tokens[at - 1].type == "tr_open":
+            token.tag = tokens[at + 2].tag = "th"
+            token.attrSet("scope", "row")
+        elif token.type == "table_open":
+            if page and page[-1].type == "heading_close":
+                del page[-3:]
+            words = escape(caption)
+            scroll = f'<div class="scroll" role="group" tabindex="0" aria-label="{words}"><table>'
+            token = Token("html_block", "", 0, content=f"{scroll}<caption><span>{words}</span></caption>")
+        elif token.type == "table_close":
+            token = Token("html_block", "", 0, content="</table></div>")
+        if token.type in ("heading_open", "heading_close"):
+            token.tag = "h5"
+        page.append(token)
+    return Markup(parser.renderer.render(page, parser.options, {}))
