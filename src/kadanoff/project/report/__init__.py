@@ -198,6 +198,7 @@ def _html(source: str, caption: str) -> Markup:
     parser.disable(["html_block", "html_inline", "image", "link", "autolink", "reference"])
     tokens, page = parser.parse(source), list[Token]()
     for at, token in enumerate(tokens):
+        token.attrs.pop("style", None)  # its cells stand as in every table of the page
         if token.type == "heading_open":
             caption = "".join(child.content for child in tokens[at + 1].children or [])
         elif token.type == "th_open" and tokens[at + 1].content:
