@@ -30,6 +30,7 @@ from kadanoff.project.tracking.runs import (
     project_id,
 )
 from kadanoff.project.tracking.store import experiment_id, opened
+from kadanoff.project.tracking.views import save_view
 
 MOST_RUNS = 50_000  # that MLflow gives at once
 
@@ -78,6 +79,8 @@ def sync(root: Path) -> SyncReport:
             report.champions = registry.register(client, root, own, importer.shown)
         except (KadanoffError, MlflowException, OSError) as error:
             report.failed("no network is registered", error)
+        for stage in {record.info.stage for record in own}:
+            save_view(client, experiment_id(client, root, stage), [one for one in own if one.info.stage == stage])
     return report
 
 
