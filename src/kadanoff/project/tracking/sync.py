@@ -74,13 +74,14 @@ def sync(root: Path) -> SyncReport:
     with FileLock(root / "mlflow.db.sync.lock"), opened(root) as client:
         importer = _Importer(client, root, report)
         records = [record for folder in find_records(root) if (record := importer.bring(folder))]
-        own = [record for record in records if record.publication is None and record.title not in report.unpinned]
+        mine = [record for record in records if record.publication is None]
+        pinned = [record for record in mine if record.title not in report.unpinned]
         try:
-            report.champions = registry.register(client, root, own, importer.shown)
+            report.champions = registry.register(client, root, pinned, importer.shown)
         except (KadanoffError, MlflowException, OSError) as error:
             report.failed("no network is registered", error)
-        for stage in {record.info.stage for record in own}:
-            save_view(client, experiment_id(client, root, stage), [one for one in own if one.info.stage == stage])
+        for stage in {record.info.stage for record in mine}:
+            save_view(client, experiment_id(client, root, stage), [one for one in mine if one.info.stage == stage])
     return report
 
 
