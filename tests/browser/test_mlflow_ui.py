@@ -91,7 +91,8 @@ def test_ui_shows_the_registered_model(pages, clone):
     pages.see("champion")
     version = 1 + sorted(models).index(best)
     pages.choose(f"Version {version}", "a")
-    pages.see(f"coarsen/{best} (test/mse")
+    pages.see(f"coarsen/{best}")
+    pages.see("int8 [-1, -1, -1] (-1: any)")
     pages.see(f"coarsen16 {input_md5(clone, f'coarsen/{best}')}")
     assert all("path=MLmodel" in line for line in pages.complaints())  # its weights were not pulled yet
 

@@ -209,7 +209,7 @@ def _inside(root: Path, path: Path | str) -> str:
 def _estimated(name: str, mean: float, error: float | None) -> dict[str, float]:
     """A headline number, to the digits that are read, beside its standard error."""
     found = {name: mean} | ({} if error is None else {f"{name}_stderr": error})
-    return {key: float(f"{value:.5g}") for key, value in found.items()}
+    return {key: value if isinstance(value, int) else float(f"{value:.5g}") for key, value in found.items()}
 
 
 def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:

@@ -31,6 +31,18 @@ from kadanoff.runtime.files import project_root
 
 ALIAS = "champion"
 WEIGHTS_COPIED = "weights_copied"  # tag of a version
+CARD = """**{title}**. {result}
+
+| | |
+|---|---|
+| task | {task} |
+| takes | spins -1 and 1, int8 {takes} (-1: any) |
+| gives | float32 {gives} |
+| trained on | {data} |
+| weights | `{weights}`, md5 {md5} |
+
+`kadanoff.load_model("{weights}")`, or with MLflow alone `mlflow.pyfunc.load_model("models:/...").predict(spins)`.
+"""
 NAME = re.compile(r"models:/(?P<study>[^/@]+)(@(?P<alias>[\w-]+)|/(?P<version>\d+))")
 
 
@@ -69,22 +81,24 @@ def register(client: MlflowClient, root: Path, records: Sequence[Published], run
             if WEIGHTS_COPIED not in version.tags and weights.is_file() and file_md5(weights) == model.md5:
                 _copy_weights(client, version, model, weights)
         best = champion([record for record, _ in group])
-        if best is not None and client.get_registered_model(study).aliases.get(ALIAS) != versions[best.md5].version:
+        if (
+            best is not None
+            and best.info.model is not None
+            and client.get_registered_model(study).aliases.get(ALIAS) != versions[best.md5].version
+        ):
             client.set_registered_model_alias(study, ALIAS, versions[best.md5].version)
-            changes.append(f"champion of {study}: {versions[best.md5].description}")
+            changes.append(f"champion of {study}: {best.title} ({_score(best, best.info.model)})")
     return changes
 
 
 def _create_version(client: MlflowClient, record: Published, model: ModelInfo, run_id: str) -> ModelVersion:
-    score = record.metrics.get(model.metric, math.nan)
-    error = record.metrics.get(f"{model.metric}_error", math.nan)
-    number = cell(Estimate(score, error) if math.isfinite(error) else score)
+    data = ", ".join(f"{PurePosixPath(item.path).stem} {item.md5}" for item in record.info.inputs)
     tags = {
         "record": record.md5,
         "variant": record.info.variant or record.info.stage,
         "task": model.task,
-        "data": ", ".join(f"{PurePosixPath(item.path).stem} {item.md5}" for item in record.info.inputs),
-        clean(model.metric): number,
+        "data": data,
+        clean(model.metric): _score(record, model).split()[-1],
         "weights": model.weights,
         "md5": model.md5,
     }
@@ -93,9 +107,20 @@ def _create_version(client: MlflowClient, record: Published, model: ModelInfo, r
         f"{client.get_run(run_id).info.artifact_uri}/model",
         run_id,
         tags=tags,
-        description=f"{record.info.title} ({model.metric} {number})",
+        description=CARD.format(
+            title=record.title,
+            result=record.info.result or _score(record, model),
+            data=data or "lattices that are simulated while it trains",
+            **model.model_dump(),
+        ),
         await_creation_for=0,
     )
+
+
+def _score(record: Published, model: ModelInfo) -> str:
+    """The held-out number of a network and its name, with its error."""
+    score, error = (record.metrics.get(f"{model.metric}{ending}", math.nan) for ending in ("", "_error"))
+    return f"{model.metric} {cell(Estimate(score, error) if math.isfinite(error) else score)}"
 
 
 def _copy_weights(client: MlflowClient, version: ModelVersion, model: ModelInfo, weights: Path) -> None:

@@ -41,7 +41,7 @@ def open_live_run(info: RunInfo) -> tuple[MlflowClient, str]:
     for run in client.search_runs([experiment], "attributes.status = 'RUNNING'"):
         if same.items() <= own(run).items():  # one process at a time records it
             client.set_terminated(run.info.run_id, "KILLED")
-    run_id = create_run(client, experiment, info, "live", studies(project_root()))
+    run_id = create_run(client, experiment, info, "live", studies(project_root())).info.run_id
     log(client, run_id, parameters=info.parameters)
     return client, run_id
 
@@ -60,8 +60,8 @@ def own(run: Run) -> dict[str, Any]:
 
 def create_run(
     client: MlflowClient, experiment: str, info: RunInfo, origin: str, study: Mapping[str, str], publication: str = ""
-) -> str:
-    """Id of a new run that is RUNNING since `info.started`, with its inputs and tags; `study` is that of each stage."""
+) -> Run:
+    """A new run that is RUNNING since `info.started`, with its inputs and tags; `study` is that of each stage."""
     place = info.dvc_experiment or publication
     known = {"origin": origin, "project": project_id(), "title": info.title}
     tags = _tags(info) | {OWN: json.dumps(known), "study": study.get(info.stage, info.stage)}
@@ -69,7 +69,7 @@ def create_run(
     run = client.create_run(experiment, round(1000 * info.started.timestamp()), tags, name)
     if info.inputs:
         client.log_inputs(run.info.run_id, [_dataset(item) for item in info.inputs])
-    return run.info.run_id
+    return run
 
 
 def create_row(client: MlflowClient, parent: Run, info: RunInfo, row: Mapping[str, str]) -> None:

@@ -169,9 +169,9 @@ class _Importer:
         last = max((epoch for epoch, _ in record.history), default=0)
         numbers += points(record.summary, last, info.ended)
         place = self._experiment(info.stage), info, "record", self._studies, record.publication or ""
-        run_id = create_run(self._client, *place)
+        run = create_run(self._client, *place)
+        run_id = run.info.run_id
         try:
-            run = self._client.get_run(run_id)
             for row in record.comparison:
                 create_row(self._client, run, info, row)
             for file in record.artifacts:

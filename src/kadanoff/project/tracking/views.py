@@ -30,13 +30,18 @@ def save_view(client: MlflowClient, experiment: str, records: Sequence[Published
     if compared:
         parameters, rows = compared[0].info.compared_by, compared[0].comparison
         metrics = [name for name in rows[0] if name not in parameters]
-        numeric = [name for name in parameters if all(row[name].replace(".", "").isdigit() for row in rows)]
+        numeric = [name for name in parameters if _is_axis({row[name] for row in rows})]
         view = _view("What is compared", f"tags.`{PARENT}` LIKE '%'", parameters, metrics, numeric)
     else:
         metrics = list(dict.fromkeys(name for record in records for name in record.summary))
         view = _view("Headline numbers", "", _differing(records), metrics)
     if client.get_experiment(experiment).tags.get(TAG) != view:
         client.set_experiment_tag(experiment, TAG, view)
+
+
+def _is_axis(values: set[str]) -> bool:
+    """Whether these are three or more numbers."""
+    return len(values) > 2 and all(value.replace(".", "").isdigit() for value in values)
 
 
 def _differing(records: Sequence[Published]) -> list[str]:
@@ -49,10 +54,14 @@ def _differing(records: Sequence[Published]) -> list[str]:
 def _view(
     name: str, search: str, parameters: Iterable[str], metrics: Iterable[str], numeric: Sequence[str] = ()
 ) -> str:
-    names = {"params": [*map(clean, parameters)], "metrics": [*map(clean, metrics)]}
-    shown = [key for key in names["metrics"] if not key.endswith("_stderr")]
+    known = [*map(clean, metrics)]
+    shown = [key for key in known if not key.endswith("_stderr")]
+    columns = {
+        "params": [*map(clean, parameters)],
+        "metrics": [key for key in known if key in {*shown, f"{shown[0]}_stderr"}],
+    }
     charts: list[dict[str, Any]] = [
-        {"type": "PARALLEL", "selectedParams": names["params"], "selectedMetrics": shown, "showAllRuns": True}
+        {"type": "PARALLEL", "selectedParams": columns["params"], "selectedMetrics": shown, "showAllRuns": True}
     ]
     charts += [
         {"type": "SCATTER", "xaxis": {"key": x, "type": "PARAM"}, "yaxis": {"key": y, "type": "METRIC"}}
@@ -68,7 +77,7 @@ def _view(
         "lifecycleFilter": "Active",
         "datasetsFilter": [],
         "modelVersionFilter": "All Runs",
-        "selectedColumns": [f"{kind}.`{key}`" for kind, keys in names.items() for key in keys],
+        "selectedColumns": [f"{kind}.`{key}`" for kind, keys in columns.items() for key in keys],
         "runsHiddenMode": "SHOWALL",
         "compareRunCharts": [{"uuid": f"chart{place}"} | common | chart for place, chart in enumerate(charts)],
         "compareRunSections": [{"uuid": SECTION, "name": name, "display": True, "isReordered": False}],

@@ -92,7 +92,10 @@ def pretrain(root: Path, name: str) -> None:
         )
         _draw_history(record, found, float(exact[shown].mean()))
         _draw_reading(record, couplings[:, 0], held)
-        save_model(physics_weights(root, name), network, Recipe(recipe.network, recipe.arguments, parameters))
+        weights = physics_weights(root, name)
+        save_model(weights, network, Recipe(recipe.network, recipe.arguments, parameters))
+        task, shape = "hidden spins of lattices of all systems", [-1, -1, -1]
+        record.model(weights, metric="nats_per_spin", task=task, contender=False, takes=shape, gives=[-1, OUTPUTS])
 
 
 def _train(network: nn.Module, stream: Stream, held: Pair, settings: Settings, record: Recorder, folder: Path) -> Fit:

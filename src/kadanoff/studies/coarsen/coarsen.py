@@ -75,8 +75,9 @@ def coarsen(root: Path, name: str) -> None:
             f"Network {variant.network} ({count:,} weights), rule {variant.rule} of {variant.block} x {variant.block} "
             "blocks: mean squared error {test_mse} per site on test configurations.",
             "predictions",
-            **{f"{part}_{key}": f"{part}/{key}" for key in ("mse", "mae") for part in ("test", "validation")},
-            best_epoch="best_epoch",
+            test_mse="test/mse",
+            test_mae="test/mae",
+            validation_mse="validation/mse",
             weights="parameters",
         )
         _draw_some(record, trained, task)
