@@ -130,7 +130,7 @@ def test_findings_come_first_with_a_sentence_numbers_with_errors_and_a_figure(pr
         "compare",
         metrics={"far": {"away": 1.0}},
         files={
-            "summary.json": json.dumps({"beta_over_nu": 0.12407, "beta_over_nu_stderr": 0.00089, "weights": 4929}),
+            "headlines.json": json.dumps({"beta_over_nu": 0.12407, "beta_over_nu_stderr": 0.00089, "weights": 4929}),
             "comparison.csv": "method,L,beta,beta_stderr,gap\nblocks <b>,128,0.12407,0.00089,\npixels,64,,,2e-7\n",
             "beta.png": png,
             "alone.png": b"",
@@ -169,7 +169,7 @@ def test_stages_stand_in_their_studies_in_the_order_of_the_pipeline(project):
 
 
 def test_links_lead_to_places_in_the_page_and_headings_skip_no_level(project):
-    files = {"t.md": "### A\n\n# B\n\ntext\n\n|a|b|\n|-|-|\n|1|2|\n", "summary.json": '{"n": 1}'}
+    files = {"t.md": "### A\n\n# B\n\ntext\n\n|a|b|\n|-|-|\n|1|2|\n", "headlines.json": '{"n": 1}'}
     for stage, variant in (("coarsen", "cnn"), ("coarsen", "mlp"), ("compare", None), ("stage", "coarsen")):
         write_record(project, stage, variant, metrics={"n": 1}, files=files)
     page = page_of(project)
@@ -199,7 +199,7 @@ def test_nothing_in_a_record_becomes_more_than_text(project, png):
         compared_by=["a"],
         files={
             f"{EVIL[:8]}.png": png,
-            "summary.json": json.dumps({EVIL: 1}),
+            "headlines.json": json.dumps({EVIL: 1}),
             "comparison.csv": f"a,{EVIL}\n{EVIL},1\n",
             "zoom.html": f"<html>{EVIL}</html>",
             "tables.md": f"# {EVIL}\n\n|<b>x|y|\n|-|-|\n|<img src=x>|{EVIL}|\n\n{EVIL}\n\n"

@@ -90,7 +90,7 @@ def record(project):
 def test_record(project):
     attention(project)
     folder, found, text = record(project)
-    names = {"rollout.png", "metrics.json", "run.json", "summary.json", "tables.md"}
+    names = {"rollout.png", "metrics.json", "run.json", "headlines.json", "tables.md"}
     assert {path.name for path in folder.iterdir()} == names
     assert found["images"] == 70 + 130  # Table 1's critical and super-critical images of one test set
     assert set(found) == {"images", "energy", "walls", "walls_at_equal_energy"}

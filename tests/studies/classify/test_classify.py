@@ -110,7 +110,7 @@ def test_pre_training_leaves_a_network_that_reads_one_coupling_and_its_record(fi
     assert found["surplus"]["mean"] == pytest.approx(
         found["nats_per_spin"]["mean"] - found["exact_nats_per_spin"]["mean"], abs=1e-9
     )
-    names = {"history.csv", "history.png", "metrics.json", "reading.png", "run.json", "summary.json"}
+    names = {"history.csv", "history.png", "metrics.json", "reading.png", "run.json", "headlines.json"}
     assert {item.name for item in record.iterdir()} == names
     assert len((record / "history.csv").read_text().splitlines()) == 3
 
@@ -164,7 +164,7 @@ def test_the_record_has_all_scores(finished):
     assert (training["best_validation_loss"] < training["last_validation_loss"]) == (training["best_epoch"] == 0)
     assert set(found["sizes"]) == {"larger"}
     folder = finished / "reports" / "classify" / "vit"
-    names = {"confusions.png", "history.csv", "metrics.json", "run.json", "summary.json"}
+    names = {"confusions.png", "history.csv", "metrics.json", "run.json", "headlines.json"}
     assert {item.name for item in folder.iterdir()} == names
     info = json.loads((folder / "run.json").read_text())
     assert [item["path"] for item in info["inputs"]] == [

@@ -52,6 +52,6 @@ def test_a_network_that_knows_nothing_is_seen_with_any_number_of_threads(project
     assert found["raw"]["block_sums_variation"] > 2 * found["refined"]["block_sums_variation"]  # sweeps repair blocks
     assert abs(found["refined"]["paired_ratio_off"]["mean"]) > 0.2  # and nothing larger
     assert {path.name for path in (project / "reports/grow").iterdir()} == {
-        "cascade.png", "comparison.csv", "correlations.png", "metrics.json", "run.json", "summary.json",
-        "tables.md", "zoom.html",
+        "cascade.png", "comparison.csv", "correlations.png", "headlines.json", "metrics.json", "run.json",
+        "summary.json", "tables.md", "zoom.html",
     }  # fmt: skip

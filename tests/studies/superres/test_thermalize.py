@@ -77,7 +77,7 @@ def test_record(project, monkeypatch):
         found.append(without_times(project / "reports/thermalize"))
     assert found[0] == found[1]
     names = {path.name for path in (project / "reports/thermalize").iterdir()}
-    assert names >= {"relaxation.png", "tables.md", "times.png", "summary.json", "comparison.csv"}
+    assert names >= {"relaxation.png", "tables.md", "times.png", "headlines.json", "comparison.csv"}
     text = (project / "reports/thermalize/tables.md").read_text()
     assert all(f"## L = {size}, 48 chains" in text for size in (32, 64))
     at_64 = found[0]["L=64"]

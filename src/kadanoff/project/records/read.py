@@ -79,7 +79,7 @@ def read_record(root: Path, folder: Path) -> Published:
         raise KadanoffError(f"{folder / 'run.json'} is of the run {info.title}; its folder must be {expected}.")
     shown_files = (name for name in sorted(files) if "/" not in name and name.endswith(ARTIFACTS))
     metrics, summary = (
-        _read_metrics(files[name]) if name in files else {} for name in ("metrics.json", "summary.json")
+        _read_metrics(files[name]) if name in files else {} for name in ("metrics.json", "headlines.json")
     )
     return Published(
         path=path,

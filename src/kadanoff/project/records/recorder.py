@@ -3,7 +3,7 @@
     with recorded("coarsen", "cnn", parameters=..., inputs=[Path("data/coarsen/coarsen16.zarr")]) as run:
         run.epoch(epoch, train_loss=..., validation_loss=...)  # a row of history.csv
         run.metrics({"mse": estimate, "energy": {"mean": -1.4, "error": 0.01}})  # metrics.json
-        run.summary("A test error of {test_mse}.", "history", test_mse="mse")  # summary.json, and a sentence
+        run.summary("A test error of {test_mse}.", "history", test_mse="mse")  # headlines.json, and a sentence
         run.figure("history", figure, "Training and validation loss over epochs")  # history.png, with its caption
         run.model("models/coarsen/cnn.safetensors", metric="mse", task="majority of 2 x 2 blocks", ...)
 
@@ -109,11 +109,12 @@ class Recorder:
                 raise KadanoffError(f"metric {name} is {value!r}; a metric is a number. Give words to run.text().")
         self._metrics |= found
 
-    def summary(self, result: str, figure: str | None = None, **places: str) -> None:
+    def summary(self, result: str, figure: str | None = None, dvc: Sequence[str] = (), **places: str) -> None:
         """Say what was found: a sentence, the figure that shows it best, and at most ten headline numbers.
 
         `places` are metrics given before, `test/cnn/mse`, by plain names; an estimate has its standard error beside it.
-        {name} in the sentence stands for that number. What is not among the metrics is left out.
+        {name} in the sentence stands for that number. What is not among the metrics is left out. Those named in `dvc`
+        are written into summary.json for `dvc metrics show`, whose table has a column for each.
         """
         numbers, words = flatten(self._metrics), defaultdict(lambda: "–")
         for name, place in places.items():
@@ -123,7 +124,9 @@ class Recorder:
                 words[name] = cell(value if error is None else Estimate(value, error))
         if len(self._summary) > MOST_HEADLINES:
             raise KadanoffError(f"{len(self._summary)} headline numbers; a run has at most {MOST_HEADLINES}.")
-        _write_json(self._folder / "summary.json", self._summary)
+        _write_json(self._folder / "headlines.json", self._summary)
+        if dvc:
+            _write_json(self._folder / "summary.json", {name: self._summary.get(name) for name in dvc})
         self._info = self._info.model_copy(update={"result": result.format_map(words), "figure": figure})
 
     def comparison(self, frame: "pd.DataFrame", by: Sequence[str], values: Sequence[str]) -> None:

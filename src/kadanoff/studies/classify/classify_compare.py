@@ -68,6 +68,7 @@ def classify_compare(root: Path) -> None:
             f"Macro-F1 of the four temperature regions, {system}, {protocols[0]}: {each}; no classifier can do better "
             "than {bayes_limit} (Bayes).",
             "scores",
+            [f"{model}_macro_f1" for model in models],
             **places,
         )
         record.comparison(found.contenders, ["protocol", "system", "model"], ["macro_f1", "percent", "less_bayes"])

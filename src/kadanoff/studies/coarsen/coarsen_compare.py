@@ -54,6 +54,7 @@ def coarsen_compare(root: Path) -> None:
             "On the task of the 2025 report the mean squared error per site is {cnn_mse} with its CNN, {mlp_mse} with "
             "its perceptron and {exact_mse} with the exact network.",
             "magnetization",
+            ["cnn_mse"],
             cnn_mse="test/cnn/mse",
             mlp_mse="test/mlp/mse",
             exact_mse="test/exact/mse",

@@ -99,6 +99,7 @@ def grow(root: Path) -> None:
             f"Lattices grown to {len(largest):,} x {len(largest):,}, as drawn: c10 = <s_i s_j> of neighbours exceeds "
             "that of the exact torus by {c10_excess}, and G(r) falls with an exponent of {decay_exponent}.",
             "correlations",
+            ["c10_excess"],
             c10_excess=f"{largest_raw}/c10_excess",
             c11_excess=f"{largest_raw}/c11_excess",
             decay_exponent=f"{largest_raw}/exponent",

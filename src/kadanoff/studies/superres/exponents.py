@@ -92,6 +92,7 @@ def exponents(root: Path) -> None:
                 f"Chains of `blocks` with {params.refinement[-1]} Metropolis sweeps a doubling give gamma/nu = "
                 "{gamma_over_nu} (exact 1.75), beta = {beta} (exact 0.125) and eta = {eta} (exact 0.25).",
                 "figure6_scaling",
+                ["gamma_over_nu"],
                 gamma_over_nu=f"{best}/gamma",
                 beta=f"{best}/beta",
                 eta=f"{best}/eta_half",
