@@ -15,9 +15,9 @@ from kadanoff.spins.statistics import independent_mean
 from kadanoff.studies.grow.tables import Grown
 
 LOOKS: dict[str, dict[str, Any]] = {
-    "Monte Carlo": {"color": "k", "fmt": "o"},
-    "raw": {"color": "C1", "fmt": "s"},
-    "refined": {"color": "C0", "fmt": "o"},
+    "Monte Carlo": {"color": "black", "marker": "o"},
+    "raw": {"color": "C1", "marker": "s"},
+    "refined": {"color": "C0", "marker": "^"},
 }
 SHIFTS = {"Monte Carlo": 1.03, "raw": 1.0, "refined": 0.97}  # so that error bars do not hide each other
 PIXELS, GAP, MARGIN = 256, 16, 28  # of a picture of the cascade: its side, and what is beside and above it
@@ -27,7 +27,7 @@ DOTS = 120  # per inch
 def draw_correlations(record: Recorder, found: Grown) -> None:
     """Figure `correlations`: G(r) at every size, and its deviation from that of the exact torus."""
     columns = len(found.truth)
-    with figure(2, columns, figsize=(5.4 * columns, 6.4), squeeze=False, sharex="col") as (drawn, axes):
+    with figure(2, columns, figsize=(5 * columns, 6.4), squeeze=False, sharex="col") as (drawn, axes):
         for column, truth in enumerate(found.truth):
             above, below = axes[:, column]
             r = np.unique(np.geomspace(1, truth.side // 4, 40).round().astype(int))
@@ -67,5 +67,5 @@ def draw_cascade(record: Recorder, spins: Rows) -> None:
             if number < count - 1:
                 inner = len(picture) / FACTOR
                 corner = (len(picture) - inner) / 2 - 0.5
-                axis.add_patch(Rectangle((corner, corner), inner, inner, fill=False, color="#ffd400", lw=2))
+                axis.add_patch(Rectangle((corner, corner), inner, inner, fill=False, color="C1", lw=2))
         record.figure("cascade", drawn, "One grown lattice over some scales, each picture the square in the one before")
