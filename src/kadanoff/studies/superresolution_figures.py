@@ -45,7 +45,7 @@ def draw_losses(
             for key, (name, style) in LINES.items():
                 values = [getattr(epoch, key) for epoch in fit.history]
                 left.plot(epochs, values, style, color=f"C{number}", label=name + part)
-        left.set(xlabel="epoch", ylabel=_loss_label(network), title=f"T = {shown.temperature:.4g}")
+        left.set(xlabel="epoch", ylabel=_loss_label(network), title=f"$T$ = {shown.temperature:.4g}")
         left.xaxis.get_major_locator().set_params(integer=True)
         left.legend()
         if panels == 2:
@@ -79,7 +79,7 @@ def draw_configurations(record: Recorder, tests: Sequence[Reconstruction]) -> No
     rows = {}
     for item in (tests[place] for place in places):
         made = {label: getattr(item, key) for key, label in names.items()}
-        rows[f"T = {item.temperature:.4g}"] = {label: spins[0] for label, spins in made.items() if spins is not None}
+        rows[f"$T$ = {item.temperature:.4g}"] = {label: spins[0] for label, spins in made.items() if spins is not None}
     caption = "Configurations below, at and above T_c: coarse, the fine ones they come from, and those that are drawn"
     draw_spins(record, "configurations", rows, caption)
 
@@ -108,7 +108,7 @@ def draw_block_sums(
                 where = np.arange(len(shares)) + (place - (len(sets) - 1) / 2) * width
                 look = {"color": colours[label], "label": label, "error_kw": {"lw": 1}}
                 axis.bar(where, values, width, yerr=errors, **look)
-            axis.set(title=f"T = {temperature:.4g}", xlabel="spins up in a block", xticks=range(len(shares)))
+            axis.set(title=f"$T$ = {temperature:.4g}", xlabel="spins up in a block", xticks=range(len(shares)))
         axes[0, 0].set(ylabel="share of the blocks", yscale="log", ylim=(3e-3, 2))
         drawn.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
         record.figure(name, drawn, "Share of blocks with each number of up spins: Monte Carlo and networks")

@@ -140,7 +140,7 @@ def _draw_rollout(record: Recorder, images: Images, maps: Maps, found: dict[str,
     labels = {"energy": "energy per site ($J$)", "walls": "share of sites on walls", "attention": "attention / mean"}
     with figure(4, len(places), figsize=(1.75 * len(places) + 1.25, 8.4), squeeze=False) as (drawn, axes):
         for axis, place in zip(axes[0], places, strict=True):
-            show_spins(axis, images.spins[place], f"T = {temperatures[place]:.3g}")
+            show_spins(axis, images.spins[place], f"$T$ = {temperatures[place]:.3g}")
         for line, (name, (least, most)) in zip(axes[1:], ends.items(), strict=True):
             for axis, place in zip(line, places, strict=True):
                 colours = "viridis" if name == "attention" else "magma"
@@ -157,4 +157,4 @@ def _draw_rollout(record: Recorder, images: Images, maps: Maps, found: dict[str,
 
 def _own(item: Correlation, place: int) -> str:
     """The correlation of one configuration with its attention."""
-    return f"r = {item.each[item.used[:place].sum()]:.2f}" if item.used[place] else "uniform"
+    return f"$r = {item.each[item.used[:place].sum()]:.2f}$" if item.used[place] else "uniform"

@@ -119,7 +119,7 @@ def draw_criticality(record: Recorder, critical: "pd.DataFrame") -> None:
         left.set_xticks(sides, list(map(str, sides)))
         left.minorticks_off()
         right.set(xlabel="distance $r$ on the coarse lattice", ylabel="$G(r)$ / $G(r)$ of the target")
-        right.set_title(f"L = {sides[-1]}")
+        right.set_title(f"$L$ = {sides[-1]}")
         drawn.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4)
         caption = (
             "Error at the critical temperature over lattice size, and the share of the correlations that is kept. An "

@@ -41,8 +41,8 @@ def draw_correlations(record: Recorder, found: Grown) -> None:
                 points(above, r * SHIFTS[kind], scaled, label=kind, ms=3, **LOOKS[kind])
                 points(below, r * SHIFTS[kind], off, 100, ms=3, **LOOKS[kind])
             above.axhline(AMPLITUDE, color="0.6", lw=1, ls="--", label=r"0.70338, $1 \ll r \ll L$")
-            above.set(xscale="log", title=f"L = {truth.side}", ylabel=r"$G(r)\, r^{1/4}$")
-            below.set(xlabel="distance r", ylabel="deviation from exact (%)")
+            above.set(xscale="log", title=f"$L$ = {truth.side}", ylabel=r"$G(r)\, r^{1/4}$")
+            below.set(xlabel="distance $r$", ylabel="deviation from exact (%)")
         handles, labels = axes[0, 0].get_legend_handles_labels()
         drawn.legend(handles, labels, loc="outside upper center", ncols=len(labels))
         caption = (

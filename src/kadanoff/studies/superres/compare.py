@@ -163,7 +163,7 @@ def draw_energies(record: Recorder, outcomes: Sequence[Outcome]) -> None:
                 kept = exact * counts.sum() >= FEWEST
                 bottom.errorbar(centres[kept], shares[kept] / exact[kept], bars[kept] / exact[kept], **look)
             wide = exact * len(item.sets[TRUTH]) >= 1
-            top.set(title=f"T = {item.temperature:.4g}", xlim=(centres[wide][0] - 0.05, centres[wide][-1] + 0.15))
+            top.set(title=f"$T$ = {item.temperature:.4g}", xlim=(centres[wide][0] - 0.05, centres[wide][-1] + 0.15))
             bottom.set(xlabel="energy per site ($|J|$)", ylim=(0, 2))
         axes[0, 0].set_ylabel(f"probability of {GROUP} levels")
         axes[1, 0].set_ylabel("ratio to the exact one")
@@ -193,5 +193,5 @@ def draw_shares(record: Recorder, outcomes: Sequence[Outcome]) -> None:
 def draw_pictures(record: Recorder, outcomes: Sequence[Outcome]) -> None:
     """Figure `pictures`: a row for each temperature; the coarse lattice, the true one, and what draws make of it."""
     names = ["coarse", *_shown(outcomes[0], (TRUTH, SAMPLED, ROUNDED, SWEPT))]
-    rows = {f"T = {item.temperature:.4g}": {name: item.pictures[name] for name in names} for item in outcomes}
+    rows = {f"$T$ = {item.temperature:.4g}": {name: item.pictures[name] for name in names} for item in outcomes}
     draw_spins(record, "pictures", rows, "A coarse lattice, the one it came from, and what networks draw from it")

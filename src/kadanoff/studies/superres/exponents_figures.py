@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import LogLocator
 
 from kadanoff.inverse.chains import EXACT
 from kadanoff.inverse.superresolve import Spins
@@ -56,14 +56,15 @@ def draw_scaling(record: Recorder, summary: Summary) -> None:
             bottom.axhline(1, color="0.6", lw=1)
             _draw(top, summary, observable)
             _draw(bottom, summary, observable, law)
-            top.set(xscale="log", yscale="log", ylabel=label, title=f"exact power: {power:g}")
-            top.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+            top.set(xscale="log", yscale="log", ylabel=label, title=f"exact power ${power:g}$")
+            top.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 4, 5)))
             top.yaxis.set_major_formatter("{x:g}")
-            top.yaxis.set_minor_formatter(NullFormatter())
+            top.minorticks_off()
             _size_ticks(bottom, summary)
         axes[1, 0].set_ylabel("ratio to the exact law")
         drawn.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-        record.figure("figure6_scaling", drawn, "Susceptibility and two-point functions over the size, and exact laws")
+        caption = "Susceptibility and two-point functions over the size, and exact laws; below, their ratios"
+        record.figure("figure6_scaling", drawn, f"{caption}. Points of one size stand beside each other")
 
 
 def _size_ticks(axis: Any, summary: Summary) -> None:
@@ -71,5 +72,5 @@ def _size_ticks(axis: Any, summary: Summary) -> None:
     sizes = {size for method in (*summary.chains, TRUTH) for size in summary.sizes(method)}
     powers = sorted(size for size in sizes if size & (size - 1) == 0)
     axis.set_xticks(powers, [str(size) for size in powers])
-    axis.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
+    axis.minorticks_off()
     axis.set_xlabel("lattice size $L$")

@@ -164,7 +164,7 @@ def _draw_histograms(
             edges = np.linspace(energies.min() - 0.02, energies.max() + 0.02, BINS + 1)
             signed = np.linspace(-1.02, 1.02, BINS + 1)
             for item, label, number in zip(items, labels, (0, 2, 1), strict=True):
-                look = series(number) | {"ls": "-", "label": f"{label}, T = {item.temperature:.4g}"}
+                look = series(number) | {"ls": "-", "label": f"{label}, $T$ = {item.temperature:.4g}"}
                 for axis, bins, values, step in (
                     (left, signed, item.magnetization, 2 / item.sites),
                     (right, edges, item.energy, 4 / item.sites),
@@ -175,7 +175,7 @@ def _draw_histograms(
             levels, probabilities = exact_energy_distribution(Lattice(side, side), temperature)
             below = np.clip((edges - np.asarray(levels, float)[:, None] / sites) / (4 / sites) + 0.5, 0, 1)
             density = np.asarray(probabilities, float) @ np.diff(below, axis=1) / np.diff(edges)
-            label = f"exact {side}, T = {temperature:.4g}"
+            label = f"exact {side}, $T$ = {temperature:.4g}"
             right.plot((edges[1:] + edges[:-1]) / 2, density, "k--", lw=1, label=label, zorder=3)
             left.set(xlabel="magnetization per site $m$", ylabel="density")
             right.set(xlabel="energy per site $e$ ($|J|$)", ylabel="density ($1/|J|$)")
