@@ -19,6 +19,7 @@ from kadanoff.spins.exact import T_C
 from kadanoff.spins.statistics import independent_mean
 
 TEMPERATURE = r"temperature $T$ ($|J|/k_B$)"
+CORNER = 96  # spins a side: of more, a picture would be grey noise
 LINES = {"train_loss": ("training", "-"), "validation_loss": ("validation", "--")}
 
 
@@ -75,12 +76,18 @@ def _losses_by_temperature(axis: Any, tests: Sequence[Reconstruction], best: Seq
 def draw_configurations(record: Recorder, tests: Sequence[Reconstruction]) -> None:
     """Figure `configurations`: below, at and above T_c, what the rule leaves, and what is made of it."""
     places = sorted({0, nearest([item.temperature for item in tests]), len(tests) - 1})
+    part = max(1, tests[0].fine.shape[-1] // CORNER)
     names = {"coarse": "given", "fine": "Monte Carlo", "drawn": "drawn", "rounded": "rounded"}
     rows = {}
     for item in (tests[place] for place in places):
-        made = {label: getattr(item, key) for key, label in names.items()}
-        rows[f"$T$ = {item.temperature:.4g}"] = {label: spins[0] for label, spins in made.items() if spins is not None}
-    caption = "Configurations below, at and above T_c: coarse, the fine ones they come from, and those that are drawn"
+        made = {label + ", corner" * (part > 1): getattr(item, key) for key, label in names.items()}
+        rows[f"$T$ = {item.temperature:.4g}"] = {
+            label: spins[0, : spins.shape[-2] // part, : spins.shape[-1] // part]
+            for label, spins in made.items()
+            if spins is not None
+        }
+    known = ", ".join(f"{tests[place].temperature:.4g}" for place in places)
+    caption = f"Configurations at T = {known}: coarse, the fine ones they come from, and those that are drawn"
     draw_spins(record, "configurations", rows, caption)
 
 
