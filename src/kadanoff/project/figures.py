@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from kadanoff.estimate import Estimate
 
-MARKERS = "os^DvP<X>*h"  # no multiple of the seven colours, so that 77 series differ; and up to eleven in grey
+MARKERS = "os^Dv<X>P*h"  # no multiple of the seven colours, so that 77 series differ; and up to eleven in grey
 
 
 @contextmanager

@@ -128,9 +128,8 @@ def _draw_reading(record: Recorder, read: NDArray[np.float32], held: Sample) -> 
         axis.axline((0, 0), slope=1, color="0.5", lw=1, label="read = true")
         axis.scatter(held.couplings, read, s=12, color="C0", alpha=0.4, lw=0)
         (low, high), (bottom, top) = axis.get_xlim(), axis.get_ylim()
-        label = "less than one reversed spin expected in a lattice"
-        axis.axvspan(min(few, high), high, color="0.92", zorder=0, label=label)
-        axis.axvspan(low, max(-few, low), color="0.92", zorder=0)
+        axis.axvspan(few, 9, color="0.92", zorder=0, label="less than one reversed spin expected in a lattice")
+        axis.axvspan(-9, -few, color="0.92", zorder=0)
         axis.set(xlim=(low, high), ylim=(bottom, top), xlabel=r"true coupling $J / k_B T$", ylabel="coupling read")
         drawn.legend(loc="outside lower center", ncols=2)
         caption = "The coupling that the network reads off unseen lattices, beside the true one"

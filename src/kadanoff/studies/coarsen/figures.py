@@ -40,10 +40,10 @@ def draw_history(record: Recorder, name: str, history: Sequence[Epoch], reported
     with figure(figsize=(5, 3.4)) as (drawn, axis):
         for part, label in enumerate(("training", "validation")):
             ours = [(epoch.train_loss, epoch.validation_loss)[part] for epoch in history]
-            axis.semilogy(epochs, ours, color=f"C{part}", label=label)
+            axis.semilogy(epochs, ours, ("-", "--")[part], color=f"C{part}", label=label)
             if published:
-                look: dict[str, Any] = {"mfc": "white", "color": f"C{part}", "label": f"report, {label}"}
-                axis.semilogy(published[0], published[1 + part], "o", **look)
+                look = series(part) | {"ls": "", "mfc": "white", "label": f"report, {label}"}
+                axis.semilogy(published[0], published[1 + part], **look)
         axis.set(xlabel="epoch", ylabel="mean squared error per site")
         low, high = axis.get_ylim()
         if low < ROUNDING:

@@ -42,6 +42,8 @@ def draw_correlations(record: Recorder, found: Grown) -> None:
                 points(below, r * SHIFTS[kind], off, 100, ms=3, **LOOKS[kind])
             above.axhline(AMPLITUDE, color="0.6", lw=1, ls="--", label=r"0.70338, $1 \ll r \ll L$")
             above.set(xscale="log", title=f"$L$ = {truth.side}", ylabel=r"$G(r)\, r^{1/4}$")
+            below.set_yscale("symlog", linthresh=1, linscale=1)  # tenths of a percent at small r, tens at large
+            below.set_yticks([-10, -1, 0, 1, 10], ["-10", "-1", "0", "1", "10"])
             below.set(xlabel="distance $r$", ylabel="deviation from exact (%)")
         handles, labels = axes[0, 0].get_legend_handles_labels()
         drawn.legend(handles, labels, loc="outside upper center", ncols=len(labels))

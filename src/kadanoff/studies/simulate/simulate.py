@@ -2,8 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Iterable
 from pathlib import Path
 from textwrap import fill
 from typing import Any
@@ -110,15 +109,18 @@ def _draw_observables(record: Recorder, table: pd.DataFrame, datasets: dict[str,
     table = table.reindex(columns=table.columns.union(["deviation", *STAGGERED]))
     same, titles = table.temperature.nunique() == 1, _titles(datasets)
     across = f"lattice size $L$, $T$ = {table.temperature.iloc[0]:.4g}" if same else TEMPERATURE
-    exact = {name: _exact_order(each) for name, each in datasets.items()}
-    groups = [names for known in (True, False) if (names := [name for name in exact if bool(exact[name]) == known])]
-    with figure(1, 1 + len(groups), figsize=(10, 4.4), squeeze=False) as (drawn, ((left, *others),)):
+    exact = {name: _order_is_known(each) for name, each in datasets.items()}
+    groups = [names for known in (True, False) if (names := [name for name in exact if exact[name] == known])]
+    size = 10, 3.8 + 0.055 * len(datasets)  # with room for the legend
+    with figure(1, 1 + len(groups), figsize=size, squeeze=False) as (drawn, ((left, *others),)):
         left.axhspan(-2, 2, color="0.92")
-        left.set(xlabel=across, ylabel="energy less exact energy (standard errors)")
+        left.set(xlabel=across, ylabel="energy less exact (standard errors)")
         for axis, names in zip(others, groups, strict=True):
-            _draw_curves(axis, [datasets[name] for name in names])
+            if exact[names[0]] and not same:
+                _draw_curves(axis, [datasets[name] for name in names])
             axis.set(xlabel=across, ylabel=ORDER, ylim=(-0.03, 1.05))
-            axis.set_title("in equilibrium, no wall forced" if exact[names[0]] else "walled, or out of equilibrium")
+            if len(groups) > 1:
+                axis.set_title("exact curve known" if exact[names[0]] else "no exact curve known")
         for index, (name, rows) in enumerate(table.groupby("dataset", sort=False)):
             look = {"ls": "", "ms": 2.5 if len(rows) > SMALL_MARKS else 4} | series(index)
             where = [datasets[name].lattice.width] if same else rows.temperature
@@ -137,29 +139,27 @@ def _titles(datasets: Iterable[str]) -> dict[str, str]:
     return {name: name.removeprefix(start).replace("_", " ") for name in datasets}
 
 
-def _exact_order(dataset: Dataset) -> Callable[[float], Any] | None:
-    """Exact <|m|>, staggered if spins alternate, of large lattices in the plane and of short rings; None if unknown."""
+def _order_is_known(dataset: Dataset) -> bool:
+    """Whether <|m|>, staggered if spins alternate, is that of Yang for large lattices, or of a ring that is short."""
     lattice = dataset.lattice
     if dataset.field or dataset.allow_unequilibrated or lattice.boundary not in ("periodic", "free"):
-        return None
+        return False
     if lattice.dimension == 1:
-        ring = lattice.boundary == "periodic" and lattice.coupling > 0 and lattice.width <= LONGEST
-        return partial(ring_order, lattice.width) if ring else None
-    frustrated = lattice.coupling < 0 and lattice.boundary == "periodic" and any(side % 2 for side in lattice.shape)
-    return None if frustrated else spontaneous_magnetization
+        return lattice.boundary == "periodic" and lattice.coupling > 0 and lattice.width <= LONGEST
+    return lattice.coupling > 0 or lattice.boundary == "free" or not any(side % 2 for side in lattice.shape)
 
 
 def _draw_curves(axis: Any, datasets: list[Dataset]) -> None:
-    """Exact orders over the temperatures of the datasets; each curve once."""
-    several = [each for each in datasets if len(each.temperatures) > 1]
-    temperatures = [temperature for each in several for temperature in each.temperatures]
-    grid = np.linspace(min(temperatures, default=0), max(temperatures, default=0), 200)
-    curves = {each.lattice.width if each.lattice.dimension == 1 else 0: _exact_order(each) for each in several}
-    for width, curve in curves.items():
-        if curve:
-            label, style = ("exact, ring", "--") if width else ("exact, infinite lattice (Yang 1952)", "-")
-            label = "_" if any(line.get_label() == label for line in axis.lines) else label
-            axis.plot(grid, [curve(temperature) for temperature in grid], style, color="0.5", lw=1, label=label)
+    """Exact orders over the temperatures of the datasets."""
+    temperatures = [temperature for each in datasets for temperature in each.temperatures]
+    grid = np.linspace(min(temperatures), max(temperatures), 200)
+    rings = sorted({each.lattice.width for each in datasets if each.lattice.dimension == 1})
+    for number, sites in enumerate(rings):
+        values, label = [ring_order(sites, temperature) for temperature in grid], "_" if number else "exact, ring"
+        axis.plot(grid, values, "--", color="0.5", lw=1, label=label)
+    if any(each.lattice.dimension == 2 for each in datasets):
+        label = "exact, infinite lattice (Yang 1952)"
+        axis.plot(grid, spontaneous_magnetization(grid), color="0.5", lw=1, label=label)
 
 
 def _draw_configurations(record: Recorder, ensembles: dict[str, Ensemble], datasets: dict[str, Dataset]) -> None:
@@ -184,9 +184,8 @@ def _draw_configurations(record: Recorder, ensembles: dict[str, Ensemble], datas
 
 def _picture(ensemble: Ensemble, place: int, lattice: Lattice) -> tuple[NDArray[np.int8], str]:
     """Spins that a picture can show (y, x), and in words how many there are."""
-    if lattice.dimension == 1:
-        return ensemble.read(place, slice(0, min(lattice.width, CORNER)))[:, :CORNER], f"chains of {lattice.width}"
-    spins = ensemble.read(place, slice(0, 1))[0]
-    spins = spins * checkerboard(lattice) if lattice.coupling < 0 else spins
-    shape = f"{lattice.height} x {lattice.width}"
-    return spins[:CORNER, :CORNER], f"corner of {shape}" if max(lattice.shape) > CORNER else shape
+    chains, shape = lattice.dimension == 1, f"{lattice.height} x {lattice.width}"
+    spins = ensemble.read(place, slice(0, min(lattice.width, CORNER) if chains else 1))
+    spins = (spins if chains else spins[0]) * (checkerboard(lattice) if lattice.coupling < 0 else 1)
+    words = f"chains of {lattice.width}" if chains else f"corner of {shape}" if max(lattice.shape) > CORNER else shape
+    return spins[:CORNER, :CORNER], words
