@@ -20,7 +20,7 @@ def draw(growth: dict[str, Any], path: Path) -> None:
         _costs(left, growth)
         _parts(right, growth)
         for axis in (left, right):
-            axis.set_xlabel("side L of the grown lattice")
+            axis.set_xlabel("side $L$ of the grown lattice")
         with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             drawn.savefig(path, metadata={"Software": None})
@@ -30,17 +30,18 @@ def _costs(axis: Any, growth: dict[str, Any]) -> None:
     """The whole command, what of it grows with the lattice, and the published enlargement, on logarithmic axes."""
     cores, commands = growth["cores"], growth["commands"]
     sides = [row["size"] for row in commands]
-    axis.plot(sides, [row["ns_per_spin"] for row in commands], "o-", color="k", label="kadanoff grow: seconds x cores")
+    axis.plot(
+        sides, [row["ns_per_spin"] for row in commands], "o-", color="black", label="kadanoff grow: seconds x cores"
+    )
     axis.plot(sides, [sum(_scaling(row)) for row in commands], "s-", color="C0", label="of it, the parts on the right")
-    for device, colour in (("cpu", "C3"), ("cuda", "C2")):
+    for device, colour in (("cpu", "C1"), ("cuda", "C2")):
         found = [row for row in growth["steps"] if row["program"] == "published" and row["device"] == device]
         if found:
             count = max(row["cores"] for row in found)
             level = enlargement_ns(growth, "published", count, device)
             name = "GPU" if device == "cuda" else f"{count} core{'s' * (count > 1)}"
-            axis.axhline(level, color=colour, ls="--", lw=1)
             axis.plot(found[0]["size"], level, "D", color=colour, label=f"published, PyTorch, in memory, {name}")
-    axis.set(xscale="log", yscale="log", ylabel=f"ns x cores a spin, on {cores} cores", title="cost against size")
+    axis.set(xscale="log", yscale="log", ylabel=f"ns x cores per spin, on {cores} cores", title="cost against size")
     axis.set_ylim(bottom=axis.get_ylim()[0] / 8)  # room for the legend
     axis.legend(loc="lower left")
     axis.set_xticks(sides, [str(side) for side in sides])
@@ -56,7 +57,7 @@ def _parts(axis: Any, growth: dict[str, Any]) -> None:
         axis.bar(places, heights, 0.6, bottom=below, label=name)
         below = [low + height for low, height in zip(below, heights, strict=True)]
     axis.set_xticks(places, [str(row["size"]) for row in commands])
-    axis.set(ylabel="ns of the processor a spin", title="parts that grow with the lattice, all levels together")
+    axis.set(ylabel="processor ns per spin", title="parts that grow with the lattice, all levels together")
     axis.set_ylim(0, 1.35 * max(below))
     axis.legend(ncols=2, reverse=True)
 

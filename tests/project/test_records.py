@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from kadanoff.errors import KadanoffError
 from kadanoff.estimate import Estimate
+from kadanoff.project import figures
 from kadanoff.project.records import recorded
 from kadanoff.project.records.dvclock import folder_md5, outputs, read_lock
 from kadanoff.project.records.read import read_record
@@ -55,6 +56,17 @@ def fail():
 
 def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_figure_is_an_svg_too_on_request_with_the_same_bytes_each_time(project, monkeypatch):
+    def svg():
+        with recorded("coarsen", "cnn", parameters={}) as run, figures.figure() as (drawn, axes):
+            axes.plot([1, 2, 4])
+            run.figure("history", drawn, "A < B")
+        return (project / "reports/coarsen/cnn/history.svg").read_bytes()
+
+    monkeypatch.setenv("KADANOFF_SVG", "1")
+    assert svg() == svg()
 
 
 def test_a_record_tells_the_run_and_its_numbers_are_deterministic(project):

@@ -120,13 +120,13 @@ def _draw_correlations(found: Streamed, path: Path) -> None:
         points(above, r, [found.at(distance) * distance**0.25 for distance in r.tolist()], label="this lattice")
         above.plot(r, exact * r**0.25, color="0.5", lw=1, label="exact torus")
         above.axhline(AMPLITUDE, color="0.6", lw=1, ls="--", label=r"0.70338, $1 \ll r \ll L$")
-        above.set(xscale="log", title=f"L = {found.side}", ylabel=r"$G(r)\, r^{1/4}$")
+        above.set(xscale="log", title=f"$L$ = {found.side}", ylabel=r"$G(r)\, r^{1/4}$")
         above.legend(loc="upper left")
         points(below, r, [_off(found, distance) for distance in r.tolist()])
         below.axhline(0, color="0.5", lw=1)
         below.set_yscale("symlog", linthresh=1, linscale=1)  # tenths of a percent at small r, tens at large
         below.set_yticks([-10, -1, 0, 1, 10], ["-10", "-1", "0", "1", "10"])
-        below.set(xlabel="distance r", ylabel="less exact (%)")
+        below.set(xlabel="distance $r$", ylabel="deviation from exact (%)")
         drawn.savefig(path, metadata={"Software": None})
 
 
@@ -145,7 +145,7 @@ def _draw_structure(found: Streamed, path: Path) -> None:
     with figure(figsize=(6, 4)) as (drawn, axis):
         points(axis, [np.exp(np.log(k[part]).mean()) for part in bins], values, label="this lattice, both axes")
         axis.axhline(STRUCTURE, color="0.6", lw=1, ls="--", label=rf"{STRUCTURE:.3f}, $1/L \ll k \ll 1$")
-        axis.set(xscale="log", title=f"L = {found.side}", xlabel="wave number k", ylabel=r"$S(k)\, k^{7/4}$")
+        axis.set(xscale="log", title=f"$L$ = {found.side}", xlabel="wave number $k$", ylabel=r"$S(k)\, k^{7/4}$")
         axis.set_ylim(0, 1.2 * max(value.mean + value.error for value in values))
         axis.legend(loc="upper center", ncols=2)
         drawn.savefig(path, metadata={"Software": None})

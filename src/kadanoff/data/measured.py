@@ -102,6 +102,8 @@ class Measured(ABC):
     def plot(self, observable: str = "abs_magnetization", axes: "Axes | None" = None, **style: Any) -> "Axes":
         """Draw an observable over the temperature, with error bars, and return Matplotlib's axes.
 
+        It looks as Matplotlib's settings say; ``plt.style.use("kadanoff.style")`` gives the look of the reports.
+
         Parameters
         ----------
         observable
@@ -138,7 +140,7 @@ class Measured(ABC):
         axes = plt.subplots(1, len(shown), figsize=(2.2 * len(shown), 2.4), squeeze=False)[1][0]
         for each, index in zip(axes, shown, strict=True):
             spins = np.atleast_2d(self.read(index, slice(sample, sample + 1))[0])
-            each.imshow(spins, cmap="gray", vmin=-1, vmax=1, interpolation="nearest")
+            each.imshow(spins, cmap="YlGnBu_r", vmin=-1, vmax=1, interpolation="nearest")
             each.set(title=f"T = {self.temperatures[index]:.4g}", xticks=[], yticks=[])
         return axes
 

@@ -32,7 +32,7 @@ SYMBOLS = ("e", "<m^2>", "G(L/4)")
 STARTS = {"superres": "super-resolved", "grown": "grown", "hot": "random spins", "cold": "all spins up"}
 SAMPLER_NAMES = {"metropolis": "Metropolis", "swendsen_wang": "Swendsen-Wang"}
 LABELS = (r"energy $e$", r"$\langle m^2 \rangle$", r"$G(L/4)$")
-COLOURS = {"superres": "C0", "grown": "C0", "hot": "C1", "cold": "0.3"}  # apart for every kind of eye
+COLOURS = {"superres": "C0", "grown": "C0", "hot": "C1", "cold": "0.3"}
 MARKERS = {"superres": ("o", 7.0), "grown": ("o", 7.0), "hot": ("s", 5.0), "cold": ("^", 3.5)}
 """And their sizes in points: what has equal values is seen inside of the other."""
 CRITERION = """`sweeps` is the first measured count at which equilibrium is not rejected: energy, <m^2> and G(L/4) lie
@@ -202,7 +202,7 @@ def run_title(name: str) -> str:
 def _look(name: str) -> dict[str, Any]:
     start, sampler = start_and_sampler(name)
     (marker, size), filled = MARKERS[start], sampler == "metropolis"
-    look = {"marker": marker, "ms": size, "ls": "-" if filled else "--", "lw": 1, "color": COLOURS[start]}
+    look = {"marker": marker, "ms": size, "ls": "-" if filled else "--", "color": COLOURS[start]}
     return look | {"mfc": COLOURS[start] if filled else "white", "label": run_title(name)}
 
 
@@ -225,7 +225,7 @@ def draw_relaxation(record: Recorder, result: Thermalization) -> None:
             axis.yaxis.set_major_formatter("{x:g}")
             axis.set(xscale="log", xlabel="sweeps + 1", title=LABELS[number])
         axes[0].set_ylabel("deviation from equilibrium (%)")
-        drawn.suptitle(f"$L$ = {result.size}, $T_c$, {chains} chains", fontsize=10)
+        drawn.suptitle(f"$L$ = {result.size}, $T_c$, {chains} chains")
         handles, labels = axes[0].get_legend_handles_labels()
         drawn.legend(handles, labels, loc="outside lower center", ncols=4)
         record.figure(

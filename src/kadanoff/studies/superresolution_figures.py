@@ -19,7 +19,8 @@ from kadanoff.spins.exact import T_C
 from kadanoff.spins.statistics import independent_mean
 
 TEMPERATURE = r"temperature $T$ ($|J|/k_B$)"
-LINES = {"train_loss": "-", "validation_loss": "--"}
+CORNER = 96  # spins a side: of more, a picture would be grey noise
+LINES = {"train_loss": ("training", "-"), "validation_loss": ("validation", "--")}
 
 
 def nearest(temperatures: Sequence[float] | NDArray[np.float64], wanted: float = T_C) -> int:
@@ -42,17 +43,18 @@ def draw_losses(
         for number, fit in enumerate(fits):
             part = f", part {number + 1} of a draw" if len(fits) > 1 else ""
             epochs = [epoch.epoch for epoch in fit.history]
-            for key, style in LINES.items():
+            for key, (name, style) in LINES.items():
                 values = [getattr(epoch, key) for epoch in fit.history]
-                left.plot(epochs, values, style, color=f"C{number}", lw=1, label=key.split("_")[0] + part)
-        left.set(xlabel="epoch", ylabel=_loss_label(network), title=f"T = {shown.temperature:.4g}")
+                left.plot(epochs, values, style, color=f"C{number}", label=name + part)
+        left.set(xlabel="epoch", ylabel=_loss_label(network), title=f"$T$ = {shown.temperature:.4g}")
         left.xaxis.get_major_locator().set_params(integer=True)
         left.legend()
         if panels == 2:
             _losses_by_temperature(axes[0, 1], tests, best)
-        record.figure(
-            "losses", drawn, "Losses over the epochs nearest to T_c, and of the best epoch at every temperature"
+        caption = "Losses over the epochs, nearest to T_c" + ", and of the best epoch at every temperature" * (
+            panels - 1
         )
+        record.figure("losses", drawn, caption)
 
 
 def _loss_label(network: nn.Module) -> str:
@@ -63,11 +65,10 @@ def _loss_label(network: nn.Module) -> str:
 
 def _losses_by_temperature(axis: Any, tests: Sequence[Reconstruction], best: Sequence[dict[str, float]]) -> None:
     temperatures = [item.temperature for item in tests]
-    for key, style in LINES.items():
-        label = f"{key.split('_')[0]}, best epoch"
-        axis.plot(temperatures, [found[key] for found in best], style, lw=1, label=label)
+    for key, (name, style) in LINES.items():
+        axis.plot(temperatures, [found[key] for found in best], style, label=f"{name}, best epoch")
     label = r"test, $-\ln P$(fine|coarse)"
-    points(axis, temperatures, [independent_mean(item.nats) for item in tests], color="C3", label=label)
+    points(axis, temperatures, [independent_mean(item.nats) for item in tests], color="black", label=label)
     axis.set(xlabel=TEMPERATURE, ylabel="nats per site")
     axis.legend()
 
@@ -75,22 +76,29 @@ def _losses_by_temperature(axis: Any, tests: Sequence[Reconstruction], best: Seq
 def draw_configurations(record: Recorder, tests: Sequence[Reconstruction]) -> None:
     """Figure `configurations`: below, at and above T_c, what the rule leaves, and what is made of it."""
     places = sorted({0, nearest([item.temperature for item in tests]), len(tests) - 1})
+    part = max(1, tests[0].fine.shape[-1] // CORNER)
     names = {"coarse": "given", "fine": "Monte Carlo", "drawn": "drawn", "rounded": "rounded"}
     rows = {}
     for item in (tests[place] for place in places):
-        made = {label: getattr(item, key) for key, label in names.items()}
-        rows[f"T = {item.temperature:.4g}"] = {label: spins[0] for label, spins in made.items() if spins is not None}
-    caption = "Configurations below, at and above T_c: coarse, the fine ones they come from, and those that are drawn"
+        made = {label + ", corner" * (part > 1): getattr(item, key) for key, label in names.items()}
+        rows[f"$T$ = {item.temperature:.4g}"] = {
+            label: spins[0, : spins.shape[-2] // part, : spins.shape[-1] // part]
+            for label, spins in made.items()
+            if spins is not None
+        }
+    known = ", ".join(f"{tests[place].temperature:.4g}" for place in places)
+    caption = f"Configurations at T = {known}: coarse, the fine ones they come from, and those that are drawn"
     draw_spins(record, "configurations", rows, caption)
 
 
 def draw_spins(record: Recorder, name: str, rows: Mapping[str, Mapping[str, Spins]], caption: str) -> None:
-    """A figure of configurations (y, x): rows by what stands beside them, pictures by what stands above them."""
+    """A figure of configurations (y, x): rows by what stands beside them, columns by what stands above them."""
     columns = len(next(iter(rows.values())))
-    with figure(len(rows), columns, figsize=(2.0 * columns, 2.4 * len(rows)), squeeze=False) as (drawn, axes):
-        for line, (label, pictures) in zip(axes, rows.items(), strict=True):
+    with figure(len(rows), columns, figsize=(2.0 * columns, 2 * len(rows) + 0.5), squeeze=False) as (drawn, axes):
+        for row, (line, (label, pictures)) in enumerate(zip(axes, rows.items(), strict=True)):
             for axis, (title, spins) in zip(line, pictures.items(), strict=True):
-                show_spins(axis, spins, f"{fill(title, 24)}\n{' x '.join(map(str, spins.shape))}")
+                above = f"{fill(title, 22)}\n{' x '.join(map(str, spins.shape))}"
+                show_spins(axis, spins, "" if row else above)
             line[0].set_ylabel(label)
         record.figure(name, drawn, caption)
 
@@ -99,7 +107,7 @@ def draw_block_sums(
     record: Recorder, name: str, panels: Mapping[float, Mapping[str, Sequence[Estimate]]], colours: Mapping[str, str]
 ) -> None:
     """A figure of the shares of blocks with 0, 1, ... spins up: a panel a temperature, a bar a set of lattices."""
-    with figure(1, len(panels), figsize=(3.6 * len(panels), 3.0), sharey=True, squeeze=False) as (drawn, axes):
+    with figure(1, len(panels), figsize=(1 + 3 * len(panels), 3.4), sharey=True, squeeze=False) as (drawn, axes):
         for axis, (temperature, sets) in zip(axes[0], panels.items(), strict=True):
             width = 0.8 / len(sets)
             for place, (label, shares) in enumerate(sets.items()):
@@ -107,7 +115,7 @@ def draw_block_sums(
                 where = np.arange(len(shares)) + (place - (len(sets) - 1) / 2) * width
                 look = {"color": colours[label], "label": label, "error_kw": {"lw": 1}}
                 axis.bar(where, values, width, yerr=errors, **look)
-            axis.set(title=f"T = {temperature:.4g}", xlabel="spins up in a block", xticks=range(len(shares)))
+            axis.set(title=f"$T$ = {temperature:.4g}", xlabel="spins up in a block", xticks=range(len(shares)))
         axes[0, 0].set(ylabel="share of the blocks", yscale="log", ylim=(3e-3, 2))
         drawn.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
         record.figure(name, drawn, "Share of blocks with each number of up spins: Monte Carlo and networks")

@@ -148,7 +148,10 @@ class Recorder:
         self._info = self._info.model_copy(update={"compared_by": list(by)})
 
     def figure(self, name: str, figure: Any, caption: str = "") -> None:
-        """Write a Matplotlib figure as NAME.png, with its caption inside; the same figure gives the same bytes."""
+        """Write a Matplotlib figure as NAME.png, with its caption inside; the same figure gives the same bytes.
+
+        With KADANOFF_SVG=1 in the environment NAME.svg lies beside it, for print.
+        """
         from PIL import Image, PngImagePlugin  # most stages draw nothing until they end
 
         drawn = io.BytesIO()
@@ -158,6 +161,8 @@ class Recorder:
         with Image.open(drawn) as image:
             small = image.convert("RGB").quantize(COLOURS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
             small.save(self._folder / f"{name}.png", "PNG", optimize=True, pnginfo=text)
+        if os.environ.get("KADANOFF_SVG"):
+            figure.savefig(self._folder / f"{name}.svg", metadata={"Date": None, "Description": caption})
 
     def text(self, name: str, text: str) -> None:
         """Write a text file, such as table.md."""

@@ -144,24 +144,23 @@ def _draw_rollout(record: Recorder, images: Images, maps: Maps, found: dict[str,
     }
     ends["attention"] = (maps["attention"][places].min(), float(np.quantile(maps["attention"][places], 0.99)))
     labels = {"energy": "energy per site ($J$)", "walls": "share of sites on walls", "attention": "attention / mean"}
-    with figure(4, len(places), figsize=(2 * len(places) + 1.1, 9), squeeze=False) as (drawn, axes):
+    with figure(4, len(places), figsize=(1.75 * len(places) + 1.25, 8.4), squeeze=False) as (drawn, axes):
         for axis, place in zip(axes[0], places, strict=True):
-            show_spins(axis, images.spins[place], f"T = {temperatures[place]:.3g}")
+            show_spins(axis, images.spins[place], f"$T$ = {temperatures[place]:.3g}")
         for line, (name, (least, most)) in zip(axes[1:], ends.items(), strict=True):
             for axis, place in zip(line, places, strict=True):
                 colours = "viridis" if name == "attention" else "magma"
                 image = axis.imshow(maps[name][place], cmap=colours, vmin=least, vmax=most)
-                axis.set(xticks=[], yticks=[], xlabel=_own(found[name], place) if name in found else "")
+                axis.set(xticks=[], yticks=[], title=_own(found[name], place) if name in found else "")
                 axis.spines[:].set_visible(False)
             more = "max" if maps[name][places].max() > most else "neither"
             drawn.colorbar(image, ax=line, label=labels[name], fraction=0.03, pad=0.01, aspect=14, extend=more)
         for axis, title in zip(axes[:, 0], ("spins", "local energy", "domain walls", "attention"), strict=True):
             axis.set_ylabel(title)
-        record.figure(
-            "rollout", drawn, "Configurations below, at and above T_c: local energy, domain walls, attention rollout"
-        )
+        caption = "Configurations below, at and above T_c: spins, local energy, domain walls, attention rollout"
+        record.figure("rollout", drawn, f"{caption}; r is the correlation of a map with the attention")
 
 
 def _own(item: Correlation, place: int) -> str:
     """The correlation of one configuration with its attention."""
-    return f"r = {item.each[item.used[:place].sum()]:.2f}" if item.used[place] else "uniform"
+    return f"$r = {item.each[item.used[:place].sum()]:.2f}$" if item.used[place] else "uniform"

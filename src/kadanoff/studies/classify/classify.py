@@ -136,14 +136,17 @@ def _save(setup: Setup, trials: dict[Task, Trial], scores: pd.DataFrame, target:
 
 
 def _draw_confusions(record: Recorder, confusions: dict[str, NDArray[np.int64]]) -> None:
-    """Figure `confusions`: images (4, 4) [true, predicted] in per cent of each true region, a panel a system."""
+    """Figure `confusions`: images (4, 4) [true, predicted] in per cent of each true region, a panel per system."""
     names = [name.replace("-critical", "-\ncritical") for name in REGIONS]  # in the width of a cell
-    with figure(1, len(confusions), figsize=(1 + 2.75 * len(confusions), 3.8), squeeze=False) as (drawn, axes):
-        for axis, (system, counts) in zip(axes[0], confusions.items(), strict=True):
+    columns, rows = min(2, len(confusions)), -(-len(confusions) // 2)
+    with figure(rows, columns, figsize=(1 + 3.3 * columns, 0.6 + 3.3 * rows), squeeze=False) as (drawn, axes):
+        for axis in axes.flat[len(confusions) :]:
+            axis.axis("off")
+        for axis, (system, counts) in zip(axes.flat, confusions.items(), strict=False):
             shares = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
             shown = ConfusionMatrixDisplay(shares, display_labels=names)
             shown.plot(ax=axis, cmap="Blues", colorbar=False, values_format=".1f", im_kw={"vmin": 0, "vmax": 100})
             axis.set(title=system, xlabel="predicted region", ylabel="true region, %")
-            axis.tick_params(labelsize=8)
+            axis.tick_params(labelsize=9)
             axis.label_outer()
         record.figure("confusions", drawn, "Predicted against true temperature region, all trials and test sets")

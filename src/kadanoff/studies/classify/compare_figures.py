@@ -6,14 +6,13 @@ import numpy as np
 
 from kadanoff.estimate import Estimate
 from kadanoff.phases.regions import EQUILIBRIUM, REGIONS
-from kadanoff.project.figures import figure, points
+from kadanoff.project.figures import MARKERS, figure, points, series
 from kadanoff.project.records import Recorder
 from kadanoff.studies.classify.comparison import KARA, Comparison
 from kadanoff.studies.classify.references import BAYES, Reference
 
-COLOURS = ("C0", "C2", "C1", "C3")
+COLOURS = ("C0", "C2", "C4", "C1")
 """Of the regions, from cold to hot."""
-MARKERS = "os^vDP"
 GREYS = {
     "energy thresholds": "X",
     "pseudo-likelihood thresholds": "p",
@@ -23,7 +22,6 @@ GREYS = {
 TICKS = (1e-4, 1e-3, 0.01, 0.1, 1)
 LEAST = 1e-7  # probability of a level that is drawn
 STYLES = {"none": ":", "physics": "-", "": "-."}
-WITHOUT_LINE: dict[str, Any] = {"fmt": "", "ls": "", "ms": 5, "capsize": 2}
 
 
 def draw_limits(record: Recorder, found: Comparison) -> None:
@@ -31,7 +29,7 @@ def draw_limits(record: Recorder, found: Comparison) -> None:
     count = len(found.references)
     rows = -(-count // 2)
     columns = min(count, 2)
-    with figure(rows, columns, figsize=(5.2 * columns, 3.1 * rows), sharey=True, squeeze=False) as (drawn, axes):
+    with figure(rows, columns, figsize=(5 * columns, 3.1 * rows), sharey=True, squeeze=False) as (drawn, axes):
         for axis, (system, reference) in zip(axes.flat, found.references.items(), strict=False):
             _draw_limit(axis, reference)
             axis.set_title(f"{system}: Bayes limit of macro-F1 {reference.limit.macro_f1:.4f}")
@@ -61,6 +59,7 @@ def _draw_limit(axis: Any, reference: Reference) -> None:
     axis.set(yscale="log", xlim=(-0.3 * excited, 1.1 * hottest), xlabel="energy per site above the lowest ($|J|$)")
     axis.set_xticks([0, *(tick for tick in TICKS if excited < tick < hottest)])
     axis.xaxis.set_major_formatter("{x:g}")
+    axis.minorticks_off()
 
 
 def draw_scores(record: Recorder, found: Comparison) -> None:
@@ -78,7 +77,7 @@ def draw_scores(record: Recorder, found: Comparison) -> None:
             for number, (name, values) in enumerate(rows.items()):
                 shift = 0.8 * ((number + 0.5) / len(rows) - 0.5)
                 places = [systems.index(system) + shift for system in values]
-                points(axis, places, list(values.values()), label=name, **WITHOUT_LINE | looks[name])
+                points(axis, places, list(values.values()), label=name, **looks[name])
             if protocol == EQUILIBRIUM:
                 _draw_bands(axis, found)
             axis.set(title=protocol, ylabel="macro-F1", xlim=(-0.5, len(systems) - 0.5))
@@ -92,9 +91,8 @@ def draw_scores(record: Recorder, found: Comparison) -> None:
 
 def _look(name: str, found: Comparison) -> dict[str, Any]:
     if name in found.models:
-        number = list(found.models).index(name)
-        return {"color": f"C{number % 10}", "marker": MARKERS[number % len(MARKERS)]}
-    return {"color": "k", "marker": "d"} if name == BAYES else {"color": "0.4", "marker": GREYS[name]}
+        return series(list(found.models).index(name))
+    return {"color": "black", "marker": "d"} if name == BAYES else {"color": "0.4", "marker": GREYS[name]}
 
 
 def _draw_bands(axis: Any, found: Comparison) -> None:
@@ -113,17 +111,11 @@ def draw_curves(record: Recorder, found: Comparison, curve: tuple[str, str]) -> 
         return
     protocol, system = curve
     ticks = sorted(found.curves.images.unique())
-    with figure(figsize=(7.4, 4)) as (drawn, axis):
+    with figure(figsize=(8, 4.2)) as (drawn, axis):
         groups = found.curves.groupby(["name", "model", "start"], sort=False)
         for number, ((name, model, start), rows) in enumerate(groups):
             places = rows.images * 1.015 ** (number - len(groups) / 2)  # beside each other
-            style: dict[str, Any] = {
-                "fmt": "",
-                "ls": STYLES.get(start, "--"),
-                "lw": 1.2 if start else 0.8,
-                "ms": 5,
-                "capsize": 2,
-            }
+            style: dict[str, Any] = {"ls": STYLES.get(start, "--"), "lw": 1.2 if start else 0.8}
             points(axis, places, list(rows.macro_f1), label=name, **style | _look(model, found))
         if protocol == EQUILIBRIUM:
             axis.axhline(found.references[system].limit.macro_f1, color="k", lw=0.8, label="Bayes limit")

@@ -133,9 +133,15 @@ def _draw_history(record: Recorder, found: Fit, exact: float) -> None:
 
 
 def _draw_reading(record: Recorder, read: NDArray[np.float32], held: Sample) -> None:
-    """The coupling K = J / T that is read, beside the true one: all networks read one, and none lies at an edge."""
-    with figure(figsize=(4.2, 4)) as (drawn, axis):
-        axis.axline((0, 0), slope=1, color="0.6", lw=0.8)
-        axis.scatter(held.couplings, read, s=5, color="C0")
-        axis.set(xlabel=r"true coupling $J / k_B T$", ylabel="coupling read")
-        record.figure("reading", drawn, "The coupling that the network reads off unseen lattices, beside the true one")
+    """The coupling K = J / T that is read, beside the true one; a spin of a large lattice is reversed by exp(-8 K)."""
+    few = float(np.log(np.prod(held.seen.shape[-2:])) / 8)
+    with figure(figsize=(6, 4.6)) as (drawn, axis):
+        axis.axline((0, 0), slope=1, color="0.5", lw=1, label="read = true")
+        axis.scatter(held.couplings, read, s=12, color="C0", alpha=0.4, lw=0)
+        (low, high), (bottom, top) = axis.get_xlim(), axis.get_ylim()
+        axis.axvspan(few, 9, color="0.92", zorder=0, label="less than one reversed spin expected in a lattice")
+        axis.axvspan(-9, -few, color="0.92", zorder=0)
+        axis.set(xlim=(low, high), ylim=(bottom, top), xlabel=r"true coupling $J / k_B T$", ylabel="coupling read")
+        drawn.legend(loc="outside lower center", ncols=2)
+        caption = "The coupling that the network reads off unseen lattices, beside the true one"
+        record.figure("reading", drawn, f"{caption}; shaded where almost all spins are alike, which tells no coupling")

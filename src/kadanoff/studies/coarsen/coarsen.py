@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from kadanoff.data.store import open_dataset
@@ -49,7 +50,8 @@ def coarsen(root: Path, name: str) -> None:
     variant, training = read_variant(root, name)
     source, weights = root / "data" / "coarsen" / f"{variant.dataset}.zarr", weights_path(root, name)
     parameters = variant.model_dump() | training.model_dump()
-    task = coarse_task(open_dataset(source), variant.rule, variant.block, training.seed)
+    ensemble = open_dataset(source)
+    task = coarse_task(ensemble, variant.rule, variant.block, training.seed)
     arguments = {"block": variant.block, "size": task.spins.shape[-1]}
     contender = (variant.rule, variant.block) == REPORT_TASK
     with seeded(derived_seed(training.seed)):
@@ -80,7 +82,7 @@ def coarsen(root: Path, name: str) -> None:
             validation_mse="validation/mse",
             weights="parameters",
         )
-        _draw_some(record, trained, task)
+        _draw_some(record, trained, task, ensemble.temperatures)
         save_model(weights, network, Recipe(variant.network, arguments, parameters))  # last: it changes with its record
         side = getattr(network, "size", None)  # of a network that is bound to one lattice
         record.model(
@@ -93,9 +95,10 @@ def coarsen(root: Path, name: str) -> None:
         )
 
 
-def _draw_some(record: Recorder, trained: Coarsener, task: CoarseTask) -> None:
+def _draw_some(record: Recorder, trained: Coarsener, task: CoarseTask, temperatures: NDArray[np.float64]) -> None:
     """Three of the test configurations as a figure."""
-    rows = np.sort(task.split.test)[:: max(1, len(task.split.test) // 3)][:3]
-    spins, caption = task.spins[rows], f"Spins, targets, predictions of {trained.name} and their errors"
-    predictions = {"prediction": trained.apply(spins)}
-    draw_predictions(record, spins, task.target[rows], predictions, f"{caption}, for three test configurations")
+    count = len(task.split.test)
+    rows = np.sort(task.split.test)[count // 6 :: max(1, count // 3)][:3]
+    spins, known = task.spins[rows], temperatures[rows * len(temperatures) // len(task.spins)]
+    caption = f"Spins, targets, predictions of {trained.name} and their errors, for three test configurations"
+    draw_predictions(record, known, spins, task.target[rows], trained.apply(spins), caption)

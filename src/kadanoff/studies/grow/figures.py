@@ -15,9 +15,9 @@ from kadanoff.spins.statistics import independent_mean
 from kadanoff.studies.grow.tables import Grown
 
 LOOKS: dict[str, dict[str, Any]] = {
-    "Monte Carlo": {"color": "k", "fmt": "o"},
-    "raw": {"color": "C1", "fmt": "s"},
-    "refined": {"color": "C0", "fmt": "o"},
+    "Monte Carlo": {"color": "black", "marker": "o"},
+    "raw": {"color": "C1", "marker": "s"},
+    "refined": {"color": "C0", "marker": "^"},
 }
 SHIFTS = {"Monte Carlo": 1.03, "raw": 1.0, "refined": 0.97}  # so that error bars do not hide each other
 PIXELS, GAP, MARGIN = 256, 16, 28  # of a picture of the cascade: its side, and what is beside and above it
@@ -27,7 +27,7 @@ DOTS = 120  # per inch
 def draw_correlations(record: Recorder, found: Grown) -> None:
     """Figure `correlations`: G(r) at every size, and its deviation from that of the exact torus."""
     columns = len(found.truth)
-    with figure(2, columns, figsize=(5.4 * columns, 6.4), squeeze=False, sharex="col") as (drawn, axes):
+    with figure(2, columns, figsize=(5 * columns, 6.4), squeeze=False, sharex="col") as (drawn, axes):
         for column, truth in enumerate(found.truth):
             above, below = axes[:, column]
             r = np.unique(np.geomspace(1, truth.side // 4, 40).round().astype(int))
@@ -41,8 +41,10 @@ def draw_correlations(record: Recorder, found: Grown) -> None:
                 points(above, r * SHIFTS[kind], scaled, label=kind, ms=3, **LOOKS[kind])
                 points(below, r * SHIFTS[kind], off, 100, ms=3, **LOOKS[kind])
             above.axhline(AMPLITUDE, color="0.6", lw=1, ls="--", label=r"0.70338, $1 \ll r \ll L$")
-            above.set(xscale="log", title=f"L = {truth.side}", ylabel=r"$G(r)\, r^{1/4}$")
-            below.set(xlabel="distance r", ylabel="deviation from exact (%)")
+            above.set(xscale="log", title=f"$L$ = {truth.side}", ylabel=r"$G(r)\, r^{1/4}$")
+            below.set_yscale("symlog", linthresh=1, linscale=1)  # tenths of a percent at small r, tens at large
+            below.set_yticks([-10, -1, 0, 1, 10], ["-10", "-1", "0", "1", "10"])
+            below.set(xlabel="distance $r$", ylabel="deviation from exact (%)")
         handles, labels = axes[0, 0].get_legend_handles_labels()
         drawn.legend(handles, labels, loc="outside upper center", ncols=len(labels))
         caption = (
@@ -67,5 +69,5 @@ def draw_cascade(record: Recorder, spins: Rows) -> None:
             if number < count - 1:
                 inner = len(picture) / FACTOR
                 corner = (len(picture) - inner) / 2 - 0.5
-                axis.add_patch(Rectangle((corner, corner), inner, inner, fill=False, color="#ffd400", lw=2))
+                axis.add_patch(Rectangle((corner, corner), inner, inner, fill=False, color="C1", lw=2))
         record.figure("cascade", drawn, "One grown lattice over some scales, each picture the square in the one before")

@@ -2,28 +2,41 @@
 
 import json
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from kadanoff.data.description import Dataset
 from kadanoff.data.store import Ensemble, open_dataset, write_group
+from kadanoff.montecarlo.equilibration import checkerboard
 from kadanoff.montecarlo.quality import FINE, compare, compare_starts
 from kadanoff.montecarlo.runner import run
-from kadanoff.project.figures import figure, show_spins
+from kadanoff.project.figures import figure, series, show_spins
 from kadanoff.project.params import entry, section
 from kadanoff.project.records import Recorder, recorded
 from kadanoff.project.records.dvclock import content_md5
 from kadanoff.runtime.files import disk_errors, fingerprint, replace_folder, working_folder, write_atomic
 from kadanoff.spins.boundary import Lattice
-from kadanoff.spins.exact import T_C, spontaneous_magnetization
+from kadanoff.spins.exact import T_C, ring_order, spontaneous_magnetization
 
 SMALL_MARKS = 50  # for more temperatures
-COLUMNS = 8  # pictures of configurations in a row
-MARKERS = "osD^v<>P*Xh"  # as eleven are no multiple of ten colours, a hundred datasets differ
+COLUMNS, WIDE = 6, 22  # pictures of configurations in a row, and letters above one
+CORNER = 100  # spins a side: of more, a picture would be grey noise
+LONGEST = 128  # sites of a ring with an exact curve, which takes their square
 TEMPERATURE = r"temperature $T$ ($|J|/k_B$)"
+ORDER = r"$\langle|m|\rangle$ per site, staggered for $J < 0$"
+PLAIN, STAGGERED = (
+    [f"absolute_{kind}{end}" for end in ("", "_error")] for kind in ("magnetization", "staggered_magnetization")
+)
+CAPTION = (
+    "Left: energies less the exact ones of the same lattices, in standard errors, two of them shaded. Right: the order "
+    "parameter, of antiferromagnets the staggered magnetization, with its exact curves where they are known"
+)
 SAMPLING = ("spins", "data", "montecarlo")  # the packages that decide what is simulated
 
 
@@ -53,7 +66,7 @@ def simulate(root: Path, study: str) -> None:
         )
         record.text("temperatures.csv", table.to_csv(index=False, float_format="%.7g", lineterminator="\n"))
         _draw_observables(record, table, datasets)
-        _draw_configurations(record, {name: open_dataset(target) for name, target in targets.items()})
+        _draw_configurations(record, {name: open_dataset(target) for name, target in targets.items()}, datasets)
 
 
 def _simulated(target: Path, name: str, dataset: Dataset) -> pd.DataFrame:
@@ -102,45 +115,87 @@ def _summary(rows: pd.DataFrame) -> dict[str, float]:
 
 
 def _draw_observables(record: Recorder, table: pd.DataFrame, datasets: dict[str, Dataset]) -> None:
-    """Deviation of every energy from the exact one, and <|m|>, over temperature."""
-    table = table.reindex(columns=table.columns.union(["deviation", "absolute_staggered_magnetization"]))
-    with figure(1, 2, figsize=(10.5, 3.8)) as (drawn, (left, right)):
+    """Deviation of every energy from the exact one, and the order with its exact curves; apart, what has none."""
+    table = table.reindex(columns=table.columns.union(["deviation", *STAGGERED]))
+    same, titles = table.temperature.nunique() == 1, _titles(datasets)
+    across = f"lattice size $L$, $T$ = {table.temperature.iloc[0]:.4g}" if same else TEMPERATURE
+    exact = {name: _order_is_known(each) for name, each in datasets.items()}
+    groups = [names for known in (True, False) if (names := [name for name in exact if exact[name] == known])]
+    size = 10, 3.8 + 0.055 * len(datasets)  # with room for the legend
+    with figure(1, 1 + len(groups), figsize=size, squeeze=False) as (drawn, ((left, *others),)):
         left.axhspan(-2, 2, color="0.92")
+        left.set(xlabel=across, ylabel="energy less exact (standard errors)")
+        for axis, names in zip(others, groups, strict=True):
+            if exact[names[0]] and not same:
+                _draw_curves(axis, [datasets[name] for name in names])
+            axis.set(xlabel=across, ylabel=ORDER, ylim=(-0.03, 1.05))
+            if len(groups) > 1:
+                axis.set_title("exact curve known" if exact[names[0]] else "no exact curve known")
         for index, (name, rows) in enumerate(table.groupby("dataset", sort=False)):
-            mark = {"marker": MARKERS[index % len(MARKERS)], "ms": 2 if len(rows) > SMALL_MARKS else 4}
-            mark |= {"ls": "", "label": name}
-            left.plot(rows.temperature, rows.deviation, **mark)
-            order = rows.absolute_staggered_magnetization.fillna(rows.absolute_magnetization)
-            right.plot(rows.temperature, order, **mark)
-        found = [each.temperatures for each in datasets.values() if _orders_as_yang(each.lattice, each.field)]
-        if several := [temperatures for temperatures in found if len(temperatures) > 1]:
-            grid = np.linspace(min(map(min, several)), max(map(max, several)), 400)
-            right.plot(grid, spontaneous_magnetization(grid), color="0.5", lw=1, label="exact, infinite (Yang 1952)")
-        left.set(xlabel=TEMPERATURE, ylabel="energy less exact energy (standard errors)")
-        right.set(xlabel=TEMPERATURE, ylabel=r"$\langle|m|\rangle$ per site", ylim=(-0.03, 1.05))
-        drawn.legend(*right.get_legend_handles_labels(), loc="outside right upper", fontsize=7)
-        shows = "Left: energies less the exact ones of the same lattices, two standard errors shaded. Right: the order"
-        record.figure("observables", drawn, f"{shows} parameter, of antiferromagnets the staggered magnetization")
+            look = {"ls": "", "ms": 2.5 if len(rows) > SMALL_MARKS else 4} | series(index)
+            where = [datasets[name].lattice.width] if same else rows.temperature
+            left.plot(where, rows.deviation, **look)
+            values, errors = (rows[key].fillna(rows[plain]) for key, plain in zip(STAGGERED, PLAIN, strict=True))
+            axis = next(axis for axis, names in zip(others, groups, strict=True) if name in names)
+            axis.errorbar(where, values, errors, label=titles[name], **look)
+        drawn.legend(loc="outside lower center", ncols=4)
+        record.figure("observables", drawn, CAPTION)
 
 
-def _orders_as_yang(lattice: Lattice, field: float) -> bool:
-    """Whether the order of large lattices is Yang's: no boundary forces a wall, no odd side frustrates."""
-    frustrated = lattice.coupling < 0 and lattice.boundary == "periodic" and any(side % 2 for side in lattice.shape)
-    return lattice.dimension == 2 and lattice.boundary in ("periodic", "free") and not field and not frustrated
+def _titles(datasets: Iterable[str]) -> dict[str, str]:
+    """Names of datasets in words, without the first if it is that of all."""
+    first = {name.partition("_")[0] for name in datasets}
+    start = f"{first.pop()}_" if len(first) == 1 else ""
+    return {name: name.removeprefix(start).replace("_", " ") for name in datasets}
 
 
-def _draw_configurations(record: Recorder, ensembles: dict[str, Ensemble]) -> None:
+def _order_is_known(dataset: Dataset) -> bool:
+    """Whether <|m|>, staggered if spins alternate, is that of Yang for large lattices, or of a ring that is short."""
+    lattice = dataset.lattice
+    if dataset.field or dataset.allow_unequilibrated or lattice.boundary not in ("periodic", "free"):
+        return False
+    if lattice.dimension == 1:
+        return lattice.boundary == "periodic" and lattice.coupling > 0 and lattice.width <= LONGEST
+    return lattice.coupling > 0 or lattice.boundary == "free" or not any(side % 2 for side in lattice.shape)
+
+
+def _draw_curves(axis: Any, datasets: list[Dataset]) -> None:
+    """Exact orders over the temperatures of the datasets."""
+    temperatures = [temperature for each in datasets for temperature in each.temperatures]
+    grid = np.linspace(min(temperatures), max(temperatures), 200)
+    rings = sorted({each.lattice.width for each in datasets if each.lattice.dimension == 1})
+    for number, sites in enumerate(rings):
+        values, label = [ring_order(sites, temperature) for temperature in grid], "_" if number else "exact, ring"
+        axis.plot(grid, values, "--", color="0.5", lw=1, label=label)
+    if any(each.lattice.dimension == 2 for each in datasets):
+        label = "exact, infinite lattice (Yang 1952)"
+        axis.plot(grid, spontaneous_magnetization(grid), color="0.5", lw=1, label=label)
+
+
+def _draw_configurations(record: Recorder, ensembles: dict[str, Ensemble], datasets: dict[str, Dataset]) -> None:
     """The first sample of every dataset at its coldest temperature, the one nearest to T_c, and its hottest."""
-    pictures = []
+    pictures, titles = [], _titles(ensembles)
     for name, ensemble in ensembles.items():
         known = ensemble.temperatures
         places = {int(known.argmin()), int(np.abs(known - T_C).argmin()), int(known.argmax())}
-        pictures += [(f"{name}\n$T$ = {known[place]:.4g}", ensemble, place) for place in sorted(places)]
+        for place in sorted(places):
+            spins, shape = _picture(ensemble, place, datasets[name].lattice)
+            pictures.append((f"{fill(titles[name], WIDE)}\n{shape}\n$T$ = {known[place]:.4g}", spins))
     rows = -(-len(pictures) // COLUMNS)
-    with figure(rows, COLUMNS, figsize=(1.3 * COLUMNS, 1.6 * rows), squeeze=False) as (drawn, axes):
+    with figure(rows, COLUMNS, figsize=(10, 2.4 * rows), squeeze=False) as (drawn, axes):
         for axis in axes.flat[len(pictures) :]:
             axis.axis("off")
-        for axis, (title, ensemble, place) in zip(axes.flat, pictures, strict=False):
-            show_spins(axis, np.atleast_2d(ensemble.read(place, slice(0, 1))[0]), title)
-            axis.title.set_fontsize(6)
-        record.figure("configurations", drawn, "One configuration of each dataset: coldest, nearest to T_c, hottest")
+        for axis, (title, spins) in zip(axes.flat, pictures, strict=False):
+            show_spins(axis, spins, title)
+            axis.title.set_fontsize(9)
+        caption = "One configuration of each dataset: coldest, nearest to T_c, hottest; of chains, one in each row"
+        record.figure("configurations", drawn, f"{caption}; of antiferromagnets the staggered spins")
+
+
+def _picture(ensemble: Ensemble, place: int, lattice: Lattice) -> tuple[NDArray[np.int8], str]:
+    """Spins that a picture can show (y, x), and in words how many there are."""
+    chains, shape = lattice.dimension == 1, f"{lattice.height} x {lattice.width}"
+    spins = ensemble.read(place, slice(0, min(lattice.width, CORNER) if chains else 1))
+    spins = (spins if chains else spins[0]) * (checkerboard(lattice) if lattice.coupling < 0 else 1)
+    words = f"chains of {lattice.width}" if chains else f"corner of {shape}" if max(lattice.shape) > CORNER else shape
+    return spins[:CORNER, :CORNER], words

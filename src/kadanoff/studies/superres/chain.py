@@ -10,7 +10,7 @@ from kadanoff.estimate import Estimate
 from kadanoff.inverse.reconstruction import Reconstruction, superresolve_between
 from kadanoff.inverse.superresolve import Spins
 from kadanoff.networks.superres import Superresolution
-from kadanoff.project.figures import figure, points
+from kadanoff.project.figures import figure, points, series
 from kadanoff.project.records import Recorder
 from kadanoff.spins.exact import chain, chain_correlation, ring_order
 from kadanoff.spins.observables import two_point
@@ -84,13 +84,13 @@ def distance(sites: int) -> int:
 def _draw_two_point(record: Recorder, refine: Refine, tests: Sequence[Reconstruction]) -> None:
     """Figure `figure3_two_point`: G(j = N^0.8/5) of chains that are doubled again and again."""
     temperatures, spins, metrics = np.array([item.temperature for item in tests]), [item.fine for item in tests], {}
-    with figure(2, 1, figsize=(5.5, 5.2), height_ratios=(2, 1), sharex=True) as (drawn, (top, bottom)):
+    with figure(2, 1, figsize=(7, 5.6), height_ratios=(2, 1), sharex=True) as (drawn, (top, bottom)):
         for number in range((LARGEST // spins[0].shape[-1]).bit_length()):
             if number:
                 temperatures = restored_temperature(temperatures)
                 spins = [refine(t, rows) for t, rows in zip(temperatures, spins, strict=True)]
             sites = spins[0].shape[-1]
-            color, place = f"C{number}", distance(sites)
+            look, place = series(number), distance(sites)
 
             def exact(temperature: float, place: int = place, sites: int = sites) -> float:
                 return float(chain_correlation(place, sites, temperature))
@@ -98,12 +98,12 @@ def _draw_two_point(record: Recorder, refine: Refine, tests: Sequence[Reconstruc
             values = [independent_mean(two_point(rows, (True,))[:, place]) for rows in spins]
             off = [value - exact(t) for value, t in zip(values, temperatures, strict=True)]
             grid = np.linspace(max(COLDEST, temperatures[0]), temperatures[-1], GRID)
-            top.plot(grid, [exact(t) for t in grid], color=color, lw=1)
+            top.plot(grid, [exact(t) for t in grid], color=look["color"], lw=1)
             label = f"N = {sites}, j = {place}" + ("" if number else ", Monte Carlo")
-            points(top, temperatures, values, color=color, label=label)
-            points(bottom, temperatures, off, color=color)
+            points(top, temperatures, values, label=label, **look)
+            points(bottom, temperatures, off, **look)
             metrics[f"N={sites}"] = {"largest_deviation": max(off, key=lambda item: abs(item.mean))}
-        top.set(ylabel=r"$G_N(j)$, $j = N^{0.8}/5$", title="doubled again and again; lines: eq. (6)")
+        top.set(ylabel=r"$G_N(j)$, $j = N^{0.8}/5$", title="doubled again and again; lines: exact")
         top.legend()
         bottom.axhline(0, color="0.5", lw=0.8)
         bottom.set(xlabel=TEMPERATURE, ylabel="minus exact")

@@ -66,7 +66,7 @@ TARGETS: tuple[tuple[str, str, float, float | None], ...] = (
 
 GROUP = 4  # neighbouring levels of the energy that are drawn as one
 FEWEST = 20  # configurations expected in a group, for its ratio to be drawn
-LOOKS = {TRUTH: ("k", "o"), SAMPLED: ("C3", "s"), ROUNDED: ("C1", "v"), SWEPT: ("C0", "^")}
+LOOKS = {TRUTH: ("black", "o"), SAMPLED: ("C1", "s"), ROUNDED: ("C5", "v"), SWEPT: ("C0", "^")}
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def _shown(item: Outcome, kinds: Sequence[str]) -> dict[str, tuple[str, str]]:
 
 def draw_energies(record: Recorder, outcomes: Sequence[Outcome]) -> None:
     """Figure `energies`: P(E) of the draws on the exact one, and below it their ratio."""
-    size = (3.6 * len(outcomes), 4.8)
+    size = (1 + 3 * len(outcomes), 5.2)
     with figure(2, len(outcomes), figsize=size, height_ratios=(3, 2), sharex="col", squeeze=False) as (drawn, axes):
         for item, (top, bottom) in zip(outcomes, axes.T, strict=True):
             centres, exact = _groups(item.exact.levels / item.sets[TRUTH].sites, item.exact.probabilities)
@@ -157,17 +157,17 @@ def draw_energies(record: Recorder, outcomes: Sequence[Outcome]) -> None:
             for name, (colour, marker) in _shown(item, (TRUTH, SAMPLED, SWEPT)).items():
                 counts = _groups(item.exact.levels, energy_histogram(item.sets[name], item.exact))[1]
                 shares, bars = counts / counts.sum(), np.sqrt(counts) / counts.sum()
-                look = {"fmt": marker, "ms": 3.5, "color": colour, "lw": 1, "mfc": "white" if name == TRUTH else None}
+                look = {"marker": marker, "ls": "", "color": colour, "mfc": "white" if name == TRUTH else None}
                 seen = counts > 0
                 top.errorbar(centres[seen], shares[seen], bars[seen], label=name, **look)
                 kept = exact * counts.sum() >= FEWEST
                 bottom.errorbar(centres[kept], shares[kept] / exact[kept], bars[kept] / exact[kept], **look)
             wide = exact * len(item.sets[TRUTH]) >= 1
-            top.set(title=f"T = {item.temperature:.4g}", xlim=(centres[wide][0] - 0.05, centres[wide][-1] + 0.15))
+            top.set(title=f"$T$ = {item.temperature:.4g}", xlim=(centres[wide][0] - 0.05, centres[wide][-1] + 0.15))
             bottom.set(xlabel="energy per site ($|J|$)", ylim=(0, 2))
         axes[0, 0].set_ylabel(f"probability of {GROUP} levels")
         axes[1, 0].set_ylabel("ratio to the exact one")
-        axes[0, 0].legend(loc="upper right")
+        drawn.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
         record.figure(
             "energies", drawn, "Distribution of the energy: exact, Monte Carlo and networks, and ratios to exact"
         )
@@ -193,5 +193,5 @@ def draw_shares(record: Recorder, outcomes: Sequence[Outcome]) -> None:
 def draw_pictures(record: Recorder, outcomes: Sequence[Outcome]) -> None:
     """Figure `pictures`: a row for each temperature; the coarse lattice, the true one, and what draws make of it."""
     names = ["coarse", *_shown(outcomes[0], (TRUTH, SAMPLED, ROUNDED, SWEPT))]
-    rows = {f"T = {item.temperature:.4g}": {name: item.pictures[name] for name in names} for item in outcomes}
+    rows = {f"$T$ = {item.temperature:.4g}": {name: item.pictures[name] for name in names} for item in outcomes}
     draw_spins(record, "pictures", rows, "A coarse lattice, the one it came from, and what networks draw from it")

@@ -1,18 +1,18 @@
 """Averages over the temperature, of super-resolved lattices beside Monte Carlo and exact ones."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from kadanoff.estimate import Estimate
 from kadanoff.inverse.reconstruction import Reconstruction
-from kadanoff.project.figures import figure, points
+from kadanoff.project.figures import figure, points, series
 from kadanoff.project.records import Recorder
 from kadanoff.spins.reweighting import ThermalSample, minus_reweighted
 from kadanoff.studies.superresolution_figures import TEMPERATURE, nearest
 
 GRID = 100  # points of an exact curve
+LAST = series(1)  # the curve that is tested
 Exact = Callable[[float], float]
 Curve = list[ThermalSample]
 
@@ -64,14 +64,13 @@ def draw_thermal(
     *_, last = curves.values()
     reference = next(curve for curve in curves.values() if curve[0].sites == last[0].sites)
     grid = np.linspace(coldest, max(item.temperature for curve in curves.values() for item in curve), GRID)
-    figsize = (1 + 3 * len(exact), 5)
+    figsize = (max(7, 0.8 + 2.3 * len(exact)), 5.2)
     with figure(2, len(exact), figsize=figsize, height_ratios=(2, 1), sharex=True) as (drawn, axes):
         for (top, bottom), (observable, known) in zip(axes.T, exact.items(), strict=True):
             if known is not None:
                 top.plot(grid, [known(temperature) for temperature in grid], color="0.5", lw=1, label="exact")
             for kind, curve in curves.items():
-                color = "C3" if curve is last else "C0" if curve is reference else "C1"
-                look: dict[str, Any] = {"color": color, "mfc": None if curve is last else "white"}
+                look = LAST if curve is last else series(0 if curve is reference else 2) | {"mfc": "white"}
                 warm = [item for item in curve if item.temperature >= coldest]
                 shown = warm if observable == "heat" else curve
                 where, across = [item.temperature for item in shown], [item.uncertainty for item in shown]
@@ -84,11 +83,16 @@ def draw_thermal(
                 measured = [item.temperature for item in reference]
                 pairs = [(item, reference[nearest(measured, item.temperature)]) for item in last]
                 off = [minus_reweighted(item, observable, truth) for item, truth in pairs]
-                points(bottom, [item.temperature for item in last], off, color="C3")
+                points(bottom, [item.temperature for item in last], off, **LAST)
             bottom.axhline(0, color="0.5", lw=0.8)
             bottom.set(xlabel=TEMPERATURE, ylabel=f"minus {'Monte Carlo' if known is None else 'exact'}")
             top.set(ylabel=LABELS[observable])
-        axes[0, 0].legend(fontsize=8)
+        handles = {
+            label: item for axis in axes[0] for item, label in zip(*axis.get_legend_handles_labels(), strict=True)
+        }
+        drawn.legend(handles.values(), handles, loc="outside lower center", ncols=len(handles))
         drawn.suptitle(title)
         observables = ", ".join(observable.replace("_", " ") for observable in exact)
-        record.figure(name, drawn, f"Over the temperature, {observables}: {title}")
+        record.figure(
+            name, drawn, f"Over the temperature, {observables}: {title}. Below, less exact values or Monte Carlo"
+        )

@@ -3,15 +3,15 @@
 from typing import Any
 
 import numpy as np
+from matplotlib.ticker import LogLocator
 
 from kadanoff.inverse.chains import EXACT
 from kadanoff.inverse.superresolve import Spins
-from kadanoff.project.figures import figure, points
+from kadanoff.project.figures import figure, points, series
 from kadanoff.project.records import Recorder
 from kadanoff.studies.superres.exponents_tables import NAMES, PIXELS, TRUTH, Summary
 from kadanoff.studies.superresolution_figures import draw_spins
 
-MARKERS = "so^vD<>P"
 SCALING = {
     "susceptibility": (EXACT["gamma"], r"$\chi' = L^2\langle m^2\rangle$"),
     "half": (-EXACT["eta_half"], "$G(L/2)$"),
@@ -35,10 +35,8 @@ def _draw(axis: Any, summary: Summary, observable: str, law: Any = None) -> None
         found = summary.at(method, observable)
         sizes = np.array(list(found), float) * 1.03 ** (place - 2)
         values = [value / law(size) if law else value for size, value in found.items()]
-        look: dict[str, Any] = (
-            {"fmt": "x", "color": "black"} if method == TRUTH else {"fmt": MARKERS[place], "color": f"C{place}"}
-        )
-        points(axis, sizes, values, ms=4.5, label=NAMES.get(method, method), **look)
+        look = {"marker": "x", "color": "black"} if method == TRUTH else series(place)
+        points(axis, sizes, values, label=NAMES.get(method, method), **look)
 
 
 def draw_scaling(record: Recorder, summary: Summary) -> None:
@@ -46,7 +44,7 @@ def draw_scaling(record: Recorder, summary: Summary) -> None:
 
     Below each, the ratio to the exact power law that goes through Monte Carlo at the smallest size.
     """
-    with figure(2, 3, figsize=(11, 5), height_ratios=(2, 1), sharex=True) as (drawn, axes):
+    with figure(2, 3, figsize=(10, 5.4), height_ratios=(2, 1), sharex=True) as (drawn, axes):
         for (top, bottom), (observable, (power, label)) in zip(axes.T, SCALING.items(), strict=True):
             first, value = next(iter(summary.at(TRUTH, observable).items()))
 
@@ -54,15 +52,19 @@ def draw_scaling(record: Recorder, summary: Summary) -> None:
                 return scale * size**power
 
             ends = np.array([first, max(summary.sizes(summary.chains[0])[-1], summary.sizes(TRUTH)[-1])], float)
-            top.plot(ends, law(ends), color="0.6", lw=1, label=f"exact slope {power:g}")
+            top.plot(ends, law(ends), color="0.6", lw=1, label="exact power law")
             bottom.axhline(1, color="0.6", lw=1)
             _draw(top, summary, observable)
             _draw(bottom, summary, observable, law)
-            top.set(xscale="log", yscale="log", ylabel=label)
+            top.set(xscale="log", yscale="log", ylabel=label, title=f"exact power ${power:g}$")
+            top.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 4, 5)))
+            top.yaxis.set_major_formatter("{x:g}")
+            top.minorticks_off()
             _size_ticks(bottom, summary)
-            bottom.set_ylabel("ratio to the exact law")
-        axes[0, 0].legend()
-        record.figure("figure6_scaling", drawn, "Susceptibility and two-point functions over the size, and exact laws")
+        axes[1, 0].set_ylabel("ratio to the exact law")
+        drawn.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+        caption = "Susceptibility and two-point functions over the size, and exact laws; below, their ratios"
+        record.figure("figure6_scaling", drawn, f"{caption}. Points of one size stand beside each other")
 
 
 def _size_ticks(axis: Any, summary: Summary) -> None:
@@ -70,5 +72,5 @@ def _size_ticks(axis: Any, summary: Summary) -> None:
     sizes = {size for method in (*summary.chains, TRUTH) for size in summary.sizes(method)}
     powers = sorted(size for size in sizes if size & (size - 1) == 0)
     axis.set_xticks(powers, [str(size) for size in powers])
-    axis.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
+    axis.minorticks_off()
     axis.set_xlabel("lattice size $L$")

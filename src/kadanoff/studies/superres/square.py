@@ -14,7 +14,7 @@ from kadanoff.inverse.reconstruction import Reconstruction, superresolve_between
 from kadanoff.inverse.superresolve import Spins
 from kadanoff.inverse.training import coarsened
 from kadanoff.networks.superres import Superresolution
-from kadanoff.project.figures import figure, points
+from kadanoff.project.figures import figure, points, series
 from kadanoff.project.records import Recorder
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact import exact_energy_distribution, kaufman
@@ -115,19 +115,21 @@ def _order_and_energy(curve: Curve) -> tuple[list[list[float]], list[list[float]
 def _draw_collapse(record: Recorder, collapsed: Collapse, small: Curve, coarse: Curve) -> None:
     """Figure `collapse`: the map from T to T~ (section IV), and the curves that it lays on each other."""
     temperatures, side = np.array([item.temperature for item in small]), _side(small[0])
-    with figure(1, 3, figsize=(11, 3.2)) as (drawn, axes):
+    with figure(1, 3, figsize=(10, 3.4)) as (drawn, axes):
         left, *others = axes
         left.plot(temperatures, temperatures, color="0.6", lw=1, label=r"$\tilde T = T$")
-        left.errorbar(temperatures, collapsed.rescaled, collapsed.error, fmt="o", ms=3, label="collapse of curves")
+        left.errorbar(temperatures, collapsed.rescaled, collapsed.error, ls="", marker="o", label="collapse of curves")
         left.set(xlabel=TEMPERATURE, ylabel=r"$\tilde T$ ($|J|/k_B$)")
         for axis, key in zip(others, ("order", "mean_energy"), strict=True):
             points(axis, temperatures, [getattr(item, key) for item in small], color="C0", label=f"MC {side}")
             values = [getattr(item, key) for item in coarse]
-            points(axis, temperatures, values, color="C1", mfc="white", label=f"coarsened to {side}, at $T$")
-            points(axis, collapsed.rescaled, values, color="C3", fmt="x", label=rf"coarsened to {side}, at $\tilde T$")
+            points(axis, temperatures, values, **series(1) | {"mfc": "white"}, label=f"coarsened to {side}, at $T$")
+            points(
+                axis, collapsed.rescaled, values, color="C2", marker="x", label=rf"coarsened to {side}, at $\tilde T$"
+            )
             axis.set(xlabel=TEMPERATURE, ylabel=LABELS[key])
         for axis in axes:
-            axis.legend(fontsize=8)
+            axis.legend()
         record.figure(
             "collapse", drawn, "Rescaled temperature of coarse lattices, and the curves of Monte Carlo that it meets"
         )
@@ -143,7 +145,7 @@ def _draw_test_sums(record: Recorder, tests: Sequence[Reconstruction]) -> None:
             for name, spins in sets.items()
             if spins is not None
         }
-    colours = {"Monte Carlo": "C0", "rounded": "C1", "sampled": "C3"}
+    colours = {"Monte Carlo": "black", "rounded": "C5", "sampled": "C1"}
     draw_block_sums(record, "figure7_block_sums", panels, colours)
 
 
@@ -157,13 +159,13 @@ def _draw_histograms(
     record: Recorder, name: str, labels: Sequence[str], panels: Sequence[Sequence[ThermalSample]]
 ) -> None:
     """Histograms of m and e, a row a temperature: one line a kind, and the exact P(e) of the last."""
-    with figure(len(panels), 2, figsize=(9, 3 * len(panels)), squeeze=False) as (drawn, axes):
+    with figure(len(panels), 2, figsize=(9, 3.3 * len(panels)), squeeze=False) as (drawn, axes):
         for (left, right), items in zip(axes, panels, strict=True):
             energies = np.concatenate([item.energy for item in items])
             edges = np.linspace(energies.min() - 0.02, energies.max() + 0.02, BINS + 1)
             signed = np.linspace(-1.02, 1.02, BINS + 1)
-            for item, label, color in zip(items, labels, ("C0", "C1", "C3"), strict=True):
-                look = {"fmt": "o-", "color": color, "label": f"{label}, T = {item.temperature:.4g}"}
+            for item, label, number in zip(items, labels, (0, 2, 1), strict=True):
+                look = series(number) | {"ls": "-", "label": f"{label}, $T$ = {item.temperature:.4g}"}
                 for axis, bins, values, step in (
                     (left, signed, item.magnetization, 2 / item.sites),
                     (right, edges, item.energy, 4 / item.sites),
@@ -174,11 +176,11 @@ def _draw_histograms(
             levels, probabilities = exact_energy_distribution(Lattice(side, side), temperature)
             below = np.clip((edges - np.asarray(levels, float)[:, None] / sites) / (4 / sites) + 0.5, 0, 1)
             density = np.asarray(probabilities, float) @ np.diff(below, axis=1) / np.diff(edges)
-            label = f"exact {side}, T = {temperature:.4g}"
+            label = f"exact {side}, $T$ = {temperature:.4g}"
             right.plot((edges[1:] + edges[:-1]) / 2, density, "k--", lw=1, label=label, zorder=3)
             left.set(xlabel="magnetization per site $m$", ylabel="density")
             right.set(xlabel="energy per site $e$ ($|J|$)", ylabel="density ($1/|J|$)")
             for axis in (left, right):
-                axis.set_ylim(0, 1.4 * axis.get_ylim()[1])  # room for the legend
-                axis.legend(fontsize=8)
+                axis.set_ylim(0, 1.5 * axis.get_ylim()[1])  # room for the legend
+                axis.legend()
         record.figure(name, drawn, f"Distributions of magnetization and energy: {', '.join(labels)}, and exact")
