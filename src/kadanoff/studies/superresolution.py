@@ -30,7 +30,7 @@ from kadanoff.runtime.files import working_folder
 from kadanoff.spins.statistics import independent_mean
 from kadanoff.spins.surroundings import coarse_spins
 from kadanoff.studies import variants
-from kadanoff.studies.superresolution_figures import draw_configurations, draw_losses, nearest
+from kadanoff.studies.superresolution_figures import LINES, draw_configurations, draw_losses, nearest
 from kadanoff.validation import Name, Section
 
 TASKS = (("majority", 2, "superres_three16"), ("majority", 3, "upsample_critical"))
@@ -217,7 +217,7 @@ def _record_quality(
         metrics[f"T={item.temperature:g}"] = {**loss, "nats_per_site": value, **differences}
     record.metrics(metrics)
     at = f"T={tests[nearest(model.temperatures)].temperature:g}/drawn"
-    names = ("energy_difference", "tied_blocks_difference", "broken_blocks")
+    names = ("energy_difference", "broken_blocks")
     record.summary(
         f"{metrics['parameters']:,} weights a temperature give {{nats_per_site}} nats per site to fine lattices, given "
         "the coarse ones; nearest to T_c the drawn energy per site differs from Monte Carlo's by {energy_difference}.",
@@ -236,11 +236,12 @@ def _record_quality(
 def _history(record: Recorder, fits: Sequence[Fit]) -> None:
     """Losses over the epochs; those of each part of a draw if parts are trained one by one."""
     rows: dict[int, dict[str, float]] = {}
+    alone = len(fits) == 1
     for number, fit in enumerate(fits):
-        prefix = f"part{number}_" if len(fits) > 1 else ""
+        prefix = "" if alone else f"part{number}_"
         for epoch in fit.history:
             row = rows.setdefault(epoch.epoch, {})
-            for key in ("train_loss", "validation_loss", "learning_rate"):
+            for key in (*LINES, "learning_rate") if alone else LINES:
                 row[prefix + key] = getattr(epoch, key)
     for number, row in rows.items():
         record.epoch(number, **row)

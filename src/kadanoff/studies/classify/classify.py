@@ -51,10 +51,10 @@ def classify(root: Path, name: str) -> None:
         record.summary(f"Macro-F1 of the four temperature regions, {protocols[0]}: {each}.", "confusions", **places)
         first = [trials[Task(protocols[0], system, model.weights, LABELLED, 0)].fit.history for system in systems]
         for epochs in zip(*first, strict=False):
-            found = list(zip(systems, epochs, strict=True))
-            losses = {f"{system}_train_loss": epoch.train_loss for system, epoch in found}
-            losses |= {f"{system}_validation_loss": epoch.validation_loss for system, epoch in found}
-            record.epoch(epochs[0].epoch, **losses)
+            means = {
+                key: np.mean([getattr(epoch, key) for epoch in epochs]) for key in ("train_loss", "validation_loss")
+            }
+            record.epoch(epochs[0].epoch, **means)
         _draw_confusions(record, {s: _confusion(trials, (protocols[0], s, model.weights, LABELLED)) for s in systems})
         _save(setup, trials, scores, target)
         record.model(
