@@ -82,6 +82,12 @@ def test_every_experiment_is_a_run_of_the_same_store_with_its_name(project):
     assert not list((project.folder / ".dvc/tmp/exps").rglob("mlflow.db"))
 
 
+def test_dvc_compares_experiments_in_the_width_of_a_terminal(project):
+    shown = project.run("env", "COLUMNS=120", "dvc", "exp", "show", "--only-changed", "--no-pager").splitlines()
+    assert {"aside", "queued", "plain"} <= {word for line in shown for word in line.split()}
+    assert max(map(len, shown)) <= 120
+
+
 def test_a_result_from_the_run_cache_makes_no_second_run(project):
     for rate in (0.02, 0.03):  # those of `plain`, which ran here, and of `aside`, which ran in a copy
         set_rate(project, rate)

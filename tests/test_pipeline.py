@@ -1,6 +1,8 @@
 """dvc.yaml says what the code really is: dependencies are the imports, parameters are the sections."""
 
 import ast
+import json
+import subprocess
 from functools import cache
 from pathlib import Path
 
@@ -70,6 +72,22 @@ def needed(stage):
 def body(stage):
     entry = PIPELINE[stage]
     return entry.get("do", entry)
+
+
+def dvc(*command):
+    return subprocess.run(["dvc", *command], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+def test_the_headline_numbers_fit_a_terminal():
+    shown = [line for line in dvc("metrics", "show").splitlines() if line]
+    assert len(shown) == 5
+    assert max(map(len, shown)) <= 120
+
+
+def test_dvc_draws_all_but_the_tables_in_markdown():
+    found = json.loads(dvc("plots", "show", "--json"))
+    assert {Path(error["name"]).suffix for error in found["errors"]} <= {".md", ".html"}
+    assert {"critical exponent by sweeps", "error by network", "macro-F1 by model"} <= found["data"].keys()
 
 
 @pytest.mark.parametrize("stage", PIPELINE)

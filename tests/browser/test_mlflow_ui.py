@@ -6,7 +6,11 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
+NAMES = """return [...document.querySelectorAll("div[row-index]")].filter(row => row.querySelector("a"))
+    .sort((one, other) => one.getAttribute("row-index") - other.getAttribute("row-index"))
+    .map(row => row.querySelector("a").textContent)"""
 TAB = "*[@role='tab']"
+CHART = "//label[.//input[@value='CHART']]"
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +34,20 @@ def pages(browser, prepared):
 
 def metrics(clone, run):
     return json.loads((clone.folder / "reports" / run / "metrics.json").read_text())
+
+
+def headlines(clone, run):
+    return json.loads((clone.folder / "reports" / run / "headlines.json").read_text())
+
+
+def open_view(pages, study, view):
+    """The rows of a saved view, by their names, from the first to the last."""
+    pages.choose(study, "a")
+    pages.choose("Views", "button")
+    pages.click(f"//*[contains(text(), '{view}')]")
+    pages.see("viewing a shared view")
+    pages.until(lambda: pages.run(NAMES), "rows")
+    return pages.run(NAMES)
 
 
 def open_runs(pages, study="coarsen"):
@@ -66,12 +84,28 @@ def test_ui_lists_every_run_of_a_study(pages, clone):
 def test_ui_shows_a_run_with_its_numbers_and_parameters(pages, clone):
     open_run(pages, "cnn")
     pages.see("Finished")
-    pages.see(str(metrics(clone, "coarsen/cnn")["test"]["mse"]["mean"]))
+    pages.see("mean squared error")
+    pages.see(str(headlines(clone, "coarsen/cnn")["test_mse"]))
     pages.see("early_stopping_patience")
     pages.see("kadanoff run coarsen@cnn")
     pages.choose("Show more", "button")
     command = "dvc get . data/coarsen/coarsen16.zarr --rev COMMIT"
     pages.until(lambda: command in pages.run("return document.body.innerText"), command)
+
+
+def test_the_best_network_is_the_first_row(pages, clone):
+    errors = {
+        path.parent.name: headlines(clone, f"coarsen/{path.parent.name}")["test_mse"]
+        for path in clone.folder.glob("reports/coarsen/*/headlines.json")
+    }
+    assert open_view(pages, "coarsen", "Headline numbers") == sorted(errors, key=errors.__getitem__)
+
+
+def test_a_chart_shows_the_exponent_by_sweeps(pages):
+    names = open_view(pages, "exponents", "What is compared")
+    assert "blocks, sweeps = 8, L = 128" in names
+    pages.click(CHART)
+    pages.see("sweeps vs. gamma_over_nu")
 
 
 def input_md5(clone, record):

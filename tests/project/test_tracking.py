@@ -51,7 +51,7 @@ def test_a_training_is_shown_with_all_it_has(tracked, capfd, monkeypatch):
     record()
     client, [run] = runs(tracked)
     assert capfd.readouterr() == ("", "")
-    assert (run.info.status, run.info.run_name) == ("FINISHED", "cnn [sweet-fox]")
+    assert (run.info.status, run.info.run_name) == ("FINISHED", "cnn (sweet-fox)")
     assert (own(run)["origin"], run.data.tags["study"]) == ("live", "coarsen")
     assert run.data.params == {"epochs": "3", "nested/rate": "0.1"}
     assert run.data.metrics == {"history/train_loss": 1 / 3, "mse": 0.5, "m_ n": 1, "T_2.27_energy": 1}

@@ -62,10 +62,10 @@ def create_run(
     client: MlflowClient, experiment: str, info: RunInfo, origin: str, study: Mapping[str, str], publication: str = ""
 ) -> Run:
     """A new run that is RUNNING since `info.started`, with its inputs and tags; `study` is that of each stage."""
-    place = info.dvc_experiment or publication
     known = {"origin": origin, "project": project_id(), "title": info.title}
     tags = _tags(info) | {OWN: json.dumps(known), "study": study.get(info.stage, info.stage)}
-    name = f"{info.variant or info.stage}{f' [{place}]' if place else ''}"
+    name = info.variant or info.stage
+    name += f" ({info.dvc_experiment})" if info.dvc_experiment else f" [{publication}]" if publication else ""
     run = client.create_run(experiment, round(1000 * info.started.timestamp()), tags, name)
     if info.inputs:
         client.log_inputs(run.info.run_id, [_dataset(item) for item in info.inputs])
