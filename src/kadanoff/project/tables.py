@@ -1,5 +1,6 @@
 """Markdown tables."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,7 @@ from kadanoff.estimate import Estimate
 if TYPE_CHECKING:
     import pandas as pd
 
+ERROR = re.compile(r"(.+)_(?:stderr|error)")  # name of a number's error, in a summary and in metrics
 Cell = str | int | float | Estimate | None
 
 
@@ -28,11 +30,20 @@ def _estimate(value: Estimate) -> str:
     return f"{scaled}e{exponent}"
 
 
-def estimates(summary: Mapping[str, float]) -> dict[str, float | Estimate]:
-    """Headline numbers, each with its NAME_stderr where it has one."""
-    errors = {name: f"{name}_stderr" for name in summary if f"{name}_stderr" in summary}
-    alone = {name: value for name, value in summary.items() if name not in errors.values()}
-    return {name: Estimate(value, summary[errors[name]]) if name in errors else value for name, value in alone.items()}
+def cells(values: Mapping[str, float | str]) -> dict[str, str]:
+    """Numbers as text, each with its error in parentheses; integers are whole, and text stays."""
+    found = {}
+    for name, value in values.items():
+        error = values.get(f"{name}_stderr", values.get(f"{name}_error"))
+        if (base := ERROR.fullmatch(name)) and base[1] in values:
+            continue
+        if isinstance(value, str):
+            found[name] = value
+        elif isinstance(error, float):
+            found[name] = cell(Estimate(value, error))
+        else:
+            found[name] = cell(int(value) if value.is_integer() and abs(value) < 1e15 else value)
+    return found
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:

@@ -3,8 +3,6 @@
 import base64
 import hashlib
 import json
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,16 +13,13 @@ from markdown_it.token import Token
 from markupsafe import Markup, escape
 
 from kadanoff.errors import KadanoffError, printable
-from kadanoff.estimate import Estimate
-from kadanoff.project.params import read_yaml
+from kadanoff.project.params import read_yaml, studies
 from kadanoff.project.records.read import Published, find_records, read_record
 from kadanoff.project.records.runinfo import flatten
-from kadanoff.project.tables import cell
+from kadanoff.project.tables import cells
 from kadanoff.runtime.files import disk_errors, write_atomic
 
 MOST_HEADLINES = 6  # columns of numbers in a list of runs
-STUDY = re.compile(r"src/kadanoff/studies/([\w-]+)/")
-ERROR = re.compile(r"(.+)_(?:stderr|error)")  # name of a number's error, in a summary and in metrics
 
 
 @dataclass(frozen=True)
@@ -57,12 +52,10 @@ def write_report(root: Path) -> str:
     summary.json is among its metrics. If some record is broken, the page is written without it and says so; then
     KadanoffError names it.
     """
-    pipeline = read_yaml(root / "dvc.yaml")
-    stages = pipeline.get("stages") if isinstance(pipeline, dict) else None
-    if not isinstance(stages, dict):
-        raise KadanoffError(f"{root / 'dvc.yaml'} has no mapping `stages`; restore it with `git checkout dvc.yaml`.")
+    study_of = studies(root)
+    declared = read_yaml(root / "dvc.yaml").get("metrics") or []
     problems, findings = [], []
-    runs: dict[str, list[Run]] = {name: [] for name in stages}
+    runs: dict[str, list[Run]] = {stage: [] for stage in study_of}
     for folder in find_records(root):
         try:
             run = _run(read_record(root, folder))
@@ -70,17 +63,15 @@ def write_report(root: Path) -> str:
         except (KadanoffError, OSError, RecursionError) as error:
             place = folder.relative_to(root)
             problems.append(printable(f"{place} is left out: {error}".replace(f"{root}/", "")))
-    studies: dict[str, dict[str, list[Run]]] = {}
+    shown: dict[str, dict[str, list[Run]]] = {}
     for stage in filter(runs.get, runs):
-        found = STUDY.search(str(stages.get(stage)))
-        study = found[1] if found else stage
-        studies.setdefault(study, {})[stage] = runs[stage]
-        declared = pipeline.get("metrics") or []
+        study = study_of.get(stage, stage)
+        shown.setdefault(study, {})[stage] = runs[stage]
         findings += [(study, run) for run in runs[stage] if f"reports/{run.anchor}/summary.json" in declared]
     count = sum(map(len, runs.values()))
     if not count and not problems:
         raise KadanoffError(f"there is no record in {root / 'reports'}; run `dvc repro`, or `git checkout reports`.")
-    page = _page(studies=studies, findings=findings, problems=problems, count=count, headlines=_headlines)
+    page = _page(studies=shown, findings=findings, problems=problems, count=count, headlines=_headlines)
     target = root / "reports" / "index.html"
     with disk_errors(target):
         write_atomic(target, page)
@@ -109,7 +100,7 @@ def _run(record: Published) -> Run:
     info, published = record.info, record.publication
     pictures = sorted((file for file in record.artifacts if file.suffix == ".png"), key=lambda f: f.stem != info.figure)
     texts = [file.read_text(encoding="utf-8", errors="replace") for file in record.artifacts if file.suffix == ".md"]
-    headlines = _cells(record.summary)
+    headlines = cells(record.summary)
     return Run(
         name=f"{info.variant or info.stage}{f' [{published}]' if published else ''}",
         stage=info.stage,
@@ -118,8 +109,8 @@ def _run(record: Published) -> Run:
         seconds=info.duration_s,
         result=_html(info.result or "", info.title),
         headlines=headlines,
-        numbers=_cells({name.replace("/", "_"): value for name, value in record.metrics.items()}) | headlines,
-        comparison=[_cells({name: _value(text) for name, text in row.items()}) for row in record.comparison],
+        numbers=cells({name.replace("/", "_"): value for name, value in record.metrics.items()}) | headlines,
+        comparison=[cells({name: _value(text) for name, text in row.items()}) for row in record.comparison],
         compared_by=info.compared_by,
         facts=_facts(record),
         parameters={name: _line(value) for name, value in flatten(info.parameters).items()},
@@ -158,22 +149,6 @@ def _facts(record: Published) -> dict[str, str]:
         "Machine": ", ".join(f"{name.split('/')[-1]} {value}" for name, value in flatten(info.environment).items()),
     }
     return {name: value for name, value in known.items() if value}
-
-
-def _cells(values: Mapping[str, float | str]) -> dict[str, str]:
-    """Numbers as text, each with its error in parentheses; integers are whole, and text stays."""
-    found = {}
-    for name, value in values.items():
-        error = values.get(f"{name}_stderr", values.get(f"{name}_error"))
-        if (base := ERROR.fullmatch(name)) and base[1] in values:
-            continue
-        if isinstance(value, str):
-            found[name] = value
-        elif isinstance(error, float):
-            found[name] = cell(Estimate(value, error))
-        else:
-            found[name] = cell(int(value) if value.is_integer() and abs(value) < 1e15 else value)
-    return found
 
 
 def _value(text: str) -> float | str:

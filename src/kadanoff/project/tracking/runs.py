@@ -17,7 +17,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run,
 from kadanoff.project.params import studies
 from kadanoff.project.records.read import Published
 from kadanoff.project.records.runinfo import Input, RunInfo, flatten
-from kadanoff.project.tables import cell, estimates
+from kadanoff.project.tables import cells
 from kadanoff.project.tracking.store import experiment_id, open_store, store_root
 from kadanoff.runtime.files import project_root
 
@@ -117,7 +117,7 @@ def description(record: Published, outputs: Iterable[str]) -> str:
     `outputs` are those of the stage in dvc.lock.
     """
     info, publication = record.info, record.publication
-    numbers = {name: cell(value) for name, value in estimates(record.summary).items()}
+    numbers = cells(record.summary)
     table = "\n".join(["| | |", "|---|--:|", *(f"| {name} | {value} |" for name, value in numbers.items())])
     paths = [path for path in dict.fromkeys([*(item.path for item in info.inputs), *outputs]) if PATH.fullmatch(path)]
     made = f"Made by `dvc repro {info.address}`" + (f" on commit `{info.git_commit}`." if info.git_commit else ".")
