@@ -182,7 +182,7 @@ def provenance_text(provenance: Any) -> dict[str, Any]:
 
 
 def open_dataset(path: str | Path) -> Ensemble:
-    """Open a Zarr dataset lazily: `.spins` reads on slicing, the rest is in memory.
+    """Open a Zarr dataset lazily: ``.spins`` reads on slicing, the rest is in memory.
 
     Datasets that xarray joined (`concat` over samples or temperatures, `to_zarr`) open like others; their provenance
     is that of the first, their autocorrelation time the largest.

@@ -258,7 +258,7 @@ def simulate(
     Returns
     -------
     Ensemble
-        `.spins` int8 (temperature, sample, y, x) or (temperature, sample, x), `.energy` and `.magnetization`
+        ``.spins`` int8 (temperature, sample, y, x) or (temperature, sample, x), ``.energy`` and ``.magnetization``
         (temperature, sample) per site: `simulate(16, 2.269, samples=100).energy.mean()`.
 
     Raises
