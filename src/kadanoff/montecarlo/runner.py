@@ -259,12 +259,19 @@ def simulate(
     -------
     Ensemble
         ``.spins`` int8 (temperature, sample, y, x) or (temperature, sample, x), ``.energy`` and ``.magnetization``
-        (temperature, sample) per site: `simulate(16, 2.269, samples=100).energy.mean()`.
+        (temperature, sample) per site.
 
     Raises
     ------
     KadanoffError
         If a value breaks a rule, or the sweeps are too few for equilibrium, or chains do not come to it.
+
+    Examples
+    --------
+    >>> import kadanoff
+    >>> ensemble = kadanoff.simulate(16, [1.5, 3.0], samples=100, seed=1)
+    >>> ensemble.energy.mean(axis=1).round(3)
+    array([-1.949, -0.809])
     """
     if workers is not None:
         workers = whole(workers, "workers (None takes one a core)", 1, MOST_WORKERS)
