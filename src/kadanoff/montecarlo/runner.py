@@ -132,7 +132,7 @@ def run(dataset: Dataset, name: str, workers: int | None = None, folder: Path | 
     choice = Choice(*_cached(folder, "sampler", lambda: choose(dataset, name)))
     pilots = _pilots(dataset, name, choice.name, workers, folder)
     chains = Chains(dataset, name, choice.name, sweeps_needed(dataset, pilots), folder)
-    with progress(f"simulate {name}", float(chains.sweeps.sum()) * dataset.samples) as advance:
+    with progress(f"simulate {name}".rstrip(), float(chains.sweeps.sum()) * dataset.samples) as advance:
 
         def work(task: Task) -> None:
             end = task.first_chain + task.chains
@@ -172,7 +172,7 @@ def _in_threads(work: Any, items: Sequence[Any], workers: int | None, stopped: E
 def _pilots(dataset: Dataset, name: str, sampler: str, workers: int | None, folder: Path | None) -> dict[int, Pilot]:
     """Pilots by place; the first that needs more sweeps than there may be ends them."""
     places = pilot_places(dataset)
-    with progress(f"pilot chains {name}", len(places)) as advance:
+    with progress(f"pilot chains {name}".rstrip(), len(places)) as advance:
 
         def measure(place: int) -> Pilot:
             asked = dataset, name, sampler, dataset.temperatures[place]
