@@ -36,6 +36,7 @@ nb_execution_mode = "force"
 nb_execution_timeout = 120  # seconds a notebook
 nb_execution_raise_on_error = True
 nb_merge_streams = True
+nb_output_stderr = "remove"  # progress
 os.environ |= {"MPLBACKEND": "module://matplotlib_inline.backend_inline", "PYTHONPATH": os.pathsep.join(sys.path)}
 
 default_role = "py:obj"
@@ -60,14 +61,15 @@ intersphinx_mapping = {
 
 html_theme = "furo"
 html_title = "Kadanoff"
-html_static_path: list[str] = []
+html_static_path = ["_static"]
+html_css_files = ["guide.css"]
 html_show_copyright = html_show_sourcelink = False
 
 
 NAMES = {  # types as the code writes them, by the pattern of what autodoc makes of them
     r"~numpy\.ndarray\[tuple\[~typing\.Any, \.\.\.\], ~numpy\.dtype\[([^]]*)\]\]": r"~numpy.typing.NDArray[\1]",
     re.escape(stringify_annotation(ArrayLike, "smart")): "~numpy.typing.ArrayLike",
-    r"\[~_ScalarT\]": "",
+    r"\[~[\w.]*_ScalarT\]": "",
     r"(?<![\w.])Axes\b": "~matplotlib.axes.Axes",
     "<factory>": "...",
 }

@@ -143,7 +143,8 @@ def growing() -> str:
 
 def stages() -> str:
     """All stages of the pipeline, by what their docstrings say."""
-    return table(["stage", "what it does"], [[f"`{name}`", does] for name, does in described_stages().items()])
+    rows = "".join(f"| `{name}` | {does} |\n" for name, does in described_stages().items())
+    return f"| stage | what it does |\n| --- | --- |\n{rows}"
 
 
 TABLES = {
