@@ -101,7 +101,7 @@ def setup(app: Sphinx) -> None:
 
     def bars(*arguments: Any) -> None:
         lines = arguments[-1]
-        lines[:] = [re.sub(r"(?<!\\)([|*])", r"\\\1", line) for line in lines]
+        lines[:] = [line if ">>> " in line else re.sub(r"(?<!\\)(\||\*(?! ))", r"\\\1", line) for line in lines]
 
     app.connect("source-read", downloads)
     app.connect("autodoc-process-signature", typed)
