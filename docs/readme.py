@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
+from kadanoff.studies import stages as described_stages
+
 ROOT = Path(__file__).parents[1]
 PLACE = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -139,7 +141,14 @@ def growing() -> str:
     return table(["L", "seconds", "ns x cores per spin", "memory, GB", "bits per spin on disk"], rows)
 
 
+def stages() -> str:
+    """All stages of the pipeline, by what their docstrings say."""
+    rows = "".join(f"| `{name}` | {does} |\n" for name, does in described_stages().items())
+    return f"| stage | what it does |\n| --- | --- |\n{rows}"
+
+
 TABLES = {
+    "stages": stages,
     "headlines": headlines,
     "energies": energies,
     "speed": speed,

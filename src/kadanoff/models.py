@@ -39,6 +39,13 @@ def load_model(model: Path | str) -> nn.Module:
     ------
     KadanoffError
         If there is no such file or model, it is damaged, its weights have not been pulled, or it is not one of ours.
+
+    Examples
+    --------
+    >>> import kadanoff, torch
+    >>> network = kadanoff.load_model("coarsen/exact")
+    >>> network(torch.ones(1, 1, 16, 16)).shape
+    torch.Size([1, 1, 8, 8])
     """
     with weights_file(model) as path:
         return checkpoints.load_model(path)

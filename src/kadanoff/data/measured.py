@@ -28,7 +28,10 @@ LABELS = {
 
 
 class Measured(ABC):
-    """Observables of an `Ensemble`: tables with the columns `mean` and `error`, one standard error; and its repr."""
+    """Observables of an `Ensemble`: tables with the columns `mean` and `error`, one standard error; and its repr.
+
+    The examples go on with the ensemble of that class.
+    """
 
     spins: Any
     temperatures: NDArray[np.float64]
@@ -62,31 +65,58 @@ class Measured(ABC):
         return {name: str(value) for name, value in facts.items() if value is not None}
 
     def energy_per_site(self) -> pd.DataFrame:
-        """Mean energy, in units of |J|; index `temperature`."""
+        """Mean energy, in units of |J|; index `temperature`.
+
+        >>> ensemble.energy_per_site()["mean"].round(3).tolist()
+        [-1.949, -0.809]
+        """
         return _table(self, lambda index: independent_mean(self.energy[index]))
 
     def abs_magnetization(self) -> pd.DataFrame:
-        """<|m|>, m the mean spin, not staggered; index `temperature`."""
+        """<|m|>, m the mean spin, not staggered; index `temperature`.
+
+        >>> ensemble.abs_magnetization()["mean"].round(3).tolist()
+        [0.986, 0.172]
+        """
         return _table(self, lambda index: independent_mean(np.abs(self.magnetization[index])))
 
     def susceptibility(self) -> pd.DataFrame:
-        """N var(|m|) / T; index `temperature`."""
+        """N var(|m|) / T; index `temperature`.
+
+        >>> ensemble.susceptibility()["mean"].round(2).tolist()
+        [0.03, 1.13]
+        """
         sites, temperatures = _sites(self), self.temperatures
         return _table(self, lambda i: susceptibility(np.abs(self.magnetization[i]), sites, temperatures[i]))
 
     def specific_heat(self) -> pd.DataFrame:
-        """N var(e) / T^2; index `temperature`."""
+        """N var(e) / T^2; index `temperature`.
+
+        >>> ensemble.specific_heat()["mean"].round(2).tolist()
+        [0.19, 0.44]
+        """
         sites, temperatures = _sites(self), self.temperatures
         return _table(self, lambda i: specific_heat(self.energy[i], sites, temperatures[i]))
 
     def binder(self) -> pd.DataFrame:
-        """U4 = 1 - <m^4> / (3 <m^2>^2); index `temperature`."""
+        """U4 = 1 - <m^4> / (3 <m^2>^2); index `temperature`.
+
+        >>> ensemble.binder()["mean"].round(2).tolist()
+        [0.67, 0.21]
+        """
         return _table(self, lambda index: binder(self.magnetization[index]))
 
     def correlation(self) -> pd.DataFrame:
         """G(r) = <s_0 s_r> along the axes; index (`temperature`, `r`), r = 0 to half of the shortest side.
 
         Pairs across an edge count on a periodic axis only.
+
+        >>> ensemble.correlation().loc[3.0].head(3).round(3)
+            mean  error
+        r
+        0  1.000  0.000
+        1  0.405  0.006
+        2  0.180  0.007
         """
         boundary = self.provenance.get("parameters", {}).get("boundary", "periodic")
         dimension = self.spins.ndim - 2
@@ -117,6 +147,11 @@ class Measured(ABC):
         ------
         KadanoffError
             If there is no such observable.
+
+        Examples
+        --------
+        >>> ensemble.plot("binder", label="L = 16").get_ylabel()
+        'Binder cumulant U4'
         """
         import matplotlib.pyplot as plt
 
@@ -130,7 +165,11 @@ class Measured(ABC):
         return axes
 
     def plot_configurations(self, sample: int = 0) -> NDArray:
-        """Draw one configuration of each temperature, up to eight, and return Matplotlib's axes (n,)."""
+        """Draw one configuration of each temperature, up to eight, and return Matplotlib's axes (n,).
+
+        >>> [axes.get_title() for axes in ensemble.plot_configurations()]
+        ['T = 1.5', 'T = 3']
+        """
         import matplotlib.pyplot as plt
 
         sample = whole(sample, "sample", 0, self.spins.shape[1] - 1)

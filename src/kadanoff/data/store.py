@@ -61,6 +61,16 @@ class Ensemble(Measured):
         float64 (temperature,), in sweeps, of a pilot chain; NaN where none was measured.
     provenance
         How the configurations were made: parameters, sampler and why, sweeps, seed, versions; what JSON can hold.
+
+    Examples
+    --------
+    >>> import kadanoff
+    >>> ensemble = kadanoff.simulate(16, [1.5, 3.0], samples=100, seed=1)
+    >>> ensemble.abs_magnetization().round(3)
+                  mean  error
+    temperature
+    1.5          0.986  0.001
+    3.0          0.172  0.012
     """
 
     spins: Any
@@ -71,7 +81,11 @@ class Ensemble(Measured):
     provenance: dict[str, Any] = field(default_factory=dict)
 
     def to_xarray(self) -> "xarray.Dataset":
-        """The ensemble as a dataset with the names that a store has; spins are read into memory."""
+        """The ensemble as a dataset with the names that a store has; spins are read into memory.
+
+        >>> list(ensemble.to_xarray().spins.dims)
+        ['temperature', 'sample', 'y', 'x']
+        """
         import xarray
 
         axes = ("temperature", *axes_of(self.spins.shape))
@@ -85,6 +99,9 @@ class Ensemble(Measured):
         """Spins of the selected temperatures and samples as a NumPy array.
 
         KadanoffError if a part of the store is missing or damaged, or spins are not +1 or -1.
+
+        >>> ensemble.read(0, slice(0, 10)).shape
+        (10, 16, 16)
         """
         place = getattr(self.spins, "store_path", None)
         remedy = DAMAGED if place else UNFIT
@@ -100,6 +117,12 @@ class Ensemble(Measured):
         KadanoffError
             If the arrays are what `open_dataset` would refuse, something is at `path` that is not to be replaced, or is
             no dataset, another process writes there, or the disk refuses; nothing there has changed then.
+
+        Examples
+        --------
+        >>> ensemble.save("mine.zarr")
+        >>> kadanoff.open_dataset("mine.zarr").spins.shape
+        (2, 100, 16, 16)
         """
         path = Path(path)
         require_arrays(path, self.spins, {name: getattr(self, own) for name, own in VALUES.items()}, UNFIT)
@@ -182,7 +205,7 @@ def provenance_text(provenance: Any) -> dict[str, Any]:
 
 
 def open_dataset(path: str | Path) -> Ensemble:
-    """Open a Zarr dataset lazily: `.spins` reads on slicing, the rest is in memory.
+    """Open a Zarr dataset lazily: ``.spins`` reads on slicing, the rest is in memory.
 
     Datasets that xarray joined (`concat` over samples or temperatures, `to_zarr`) open like others; their provenance
     is that of the first, their autocorrelation time the largest.
@@ -191,6 +214,15 @@ def open_dataset(path: str | Path) -> Ensemble:
     ------
     KadanoffError
         If there is no dataset, it is of another version, foreign or damaged: the message names the array.
+
+    Examples
+    --------
+    >>> import kadanoff
+    >>> kadanoff.simulate(16, 3.0, samples=100, seed=1).save("warm.zarr")
+    >>> kadanoff.open_dataset("warm.zarr").binder().round(2)
+                 mean  error
+    temperature
+    3.0          0.21   0.07
     """
     path = Path(path)
     group = _open_group(path)

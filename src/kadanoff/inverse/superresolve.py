@@ -55,6 +55,13 @@ def superresolve(
     KadanoffError
         If the model is of another kind, the dimension, the rule, a side or the temperature is not what the networks
         were trained for, or a spin is not +1 or -1.
+
+    Examples
+    --------
+    >>> import kadanoff
+    >>> coarse = kadanoff.simulate(16, 2.6, samples=10, seed=1).read(0)
+    >>> kadanoff.superresolve(kadanoff.load_model("superres/blocks"), coarse, 2.6, seed=1).shape
+    (10, 32, 32)
     """
     if not isinstance(model, Superresolution):
         raise KadanoffError(

@@ -94,7 +94,7 @@ class Coarsener:
     parameters: int | None = None
 
     def errors(self, task: CoarseTask, part: str) -> dict[str, Any]:
-        """Site errors, magnetization RMSE and spatial correlation on one part of the split: `validation` or `test`."""
+        """Site errors, magnetization RMSE and spatial correlation on a part of the split: `validation` or ``test``."""
         rows = getattr(task.split, part)
         prediction, target = self.apply(task.spins[rows]), task.target[rows]
         return {

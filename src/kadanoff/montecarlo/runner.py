@@ -132,7 +132,7 @@ def run(dataset: Dataset, name: str, workers: int | None = None, folder: Path | 
     choice = Choice(*_cached(folder, "sampler", lambda: choose(dataset, name)))
     pilots = _pilots(dataset, name, choice.name, workers, folder)
     chains = Chains(dataset, name, choice.name, sweeps_needed(dataset, pilots), folder)
-    with progress(f"simulate {name}", float(chains.sweeps.sum()) * dataset.samples) as advance:
+    with progress(f"simulate {name}".rstrip(), float(chains.sweeps.sum()) * dataset.samples) as advance:
 
         def work(task: Task) -> None:
             end = task.first_chain + task.chains
@@ -172,7 +172,7 @@ def _in_threads(work: Any, items: Sequence[Any], workers: int | None, stopped: E
 def _pilots(dataset: Dataset, name: str, sampler: str, workers: int | None, folder: Path | None) -> dict[int, Pilot]:
     """Pilots by place; the first that needs more sweeps than there may be ends them."""
     places = pilot_places(dataset)
-    with progress(f"pilot chains {name}", len(places)) as advance:
+    with progress(f"pilot chains {name}".rstrip(), len(places)) as advance:
 
         def measure(place: int) -> Pilot:
             asked = dataset, name, sampler, dataset.temperatures[place]
@@ -258,13 +258,20 @@ def simulate(
     Returns
     -------
     Ensemble
-        `.spins` int8 (temperature, sample, y, x) or (temperature, sample, x), `.energy` and `.magnetization`
-        (temperature, sample) per site: `simulate(16, 2.269, samples=100).energy.mean()`.
+        ``.spins`` int8 (temperature, sample, y, x) or (temperature, sample, x), ``.energy`` and ``.magnetization``
+        (temperature, sample) per site.
 
     Raises
     ------
     KadanoffError
         If a value breaks a rule, or the sweeps are too few for equilibrium, or chains do not come to it.
+
+    Examples
+    --------
+    >>> import kadanoff
+    >>> ensemble = kadanoff.simulate(16, [1.5, 3.0], samples=100, seed=1)
+    >>> ensemble.energy.mean(axis=1).round(3)
+    array([-1.949, -0.809])
     """
     if workers is not None:
         workers = whole(workers, "workers (None takes one a core)", 1, MOST_WORKERS)

@@ -37,7 +37,7 @@ def f1_scores(confusions: ArrayLike) -> NDArray[np.float64]:
 
 
 def score_rows(sets: Sequence[Images], predicted: Sequence[NDArray], **names: Any) -> list[dict[str, Any]]:
-    """Rows of a table of scores: `names`, the number of the `test` set, its `macro_f1`, and the `error` over images.
+    """Rows of a table of scores: `names`, the number of the ``test`` set, its `macro_f1`, and the `error` over images.
 
     `predicted` are labels int (n,) of each set; the error is that of the jackknife.
     """

@@ -1,4 +1,4 @@
-"""Progress with an ETA: a bar on a terminal, one plain line a minute elsewhere."""
+"""Progress with an ETA: a bar on a terminal, a line that is renewed in a notebook, one line a minute elsewhere."""
 
 import sys
 import time
@@ -8,7 +8,8 @@ from typing import Protocol
 
 from kadanoff.errors import printable
 
-LINE_SECONDS = 60.0
+WIDTH = 100
+"""Characters of a line in a notebook, so that nothing of a longer one before it is left."""
 
 
 class Advance(Protocol):
@@ -31,19 +32,28 @@ def progress(what: str, total: float) -> Iterator[Advance]:
         with Progress(label, *columns, console=Console(stderr=True)) as bar:
             task = bar.add_task(what, total=total)
             yield lambda amount=1.0: bar.advance(task, amount)
+    elif "ipykernel" in sys.modules:  # a bar of rich would need ipywidgets
+        lines = _Lines(what, total, seconds=1.0, width=WIDTH, end="\r")
+        yield lines
+        if lines.last > lines.started:
+            lines.show(f"done in {time.monotonic() - lines.started:.0f} s", "\n")
     else:
-        yield _PlainLines(what, total)
+        yield _Lines(what, total, seconds=60.0, width=0, end="\n")
 
 
-class _PlainLines:
-    def __init__(self, what: str, total: float) -> None:
+class _Lines:
+    def __init__(self, what: str, total: float, seconds: float, width: int, end: str) -> None:
         self.what, self.total, self.done = what, total, 0.0
+        self.seconds, self.width, self.end = seconds, width, end
         self.started = self.last = time.monotonic()
 
     def __call__(self, amount: float = 1.0) -> None:
         self.done += amount
         now = time.monotonic()
-        if now - self.last >= LINE_SECONDS:
+        if self.done and now - self.last >= self.seconds:
             self.last = now
             left = (now - self.started) * (self.total / self.done - 1)
-            print(f"{self.what}: {self.done / self.total:.0%}, about {left:.0f} s left", file=sys.stderr, flush=True)
+            self.show(f"{self.done / self.total:.0%}, about {left:.0f} s left", self.end)
+
+    def show(self, text: str, end: str) -> None:
+        print(f"{self.what}: {text}".ljust(self.width), end=end, file=sys.stderr, flush=True)

@@ -1,18 +1,13 @@
 """Exact results that everything else is tested against; each function names its equation.
 
-==========================================  ==================================================================
-`enumerate_states`                          every state of up to 25 spins, any boundary, any field
-`transfer_energy_distribution`              narrow lattices of any height, any boundary
-`chain`, `chain_correlation`, `ring_order`  one dimension
-`kaufman`                                   tori of any size (periodic, antiperiodic)
-`torus_density_of_states`,
-`skewed_density_of_states`                  numbers of states of tori and skewed cylinders, up to 16,384 spins
-`exact_energy_distribution`                 their exact P(E)
-`critical_energy`, `critical_square`,
-`critical_correlation`, `critical_row`,
-`critical_diagonal`                         large square tori at T_c
-`onsager`, `spontaneous_magnetization`      the infinite square lattice
-==========================================  ==================================================================
+* `enumerate_states`: every state of up to 25 spins, any boundary, any field
+* `transfer_energy_distribution`: narrow lattices of any height, any boundary
+* `chain`, `chain_correlation`, `ring_order`: one dimension
+* `kaufman`: tori of any size (periodic, antiperiodic)
+* `torus_density_of_states`, `skewed_density_of_states`: tori and skewed cylinders of up to 16,384 spins, in integers
+* `exact_energy_distribution`: their P(E)
+* `critical_energy`, `critical_square`, `critical_correlation`, `critical_row`, `critical_diagonal`: large tori at T_c
+* `onsager`, `spontaneous_magnetization`: the infinite square lattice
 """
 
 from kadanoff.spins.exact.chain import chain, chain_correlation, ring_order

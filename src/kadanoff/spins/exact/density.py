@@ -23,6 +23,12 @@ def exact_energy_distribution(lattice: Lattice, temperature: float) -> EnergyDis
 
     The first temperature takes as long as the density of states, every other one milliseconds. KadanoffError if the
     temperature is not positive, or the lattice is free, a chain or has more than 16,384 spins.
+
+    >>> import kadanoff
+    >>> from kadanoff.spins.boundary import Lattice
+    >>> exact = kadanoff.exact_energy_distribution(Lattice(16, 16), 3.0)
+    >>> round(exact.thermal(sites=256, temperature=3.0).energy, 3)
+    -0.818
     """
     beta = inverse_temperature(temperature)
     if lattice.dimension == 1 or lattice.boundary not in (*SIGNS, "skewed"):
