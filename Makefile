@@ -23,8 +23,7 @@ define STUDIES
 pretrain* classify* attention
 simulate@coarsen superres* exponents thermalize
 upsample* grow*
-coarsen@* coarsen_compare
-coarsen_curve
+coarsen@* coarsen_compare coarsen_curve
 endef
 export STUDIES
 
