@@ -71,7 +71,7 @@ def classify_compare(root: Path) -> None:
             [f"{model}_macro_f1" for model in models],
             **places,
         )
-        record.comparison(found.contenders, ["protocol", "system", "model"], ["macro_f1", "percent", "less_bayes"])
+        record.comparison(found.contenders, ["model", "system", "protocol"], ["macro_f1", "percent", "less_bayes"])
         record.text("tables.md", tables_text(found, goals))
         draw_limits(record, found)
         draw_scores(record, found)
