@@ -73,8 +73,9 @@ def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this ma
     """Open MLflow on all recorded runs, on this machine only."""
     gc.set_threshold(200_000)  # MLflow's objects stay: to search them for cycles is a tenth of the start
     from kadanoff.project.tracking import serve
+    from kadanoff.studies import stages
 
-    serve(_project(), port)
+    serve(_project(), port, stages())
 
 
 @app.command(rich_help_panel=RUNS)
@@ -89,8 +90,9 @@ def report() -> None:
 def sync() -> None:
     """Import into MLflow every recorded run that it lacks."""
     from kadanoff.project.tracking import sync as import_records
+    from kadanoff.studies import stages
 
-    import_records(_project()).show()
+    import_records(_project(), stages()).show()
 
 
 @runs.command()

@@ -65,7 +65,7 @@ def create_run(
     known = {"origin": origin, "project": project_id(), "title": info.title}
     tags = _tags(info) | {OWN: json.dumps(known), "study": study.get(info.stage, info.stage)}
     name = info.variant or info.stage
-    name += f" ({info.dvc_experiment})" if info.dvc_experiment else f" [{publication}]" if publication else ""
+    name += f" [{publication}]" if publication else f" ({info.dvc_experiment})" if info.dvc_experiment else ""
     run = client.create_run(experiment, round(1000 * info.started.timestamp()), tags, name)
     if info.inputs:
         client.log_inputs(run.info.run_id, [_dataset(item) for item in info.inputs])

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from kadanoff.errors import KadanoffError, without_secret
@@ -11,7 +12,7 @@ from kadanoff.project.tracking.sync import sync
 HOST = "127.0.0.1"
 
 
-def serve(root: Path, port: int = 5000) -> None:
+def serve(root: Path, port: int = 5000, purposes: Mapping[str, str] | None = None) -> None:
     """Import what MLflow lacks, then become `mlflow ui`, which serves its pages on 127.0.0.1 until Ctrl-C.
 
     KadanoffError if MLFLOW_TRACKING_URI names a server, which has its own page.
@@ -21,7 +22,7 @@ def serve(root: Path, port: int = 5000) -> None:
         raise KadanoffError(
             f"MLFLOW_TRACKING_URI is {without_secret(uri)}: open it in a browser, or unset it to see the local store."
         )
-    report = sync(root)
+    report = sync(root, purposes)
     print(report, *report.problems, sep="\n")
     print(f"MLflow is at http://{HOST}:{port} in a few seconds; Ctrl-C ends it.")
     print('At the first visit choose "Model training" at the top left: MLflow opens on pages for chat models.')

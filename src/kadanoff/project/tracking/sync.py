@@ -1,6 +1,7 @@
 """Bring into MLflow every record that it lacks."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -63,12 +64,12 @@ class SyncReport:
         self.problems.append(printable(f"{what}: {without_secret(str(error))}"))
 
 
-def sync(root: Path) -> SyncReport:
+def sync(root: Path, purposes: Mapping[str, str] | None = None) -> SyncReport:
     """Make MLflow show every record below reports/, those in reports/published/NAME with the tag `published` = NAME.
 
     A run is identified by the md5 of its record, so that doing it again changes nothing. A run that the user has
-    deleted in MLflow stays deleted. A broken record or publication is only reported: the others are imported.
-    KadanoffError if the store or dvc.lock is broken.
+    deleted in MLflow stays deleted. `purposes`, what each stage does, become descriptions of the experiments. A broken
+    record or publication is only reported: the others are imported. KadanoffError if the store or dvc.lock is broken.
     """
     report = SyncReport()
     with FileLock(root / "mlflow.db.sync.lock"), opened(root) as client:
@@ -81,7 +82,10 @@ def sync(root: Path) -> SyncReport:
         except (KadanoffError, MlflowException, OSError) as error:
             report.failed("no network is registered", error)
         for stage in {record.info.stage for record in mine}:
-            save_view(client, experiment_id(client, root, stage), [one for one in mine if one.info.stage == stage])
+            experiment = experiment_id(client, root, stage)
+            save_view(client, experiment, [one for one in mine if one.info.stage == stage])
+            if purpose := (purposes or {}).get(stage):
+                client.set_experiment_tag(experiment, DESCRIPTION, purpose)
     return report
 
 

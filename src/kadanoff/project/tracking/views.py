@@ -17,7 +17,7 @@ from kadanoff.project.records.runinfo import flatten
 from kadanoff.project.tracking.runs import PARENT, clean
 
 TAG = "mlflow.sharedViewState.kadanoff"
-MOST_PARAMETERS = 5  # columns of parameters that differ between runs
+MOST_PARAMETERS = 4  # columns of parameters that differ between runs
 SECTION = "compared"  # of the charts
 
 
@@ -34,14 +34,16 @@ def save_view(client: MlflowClient, experiment: str, records: Sequence[Published
         view = _view("What is compared", f"tags.`{PARENT}` LIKE '%'", parameters, metrics, numeric)
     else:
         metrics = list(dict.fromkeys(name for record in records for name in record.summary))
-        view = _view("Headline numbers", "", _differing(records), metrics)
+        tags = ["task"] if any(record.info.model for record in records) else []
+        view = _view("Headline numbers", "", _differing(records), metrics, tags=tags)
     if client.get_experiment(experiment).tags.get(TAG) != view:
         client.set_experiment_tag(experiment, TAG, view)
 
 
 def _is_axis(values: set[str]) -> bool:
     """Whether these are three or more numbers."""
-    return len(values) > 2 and all(value.replace(".", "").isdigit() for value in values)
+    known = values - {""}
+    return len(known) > 2 and all(value.replace(".", "").isdigit() for value in known)
 
 
 def _differing(records: Sequence[Published]) -> list[str]:
@@ -52,11 +54,17 @@ def _differing(records: Sequence[Published]) -> list[str]:
 
 
 def _view(
-    name: str, search: str, parameters: Iterable[str], metrics: Iterable[str], numeric: Sequence[str] = ()
+    name: str,
+    search: str,
+    parameters: Iterable[str],
+    metrics: Iterable[str],
+    numeric: Sequence[str] = (),
+    tags: Sequence[str] = (),
 ) -> str:
     known = [*map(clean, metrics)]
     shown = [key for key in known if not key.endswith("_stderr")]
     columns = {
+        "tags": tags,
         "params": [*map(clean, parameters)],
         "metrics": [key for key in known if key in {*shown, f"{shown[0]}_stderr"}],
     }

@@ -88,10 +88,10 @@ class Summary:
         for method in self.table.method.unique():
             name, _, sweeps = method.removesuffix(" sweeps").partition(" + ")
             sizes = self.sizes(method)
-            known = {"method": name, "sweeps": int(sweeps or 0), "L": sizes[-1]}
+            known = {"method": name, "sweeps": int(sweeps or 0) if method in self.chains else None, "L": sizes[-1]}
             values = {key: self.whole(method, observable) for key, observable in EXPONENTS.items()}
             rows.append(known | values | {"energy_minus_exact": self.at(method, "energy")[sizes[-1]]})
-        return pd.DataFrame(rows), ["method", "sweeps", "L"], [*EXPONENTS, "energy_minus_exact"]
+        return pd.DataFrame(rows, dtype=object), ["method", "sweeps", "L"], [*EXPONENTS, "energy_minus_exact"]
 
     def metrics(self) -> dict[str, Any]:
         """All numbers, by method and size."""
