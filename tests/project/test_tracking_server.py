@@ -106,7 +106,7 @@ def test_a_run_is_there_once_with_all_it_has_and_its_network_is_loaded_by_name(p
     client, [run] = place.runs()
     assert (run.info.status, run.info.run_name) == ("FINISHED", "cnn")
     assert (run.data.params, own(run)["origin"]) == ({"rate": "0.1"}, origin)
-    assert (run.data.metrics["test/mse"], run.data.metrics["test/mse_error"]) == (0.5, 0.1)
+    assert (run.data.metrics["test_mse"], run.data.metrics["test_mse_error"]) == (0.5, 0.1)
     assert [point.value for point in client.get_metric_history(run.info.run_id, "history/loss")] == [1, 1 / 2, 1 / 3]
     assert Path(client.download_artifacts(run.info.run_id, "history.png")).read_bytes().startswith(b"\x89PNG")
     expected = kadanoff.load_model(f"models/{title}.safetensors").state_dict()
