@@ -8,8 +8,6 @@ import json
 import os
 import platform
 import sys
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -22,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import growth, growth_figure
+from benchmarks.timing import Sweeps, slope_ns
 from kadanoff.errors import KadanoffError
 from kadanoff.montecarlo.samplers import GROUP, SAMPLERS
 from kadanoff.runtime.files import disk_errors, project_root, write_atomic
@@ -30,25 +29,7 @@ from kadanoff.spins.exact import T_C
 
 SIZE = 1024
 SMALL = 64
-REPEATS = 5
 PEERS = ("peapods", "isingenerator")
-
-Sweeps = Callable[[int], object]  # run this many sweeps
-
-
-def slope_ns(run: Sweeps, few: int, many: int, sites: int) -> float:
-    """Nanoseconds per site and sweep, from the best times of few and of many sweeps: set-up and measurements cancel."""
-    run(few)
-
-    def best(count: int) -> float:
-        times = []
-        for _ in range(REPEATS):
-            start = time.perf_counter()
-            run(count)
-            times.append(time.perf_counter() - start)
-        return min(times)
-
-    return (best(many) - best(few)) * 1e9 / (sites * (many - few))
 
 
 def kadanoff_sweeps(sampler: str, size: int, chains: int, threads: int) -> Sweeps:

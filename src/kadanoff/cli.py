@@ -57,15 +57,27 @@ def run(
     address: Annotated[
         str | None, typer.Argument(metavar="[STAGE[@VARIANT]]", help="Without it, all stages are listed.")
     ] = None,
+    part: Annotated[
+        str | None, typer.Option(metavar="I/N", help="Compute only part I of N; without it the parts are gathered.")
+    ] = None,
 ) -> None:
     """Run one stage of the pipeline, without DVC: `dvc repro` calls this for whatever changed."""
+    from kadanoff.runtime.executor import PartEnded
+    from kadanoff.runtime.executor import part as own_part
     from kadanoff.studies import run_stage, stages
+
+    if part is not None:
+        os.environ["KADANOFF_PART"] = part
 
     if address is None:
         for name, does in stages().items():
             typer.echo(f"{name:24}{does}")
     else:
-        run_stage(_project(), address)
+        own_part()  # refuses now what is no part
+        try:
+            run_stage(_project(), address)
+        except PartEnded as ended:
+            typer.echo(printable_lines(str(ended)))
 
 
 @app.command(rich_help_panel=RUNS)

@@ -20,7 +20,8 @@ def missing(error: ModuleNotFoundError) -> KadanoffError | ModuleNotFoundError:
     library = (error.name or "").partition(".")[0]
     if library == "kadanoff":
         return error
-    extra = "pipeline" if library in ("dvc", "markdown_it", "mlflow", "ruamel", "yaml") else "networks"
+    pipeline = dict.fromkeys(("dvc", "markdown_it", "mlflow", "ruamel", "yaml"), "pipeline")
+    extra = (pipeline | {"dask": "cluster", "distributed": "cluster"}).get(library, "networks")
     return KadanoffError(f"{library} is not installed, which this needs: pip install 'kadanoff[{extra}]'.")
 
 

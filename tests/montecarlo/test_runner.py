@@ -182,7 +182,7 @@ def test_numbers_of_numpy_are_numbers():
 
 
 def test_a_damaged_checkpoint_is_begun_again(tmp_path, reference):
-    (tmp_path / "chains-0-0.npz").write_bytes(b"cut short")
+    (tmp_path / "chains-0-0-64.npz").write_bytes(b"cut short")
     (tmp_path / "pilot-2.0.json").write_text("")
     assert np.array_equal(runner.run(dataset(), "x", 1, tmp_path).spins, reference.spins)
 

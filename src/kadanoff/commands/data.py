@@ -61,6 +61,9 @@ def simulate(
     allow_unequilibrated: Annotated[
         bool, typer.Option("--allow-unequilibrated", help="Accept any number of --sweeps.")
     ] = False,
+    device: Annotated[
+        str, typer.Option(help="cpu, cuda (takes --sampler metropolis) or auto; the same spins.")
+    ] = "auto",
 ) -> None:
     """Simulate spin configurations into a Zarr dataset; resumes if it was killed.
 
@@ -76,7 +79,8 @@ def simulate(
     values: dict[str, Any] = {"temperatures": temperatures, "samples": samples, "boundary": boundary, "seed": seed}
     values |= {"size": size[0] if len(size) == 1 else size, "coupling": coupling, "dimension": dimension}
     values |= {"sampler": sampler, "sweeps": sweeps, "field": field, "start": start}
-    dataset = validated(Dataset, values | {"allow_unequilibrated": allow_unequilibrated}, "simulate")
+    values |= {"allow_unequilibrated": allow_unequilibrated, "device": device}
+    dataset = validated(Dataset, values, "simulate")
     require_new(target)
     with alone_on_new(target, "simulating", "*/chains-*.npz") as folder, disk_errors(target):
         work = folder / fingerprint(dataset.model_dump())

@@ -35,6 +35,8 @@ class Dataset(Section):
     field: float = Field(default=0.0, ge=-STRONGEST, le=STRONGEST)
     start: Literal["hot", "cold", "ground"] = "hot"
     allow_unequilibrated: bool = False
+    # no part of what describes the spins: they do not depend on it
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", exclude=True)
 
     @model_validator(mode="after")
     def _rules(self) -> "Dataset":
@@ -50,6 +52,11 @@ class Dataset(Section):
             raise ValueError(f"size is {shown(self.size)}; of more than {COUNTED} spins random numbers would repeat")
         if self.field and self.sampler in ("swendsen_wang", "hybrid"):
             raise ValueError(f"field is {self.field}; {self.sampler} needs field: 0, so take sampler: metropolis")
+        if self.device == "cuda" and self.sampler != "metropolis":
+            raise ValueError(
+                f"device is 'cuda' with sampler {self.sampler!r}; a GPU has Metropolis only, so take "
+                "sampler: metropolis, or device: auto"
+            )
         if self.start == "cold" and (self.coupling < 0 or self.boundary in ("skewed", "antiperiodic")):
             raise ValueError(
                 f"start is 'cold' with boundary {self.boundary!r} and coupling {self.coupling:g}; all spins up is no "

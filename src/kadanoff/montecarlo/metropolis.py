@@ -175,6 +175,16 @@ def _sweep(words, board, rule, members, key, group, first_sweep, sweeps):
                     _update_row(words, absent, members, patterns, planes, classes, flags, span, colour, y, stream)
 
 
+def checked_layout(spins: NDArray[np.int8], lattice: Lattice, first_chain: int) -> str:
+    """The `layout` of these chains; ValueError if the array or the first chain break the rules of `advance`."""
+    if spins.dtype != np.int8 or spins.shape[1:] != lattice.shape or not spins.flags.c_contiguous:
+        raise ValueError(f"spins are {spins.dtype}{spins.shape}; need contiguous int8 (chain, *{lattice.shape})")
+    lane = layout(lattice)
+    if lane == "replicas" and first_chain % LANES:
+        raise ValueError(f"first_chain is {first_chain}; groups of {LANES} chains start at multiples of {LANES}")
+    return lane
+
+
 def advance(
     spins: NDArray[np.int8],
     lattice: Lattice,
@@ -214,11 +224,7 @@ def advance(
     ValueError
         If the array or the first chain break the rules above.
     """
-    if spins.dtype != np.int8 or spins.shape[1:] != lattice.shape or not spins.flags.c_contiguous:
-        raise ValueError(f"spins are {spins.dtype}{spins.shape}; need contiguous int8 (chain, *{lattice.shape})")
-    lane = layout(lattice)
-    if lane == "replicas" and first_chain % LANES:
-        raise ValueError(f"first_chain is {first_chain}; groups of {LANES} chains start at multiples of {LANES}")
+    lane = checked_layout(spins, lattice, first_chain)
     rule = acceptance(lattice, temperature, field, heat_bath)
     plan = board(lattice, lane)
     chains = 1 if lane == "strips" else LANES

@@ -1,18 +1,17 @@
 """Many chains, one ensemble: any number of workers, killed and resumed, the same bytes."""
 
-import io
-import json
+import hashlib
 import math
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from threading import Event
 from typing import Any, NamedTuple
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,17 +21,21 @@ import kadanoff
 from kadanoff.data.description import Dataset
 from kadanoff.data.store import Ensemble
 from kadanoff.errors import MOST_WORKERS, KadanoffError, whole
+from kadanoff.montecarlo.checkpoints import cached, load, save
+from kadanoff.montecarlo.devices import gpu_advance, require_device, takes_gpu
 from kadanoff.montecarlo.equilibration import Choice, Pilot, check_pilot, choose, pilot, pilot_places, sweeps_needed
-from kadanoff.montecarlo.samplers import SAMPLERS, chains_per_task, first_configurations, key_of
+from kadanoff.montecarlo.samplers import SAMPLERS, chains_per_gpu_task, chains_per_task, first_configurations, key_of
 from kadanoff.montecarlo.symmetry import ends_with_symmetry, symmetrize
-from kadanoff.runtime.files import disk_errors, write_atomic
+from kadanoff.runtime.cluster import cluster
+from kadanoff.runtime.executor import in_processes, part, share
+from kadanoff.runtime.files import disk_errors
 from kadanoff.runtime.output import require_room
 from kadanoff.runtime.progress import Advance, progress
 from kadanoff.spins.compiled import announce
 from kadanoff.spins.observables import energy, magnetization
 from kadanoff.validation import validated
 
-SLICE_UPDATES = 1 << 28
+SLICE_UPDATES, GPU_SLICE_UPDATES = 1 << 28, 1 << 43
 SAVE_SECONDS = 10.0
 
 
@@ -53,11 +56,13 @@ class Chains:
     sampler: str
     sweeps: NDArray[np.int64]
     folder: Path | None
+    gpu: bool = False
     stopped: Event = field(default_factory=Event)
 
     def tasks(self) -> list[Task]:
-        """The chains of all temperatures, cut into tasks; a rule of the parameters alone."""
-        size, samples = chains_per_task(self.sampler, self.dataset.lattice), self.dataset.samples
+        """The chains of all temperatures, cut into tasks; a rule of parameters and device alone."""
+        lattice, samples = self.dataset.lattice, self.dataset.samples
+        size = chains_per_gpu_task(lattice) if self.gpu else chains_per_task(self.sampler, lattice)
         return [
             Task(temperature, first, min(size, samples - first))
             for temperature in range(len(self.dataset.temperatures))
@@ -68,20 +73,21 @@ class Chains:
         """Bring the chains of one task from their start, or their last checkpoint, to the last sweep."""
         dataset, lattice = self.dataset, self.dataset.lattice
         temperature, sweeps = dataset.temperatures[task.temperature], int(self.sweeps[task.temperature])
-        kept = self.folder / f"chains-{task.temperature}-{task.first_chain}.npz" if self.folder else None
-        state = _load(kept, (task.chains, *lattice.shape)) if kept and kept.exists() else None
+        kept = self.folder / f"chains-{'-'.join(map(str, task))}.npz" if self.folder else None
+        state = load(kept, (task.chains, *lattice.shape)) if kept and kept.exists() else None
         first = dataset, self.name, temperature, task.first_chain, task.chains
         done, spins = state or (0, first_configurations(*first))
         advance(done * task.chains)
         key = key_of(dataset, self.name, temperature, self.sampler)
-        stride, saved = max(1, SLICE_UPDATES // spins.size), time.monotonic()
+        stride = max(1, (GPU_SLICE_UPDATES if self.gpu else SLICE_UPDATES) // spins.size)
+        sweep, saved = gpu_advance() if self.gpu else SAMPLERS[self.sampler], time.monotonic()
         while done < sweeps and not self.stopped.is_set():
             step = min(stride, sweeps - done)
-            SAMPLERS[self.sampler](spins, lattice, temperature, dataset.field, key, task.first_chain, done, step)
+            sweep(spins, lattice, temperature, dataset.field, key, task.first_chain, done, step)
             done += step
             advance(step * task.chains)
-            if kept and (done == sweeps or time.monotonic() - saved > SAVE_SECONDS):
-                _save(kept, done, spins)
+            if kept and (done == sweeps or self.stopped.is_set() or time.monotonic() - saved > SAVE_SECONDS):
+                save(kept, done, spins)
                 saved = time.monotonic()
         if ends_with_symmetry(lattice, dataset.field):
             symmetry = key_of(dataset, self.name, temperature, "symmetry")
@@ -89,56 +95,48 @@ class Chains:
         return spins
 
 
-def _save(path: Path, sweeps: int, spins: NDArray[np.int8]) -> None:
-    """Keep the spins of a task, one bit each, after so many sweeps."""
-    buffer = io.BytesIO()
-    np.savez(buffer, sweeps=np.int64(sweeps), bits=np.packbits(spins > 0))
-    with disk_errors(path):
-        write_atomic(path, buffer.getvalue())
+def _elsewhere(chains: Chains) -> None:
+    """Compute the chains by other processes, which leave them as finished checkpoints.
+
+    PartEnded if this command computes only some of them.
+    """
+    assert chains.folder is not None
+    own = chains.dataset, chains.name, chains.sampler, chains.sweeps, chains.folder
+    in_processes(
+        f"simulate {chains.name}", partial(_finish, *own), [(task,) for task in chains.tasks()], chains.folder / "tasks"
+    )
 
 
-def _load(path: Path, shape: tuple[int, ...]) -> tuple[int, NDArray[np.int8]] | None:
-    """(sweeps done, spins) of a task, or None if the file was cut short by a power failure: the chains begin again."""
-    try:
-        with np.load(path, allow_pickle=False) as state:
-            up = np.unpackbits(state["bits"], count=math.prod(shape)).reshape(shape)
-            return int(state["sweeps"]), 2 * up.astype(np.int8) - 1
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
-        return None
-
-
-def _cached(folder: Path | None, name: str, compute: Callable[[], Any]) -> Any:
-    """The JSON value called `name` in the folder, computed and kept if it is not there, or was cut short."""
-    if folder is None:
-        return compute()
-    path = folder / f"{name}.json"
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        found = compute()
-        with disk_errors(folder):
-            write_atomic(path, json.dumps(found))
-        return found
+def _finish(dataset: Dataset, name: str, sampler: str, sweeps: NDArray[np.int64], folder: Path, task: Task) -> str:
+    """Bring one task to its end, and return a checksum of its spins."""
+    spins = Chains(dataset, name, sampler, sweeps, folder).run_task(task, lambda amount=1.0: None)
+    return hashlib.blake2b(spins.tobytes(), digest_size=8).hexdigest()
 
 
 def run(dataset: Dataset, name: str, workers: int | None = None, folder: Path | None = None) -> Ensemble:
     """Simulate `dataset`; with a `folder`, keep checkpoints there and resume from those that it has.
 
-    The spins depend on `dataset` and `name` only: not on `workers`, nor on interruptions. KadanoffError if the sweeps
-    are too few for equilibrium.
+    The spins depend on `dataset` and `name` only: not on the device, nor on `workers`, nor on interruptions.
+    KadanoffError if the sweeps are too few for equilibrium, or the device is not there.
     """
-    # before the pilots: what cannot be stored need not be measured
+    # before the pilots: what cannot be simulated or stored need not be measured
+    require_device(dataset.device)
     spins = _buffer(folder, (len(dataset.temperatures), dataset.samples, *dataset.lattice.shape))
-    choice = Choice(*_cached(folder, "sampler", lambda: choose(dataset, name)))
+    choice = Choice(*cached(folder, "sampler", lambda: choose(dataset, name)))
     pilots = _pilots(dataset, name, choice.name, workers, folder)
-    chains = Chains(dataset, name, choice.name, sweeps_needed(dataset, pilots), folder)
+    sweeps = sweeps_needed(dataset, pilots)
+    elsewhere = folder is not None and bool(cluster() or part())
+    gpu = not elsewhere and takes_gpu(dataset, choice.name, int(sweeps.sum()))
+    chains = Chains(dataset, name, choice.name, sweeps, folder, gpu)
+    if elsewhere:
+        _elsewhere(chains)  # then the checkpoints are there, and what follows only reads them
     with progress(f"simulate {name}".rstrip(), float(chains.sweeps.sum()) * dataset.samples) as advance:
 
         def work(task: Task) -> None:
             end = task.first_chain + task.chains
             spins[task.temperature, task.first_chain : end] = chains.run_task(task, advance)
 
-        _in_threads(work, chains.tasks(), workers, chains.stopped)
+        _in_threads(work, chains.tasks(), 1 if gpu else workers, chains.stopped)
     return _ensemble(chains, spins, pilots, choice.reason)
 
 
@@ -172,16 +170,20 @@ def _in_threads(work: Any, items: Sequence[Any], workers: int | None, stopped: E
 def _pilots(dataset: Dataset, name: str, sampler: str, workers: int | None, folder: Path | None) -> dict[int, Pilot]:
     """Pilots by place; the first that needs more sweeps than there may be ends them."""
     places = pilot_places(dataset)
+    own = share(places)
+    places = sorted(
+        places, key=lambda place: place not in own
+    )  # each part begins with its own, and then finds those of others
     with progress(f"pilot chains {name}".rstrip(), len(places)) as advance:
 
         def measure(place: int) -> Pilot:
             asked = dataset, name, sampler, dataset.temperatures[place]
-            found = Pilot(*_cached(folder, f"pilot-{asked[-1]!r}", lambda: pilot(*asked)))
+            found = Pilot(*cached(folder, f"pilot-{asked[-1]!r}", lambda: pilot(*asked)))
             check_pilot(dataset, sampler, asked[-1], found)
             advance()
             return found
 
-        return dict(zip(places, _in_threads(measure, places, workers, Event()), strict=True))
+        return dict(sorted(zip(places, _in_threads(measure, places, workers, Event()), strict=True)))
 
 
 def _ensemble(chains: Chains, spins: NDArray[np.int8], pilots: dict[int, Pilot], reason: str) -> Ensemble:
@@ -220,6 +222,7 @@ def simulate(
     field: float = 0.0,
     start: str = "hot",
     allow_unequilibrated: bool = False,
+    device: str = "auto",
 ) -> Ensemble:
     """Independent Ising configurations in equilibrium.
 
@@ -254,6 +257,9 @@ def simulate(
         magnetization; equilibrium is then that of the + state.
     allow_unequilibrated
         Accept fewer sweeps than 20 autocorrelation times; with `sweeps` given they are not measured at all.
+    device
+        Where Metropolis chains run, after their pilots: ``cpu``, ``cuda`` (an NVIDIA GPU) or ``auto``, the GPU if there
+        is one and the work is large enough to gain by it. It changes no spin.
 
     Returns
     -------
@@ -279,7 +285,7 @@ def simulate(
     values: dict[str, Any] = {"size": size, "temperatures": points if isinstance(points, list) else [points]}
     values |= {"samples": samples, "boundary": boundary, "coupling": coupling, "dimension": dimension, "seed": seed}
     values |= {"sampler": sampler, "sweeps": sweeps, "field": field, "start": start}
-    values["allow_unequilibrated"] = allow_unequilibrated
+    values |= {"allow_unequilibrated": allow_unequilibrated, "device": device}
     dataset = validated(Dataset, {name: _plain(value) for name, value in values.items()}, "simulate")
     needed, memory = dataset.lattice.sites * dataset.samples * len(dataset.temperatures), virtual_memory().total
     if needed > memory:

@@ -13,6 +13,7 @@ from kadanoff.spins.compiled import compiled
 
 GROUP = 64  # chains that share a word of random bits in Metropolis: a task starts at a multiple of it
 TASK_SITES = 1 << 22
+GPU_TASK_SITES = 1 << 30  # a byte each in memory, a bit each on the GPU
 SAMPLERS: dict[str, Callable[..., None]] = {
     "metropolis": metropolis.advance,
     "swendsen_wang": swendsen_wang.advance,
@@ -25,6 +26,12 @@ def chains_per_task(sampler: str, lattice: Lattice) -> int:
     if sampler in ("metropolis", "hybrid") and metropolis.layout(lattice) == "replicas":
         return GROUP
     return int(np.clip(TASK_SITES // lattice.sites, 1, GROUP))
+
+
+def chains_per_gpu_task(lattice: Lattice) -> int:
+    """The same on a GPU, which takes as many as fill it."""
+    least = GROUP if metropolis.layout(lattice) == "replicas" else 1
+    return max(least, GPU_TASK_SITES // lattice.sites // least * least)
 
 
 def key_of(dataset: Dataset, name: str, temperature: float, purpose: str) -> np.uint64:

@@ -1,6 +1,8 @@
 """Independent work on several cores, in threads or processes; a stage and its processes end with what ran them."""
 
 import os
+import pickle
+import re
 import signal
 import sys
 import threading
@@ -9,16 +11,21 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
+from functools import partial
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import psutil
 
-from kadanoff.errors import KadanoffError
+from kadanoff.errors import KadanoffError, shown
+from kadanoff.runtime.cluster import cluster, on_cluster
+from kadanoff.runtime.files import disk_errors, write_atomic
 from kadanoff.runtime.progress import progress
 
 POLL_SECONDS = 0.5
+Item = TypeVar("Item")
 ENDED = "what ran this stage has ended"
 
 
@@ -27,11 +34,63 @@ def threads(workers: int | None, held: int, memory: int) -> int:
     return max(1, min(workers or os.cpu_count() or 1, memory // held))
 
 
-def in_processes(what: str, function: Callable[..., Any], tasks: Sequence[tuple]) -> list[Any]:
-    """[function(*task) for task in tasks], computed by one process a core; the first error ends all.
+class PartEnded(Exception):
+    """What this part of a stage could do is done; the message says what is left."""
 
-    `function` must be importable, and its arguments picklable. KadanoffError if a process is killed from outside.
+
+def part() -> tuple[int, int] | None:
+    """(number from 0, how many) if this command computes one part of a stage: `--part 1/4` sets KADANOFF_PART."""
+    text = os.environ.get("KADANOFF_PART", "")
+    if not text:
+        return None
+    match = re.fullmatch(r"([1-9]\d{0,5})/([1-9]\d{0,5})", text)
+    if match is None or int(match[1]) > int(match[2]):
+        raise KadanoffError(f"--part is {shown(text)}; it must be I/N, the part I = 1, ..., N of N parts: 2/8.")
+    return int(match[1]) - 1, int(match[2])
+
+
+def share(items: Sequence[Item]) -> Sequence[Item]:
+    """Those of the items that this part computes; all of them if there are no parts."""
+    number, count = part() or (0, 1)
+    return items[number::count]
+
+
+def in_processes(
+    what: str, function: Callable[..., Any], tasks: Sequence[tuple], folder: Path | None = None
+) -> list[Any]:
+    """[function(*task) for task in tasks], by one process a core, or by the cluster that KADANOFF_CLUSTER names.
+
+    `function` must be importable, its arguments picklable, and a task that is computed twice gives the same. The first
+    error ends all. With a `folder`, what a task gave is kept there, and not computed again.
+
+    Raises
+    ------
+    KadanoffError
+        If a process is killed from outside, or the cluster does not answer.
+    PartEnded
+        If this command computes one part of a stage: its own is done.
     """
+    compute = partial(on_cluster, place=place) if (place := cluster()) else _here
+    if folder is None:
+        return compute(what, function, tasks)
+    files = [folder / f"{what}-{number}.pickle" for number in range(len(tasks))]
+    pairs = [(file, *task) for file, task in zip(files, tasks, strict=True)]
+    compute(what, partial(_keep, function), [pair for pair in share(pairs) if not pair[0].exists()])
+    if part():
+        done = sum(file.exists() for file in files)
+        raise PartEnded(f"{what}: {done} of {len(tasks)} tasks are done. Without --part the command gathers them.")
+    return [pickle.loads(file.read_bytes()) for file in files]
+
+
+def _keep(function: Callable[..., Any], file: Path, *task: Any) -> None:
+    found = function(*task)
+    with disk_errors(file):
+        write_atomic(file, pickle.dumps(found))
+
+
+def _here(what: str, function: Callable[..., Any], tasks: Sequence[tuple]) -> list[Any]:
+    if not tasks:
+        return []
     # fresh processes: a forked one inherits the locks of PyTorch's threads
     workers = min(len(tasks), os.cpu_count() or 1)
     pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_follow_parent)

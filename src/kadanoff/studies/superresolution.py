@@ -168,15 +168,15 @@ def train_variant(
     """
     variant, training = read_variant(root, name, stage)
     weights, parameters = root / "models" / stage / f"{name}.safetensors", recipe(variant, training)
-    with working_folder(stage, name, parameters) as folder:
-        path, fine = open_data(root, study, f"{stage}.variants.{name}", variant)
+    path, fine = open_data(root, study, f"{stage}.variants.{name}", variant)
+    with working_folder(stage, name, parameters, fine.provenance) as folder:
         dimension = fine.spins.ndim - 2
         model = variant.built(dimension, fine.temperatures)
         coarse_spins(model.rule, model.block, dimension)  # refuses what leaves no spins
         model.check(coarsened(fine.read(0, slice(0, 1)), model.rule, model.block).shape)
         with recorded(stage, name, parameters=parameters, inputs=[path, *more]) as record:
             task = partial(_trained, variant, training, path, folder)
-            found = in_processes(stage, task, [(index,) for index in range(len(fine.temperatures))])
+            found = in_processes(stage, task, [(index,) for index in range(len(fine.temperatures))], folder)
             for network, (values, _) in zip(model.networks, found, strict=True):
                 network.load_state_dict({key: torch.from_numpy(array) for key, array in values.items()})
             tests = reconstructions(model.eval(), fine, variant.train, training.seed)

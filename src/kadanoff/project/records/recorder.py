@@ -69,7 +69,8 @@ def recorded(
         "dvc_experiment": os.environ.get("DVC_EXP_NAME"),
     }
     info = validated(RunInfo, described, "run")
-    with alone(root / ".checkpoints" / f"record-{info.title.replace('/', '-')}", "recording") as work:
+    name = f"record-{info.title}{os.environ.get('KADANOFF_PART', '')}".replace("/", "-")  # parts record nothing
+    with alone(root / ".checkpoints" / name, "recording") as work:
         run = Recorder(info, root, work / "record")
         try:
             yield run

@@ -89,7 +89,7 @@ def _run_all(setup: Setup, tasks: list[Task], at_once: int) -> dict[Task, Trial]
     """A process a core; on a GPU `at_once` of them, each with its share."""
     count = min(at_once, len(tasks)) if torch.cuda.is_available() else len(tasks)
     shares = [tasks[number::count] for number in range(count)]
-    found = in_processes("classify", partial(_run_share, setup), [(share,) for share in shares])
+    found = in_processes("classify", partial(_run_share, setup), [(share,) for share in shares], setup.folder)
     known = {task: trial for share in found for task, trial in share.items()}
     return {task: known[task] for task in tasks}
 

@@ -44,7 +44,8 @@ def coarsen_curve(root: Path) -> None:
     training = entry(root, TrainingParams, "coarsen", "training")
     source = root / "data" / "coarsen" / f"{curve.dataset}.zarr"
     parameters = curve.model_dump() | training.model_dump()
-    task = coarse_task(open_dataset(source), curve.rule, curve.block, training.seed)
+    ensemble = open_dataset(source)
+    task = coarse_task(ensemble, curve.rule, curve.block, training.seed)
     for name in curve.steps:
         build(name, block=curve.block, size=task.spins.shape[-1])  # refuses now what it would refuse later
     available = len(task.split.train)
@@ -54,12 +55,14 @@ def coarsen_curve(root: Path) -> None:
             f"{available} to train on. Raise datasets.coarsen.{curve.dataset}.samples, or ask for fewer."
         )
     with (
-        working_folder("coarsen_curve", "all", parameters) as folder,
+        working_folder("coarsen_curve", "all", parameters, ensemble.provenance) as folder,
         recorded("coarsen_curve", parameters=parameters, inputs=[source]) as record,
     ):
         # the longest first, so that no core waits for the last of them
         tasks = list(product(sorted(curve.steps, key=curve.steps.__getitem__, reverse=True), curve.configurations))
-        points = pd.DataFrame(in_processes("coarsen_curve", partial(_train, task, curve, training, folder), tasks))
+        points = pd.DataFrame(
+            in_processes("coarsen_curve", partial(_train, task, curve, training, folder), tasks, folder)
+        )
         points = points.sort_values(["network", "configurations"])
         errors = points.set_index("configurations").rename("configurations={}".format).drop(columns="network")
         record.metrics({name: rows.to_dict("index") for name, rows in errors.groupby(points.network.to_numpy())})

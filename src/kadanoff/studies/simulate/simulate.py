@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from textwrap import fill
 from typing import Any
@@ -20,6 +21,7 @@ from kadanoff.project.figures import figure, series, show_spins
 from kadanoff.project.params import entry, section
 from kadanoff.project.records import Recorder, recorded
 from kadanoff.project.records.dvclock import content_md5
+from kadanoff.runtime.executor import PartEnded
 from kadanoff.runtime.files import disk_errors, fingerprint, replace_folder, working_folder, write_atomic
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact import T_C, ring_order, spontaneous_magnetization
@@ -52,7 +54,8 @@ def simulate(root: Path, study: str) -> None:
     with recorded("simulate", study, parameters=described) as record:
         for stale in {*(root / "data" / study).glob("*.zarr")} - {*targets.values()}:
             shutil.rmtree(stale)
-        table = pd.concat([_simulated(targets[name], name, dataset) for name, dataset in datasets.items()])
+        each = (partial(_simulated, targets[name], name, dataset) for name, dataset in datasets.items())
+        table = pd.concat(_every(each))
         found = {str(name): _summary(rows) for name, rows in table.groupby("dataset", sort=False)}
         off = table.reindex(columns=["deviation"]).deviation.dropna().to_numpy()
         known: dict[str, float] = {"datasets": len(found), "compared_with_exact": len(off)}
@@ -67,6 +70,19 @@ def simulate(root: Path, study: str) -> None:
         record.text("temperatures.csv", table.to_csv(index=False, float_format="%.7g", lineterminator="\n"))
         _draw_observables(record, table, datasets)
         _draw_configurations(record, {name: open_dataset(target) for name, target in targets.items()}, datasets)
+
+
+def _every(simulations: Iterable[Callable[[], pd.DataFrame]]) -> list[pd.DataFrame]:
+    """All of them; of a part of the stage all that it can do."""
+    tables, ended = [], []
+    for simulated in simulations:
+        try:
+            tables.append(simulated())
+        except PartEnded as error:
+            ended.append(str(error))
+    if ended:
+        raise PartEnded("\n".join(ended))
+    return tables
 
 
 def _simulated(target: Path, name: str, dataset: Dataset) -> pd.DataFrame:

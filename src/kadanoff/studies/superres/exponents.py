@@ -72,15 +72,16 @@ def exponents(root: Path) -> None:
     parameters = params.model_dump() | {name: recipe(*own) for name, own in recipes.items()}
     names = list(dict.fromkeys([params.dataset, params.smaller, *params.finite_size, *params.truth]))
     paths = {name: root / "data" / "superres" / f"{name}.zarr" for name in names}
-    with working_folder("exponents", "all", parameters) as folder:
-        data = {name: open_dataset(path) for name, path in paths.items()}
+    data = {name: open_dataset(path) for name, path in paths.items()}
+    origins = [ensemble.provenance for ensemble in data.values()]
+    with working_folder("exponents", "all", parameters, origins) as folder:
         index = {name: critical_index(f"dataset {name}", ensemble) for name, ensemble in data.items()}
         fine, small = (data[name].read(index[name]) for name in (params.dataset, params.smaller))
         _check(params, fine.shape, small.shape)
         with recorded("exponents", parameters=parameters, inputs=list(paths.values())) as record:
             shares = (np.array_split(spins, params.repetitions) for spins in (fine, small))
             tasks = [(*share, folder, number) for number, share in enumerate(zip(*shares, strict=True))]
-            found = in_processes("exponents", partial(repeat, params, recipes), tasks)
+            found = in_processes("exponents", partial(repeat, params, recipes), tasks, folder)
             finite, truth = (
                 [measured(data[name], index[name]) for name in group]
                 for group in (params.finite_size, (params.dataset, *params.truth))
