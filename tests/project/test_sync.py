@@ -91,6 +91,13 @@ def test_rows_of_a_comparison_are_runs_below_it(project):
     assert tags.items() <= row.data.tags.items()
 
 
+def test_a_record_without_numbers_is_a_run(project):
+    with recorded("coarsen", "cnn", parameters={}):
+        pass
+    assert sync(project).problems == []
+    assert len(runs(project)) == 1
+
+
 def test_a_live_run_gets_its_rows_from_its_record(project, live):
     compared()
     lock(project)

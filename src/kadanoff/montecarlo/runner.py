@@ -170,10 +170,8 @@ def _in_threads(work: Any, items: Sequence[Any], workers: int | None, stopped: E
 def _pilots(dataset: Dataset, name: str, sampler: str, workers: int | None, folder: Path | None) -> dict[int, Pilot]:
     """Pilots by place; the first that needs more sweeps than there may be ends them."""
     places = pilot_places(dataset)
-    own = share(places)
-    places = sorted(
-        places, key=lambda place: place not in own
-    )  # each part begins with its own, and then finds those of others
+    own = share(places)  # each part begins with its own, and then finds those of others
+    places = sorted(places, key=lambda place: place not in own)
     with progress(f"pilot chains {name}".rstrip(), len(places)) as advance:
 
         def measure(place: int) -> Pilot:

@@ -35,6 +35,8 @@ def save_view(client: MlflowClient, experiment: str, records: Sequence[Published
     else:
         metrics = list(dict.fromkeys(name for record in records for name in record.summary))
         tags = ["task"] if any(record.info.model for record in records) else []
+        if not metrics:
+            return
         view = _view("Headline numbers", "", _differing(records), metrics, tags=tags)
     if client.get_experiment(experiment).tags.get(TAG) != view:
         client.set_experiment_tag(experiment, TAG, view)
