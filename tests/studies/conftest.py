@@ -13,7 +13,7 @@ from kadanoff.studies.superres import superres_compare
 def inside():
     """`with inside(folder, params):` work in a project with these parameters."""
 
-    def in_turn(_, function, tasks):
+    def in_turn(_, function, tasks, folder=None):
         return [function(*task) for task in tasks]
 
     @contextmanager

@@ -2,6 +2,7 @@
 
 import json
 from itertools import product
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -65,7 +66,7 @@ def write_data(folder):
 def patched(patch, folder):
     patch.chdir(folder)
     patch.setattr("kadanoff.project.view.LIVE_AFTER_SECONDS", float("inf"))  # MLflow starts in seconds
-    patch.setattr(module, "in_processes", lambda _, function, tasks: [function(*task) for task in tasks])
+    patch.setattr(module, "in_processes", lambda _, function, tasks, folder=None: [function(*task) for task in tasks])
     patch.setattr(torch.cuda, "is_available", lambda: False)
     use_small_table(patch, trials, module, classify_scores)
 
@@ -328,13 +329,13 @@ def test_pre_trained_weights_that_are_not_there_are_asked_for(project):
 def test_trials_share_a_gpu_and_else_have_a_process_each(gpu, expected, monkeypatch):
     tasks, shares = [Task("equilibrium", "periodic", "physics", ALL, trial) for trial in range(5)], []
 
-    def in_turn(what, function, given):
+    def in_turn(what, function, given, folder):
         shares.extend(len(share) for (share,) in given)
         return [function(*one) for one in given]
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
     monkeypatch.setattr(module, "in_processes", in_turn)
     monkeypatch.setattr(module, "run", lambda setup, task: task.trial)
-    found = module._run_all(None, tasks, at_once=2)
+    found = module._run_all(SimpleNamespace(folder=None), tasks, at_once=2)
     assert list(found.items()) == [(task, task.trial) for task in tasks]
     assert shares == expected

@@ -42,7 +42,7 @@ def write_params(root, **changes):
     (root / "params.yaml").write_text(yaml.safe_dump(PARAMS | changes))
 
 
-def serially(what, function, tasks):
+def serially(what, function, tasks, folder=None):
     return [function(*task) for task in tasks]
 
 
