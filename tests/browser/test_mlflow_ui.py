@@ -25,6 +25,7 @@ def prepared(window, mlflow_ui):
 @pytest.fixture
 def pages(browser, prepared):
     """MLflow's pages from the list of experiments; they ask for nothing from elsewhere, and nothing is amiss."""
+    browser.requests()  # of what was open before
     browser.driver.get("about:blank")  # else only the fragment of the address changes, and the old page stays a while
     browser.driver.get(f"{prepared}/#/experiments")
     yield browser
