@@ -180,6 +180,13 @@ def test_headlines_are_few_numbers_with_their_errors_and_a_sentence(project):
     assert (record.info.result, record.info.figure) == ("An error of 0.333(10), –.", "history")
 
 
+def test_a_part_of_a_stage_records_nothing(project, monkeypatch):
+    monkeypatch.setenv("KADANOFF_PART", "1/2")
+    with pytest.raises(KadanoffError, match="run it without --part"), recorded("coarsen", "cnn", parameters={}):
+        pass
+    assert not (project / "reports").exists()
+
+
 def test_more_than_ten_headlines_are_refused(project):
     places = {f"number{n}": "test/mse" for n in range(6)}
     with recorded("coarsen", "cnn", parameters={}) as run:

@@ -75,7 +75,8 @@ def in_processes(
         return compute(what, function, tasks)
     files = [folder / f"{what}-{number}.pickle" for number in range(len(tasks))]
     pairs = [(file, *task) for file, task in zip(files, tasks, strict=True)]
-    compute(what, partial(_keep, function), [pair for pair in share(pairs) if not pair[0].exists()])
+    if todo := [pair for pair in share(pairs) if not pair[0].exists()]:
+        compute(what, partial(_keep, function), todo)
     if part():
         done = sum(file.exists() for file in files)
         raise PartEnded(f"{what}: {done} of {len(tasks)} tasks are done. Without --part the command gathers them.")
@@ -89,8 +90,6 @@ def _keep(function: Callable[..., Any], file: Path, *task: Any) -> None:
 
 
 def _here(what: str, function: Callable[..., Any], tasks: Sequence[tuple]) -> list[Any]:
-    if not tasks:
-        return []
     # fresh processes: a forked one inherits the locks of PyTorch's threads
     workers = min(len(tasks), os.cpu_count() or 1)
     pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_follow_parent)

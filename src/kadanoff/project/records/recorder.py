@@ -74,6 +74,8 @@ def recorded(
         run = Recorder(info, root, work / "record")
         try:
             yield run
+            if "KADANOFF_PART" in os.environ:  # several parts would write the same files at once
+                raise KadanoffError(f"{info.title} has no part left to compute, or none at all; run it without --part.")
             run.publish()
         except BaseException:
             run.abandon()
