@@ -84,8 +84,8 @@ def test_the_headline_numbers_fit_a_terminal():
     assert max(map(len, shown)) <= 120
 
 
-def test_dvc_draws_all_but_the_tables_in_markdown():
-    found = json.loads(dvc("plots", "show", "--json"))
+def test_dvc_draws_all_but_the_tables_in_markdown(tmp_path):
+    found = json.loads(dvc("plots", "show", "--json", "--out", str(tmp_path)))
     assert {Path(error["name"]).suffix for error in found["errors"]} <= {".md", ".html"}
     assert {"critical exponent by sweeps", "error by network", "macro-F1 by model"} <= found["data"].keys()
 
