@@ -15,7 +15,7 @@ SOURCE = ROOT / "src"
 PIPELINE = read_yaml(ROOT / "dvc.yaml")["stages"]
 FILES = sorted(SOURCE.rglob("*.py"))
 NAMES = [str(file.relative_to(SOURCE)) for file in FILES]
-LIBRARY = ("spins", "data", "networks", "montecarlo", "learning", "inverse", "phases")
+LIBRARY = ("spins", "data", "networks", "montecarlo", "learning", "inverse", "phases", "renormalization")
 
 
 @cache
@@ -109,7 +109,7 @@ ORDER = [
     {"cli"},
     {"commands"},
     {"studies", "models", "__init__"},
-    {"inverse", "phases"},
+    {"inverse", "phases", "renormalization"},
     {"montecarlo", "learning"},
     {"data", "networks"},
     {"spins", "runtime"},

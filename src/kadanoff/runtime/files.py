@@ -17,7 +17,7 @@ from kadanoff.errors import KadanoffError
 
 LOCK = "lock"
 # those whose code decides results; `project` and `runtime` cannot change one
-PACKAGES = ("spins", "data", "networks", "montecarlo", "learning", "inverse", "phases", "studies")
+PACKAGES = ("spins", "data", "networks", "montecarlo", "learning", "inverse", "phases", "renormalization", "studies")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
