@@ -60,6 +60,7 @@ def run(
     part: Annotated[
         str | None, typer.Option(metavar="I/N", help="Compute only part I of N; without it the parts are gathered.")
     ] = None,
+    cluster: data.Cluster = None,
 ) -> None:
     """Run one stage of the pipeline, without DVC: `dvc repro` calls this for whatever changed."""
     from kadanoff.runtime.executor import PartEnded

@@ -1,5 +1,6 @@
 """The commands for a user's own data: simulate it, apply a trained network; grow, view and measure large lattices."""
 
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -12,6 +13,21 @@ from typer.core import TyperCommand
 from kadanoff.errors import MOST_WORKERS, printable, printable_lines
 
 Workers = Annotated[int | None, typer.Option(min=1, max=MOST_WORKERS, help="Threads; one a core unless given.")]
+
+
+def _use_cluster(place: str | None) -> None:
+    if place is not None:
+        os.environ["KADANOFF_CLUSTER"] = place
+
+
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS|FILE",
+        callback=_use_cluster,
+        help="Dask cluster that computes: its scheduler's address or file, as KADANOFF_CLUSTER.",
+    ),
+]
 PANEL, NETWORKS, LARGE = "Data", "Networks", "Large lattices"
 
 
@@ -133,6 +149,7 @@ def grow(
     sweeps: Annotated[int, typer.Option(min=0, help="Metropolis sweeps after each enlargement.")] = 8,
     seed: Annotated[int, typer.Option(min=0, help="Another seed draws another lattice.")] = 0,
     workers: Workers = None,
+    cluster: Cluster = None,
 ) -> None:
     """Grow a critical lattice to any size, out of core; resumes if it was killed."""
     from kadanoff.commands.grow import Job

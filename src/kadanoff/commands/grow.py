@@ -1,10 +1,11 @@
 """One critical lattice, grown to any size: out of core, on all cores, and resumable."""
 
 import hashlib
-from concurrent.futures import ThreadPoolExecutor
+import io
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import zarr
@@ -12,8 +13,8 @@ import zarr
 from kadanoff import __version__
 from kadanoff.data.arrays import decoded
 from kadanoff.data.store import Ensemble, create_lattice, finish_lattice, open_dataset
+from kadanoff.errors import KadanoffError, whole
 from kadanoff.errors import seed_of as seed_of_bits
-from kadanoff.errors import whole
 from kadanoff.inverse import bands
 from kadanoff.inverse.critical import network_of, place_of
 from kadanoff.inverse.growth import Enlargement, Read, Rows, around, refined, sides_to
@@ -21,10 +22,9 @@ from kadanoff.inverse.renormalized import RenormalizedGibbs
 from kadanoff.inverse.superresolve import tables
 from kadanoff.montecarlo.runner import simulate
 from kadanoff.networks.superres import Blocks
-from kadanoff.runtime.executor import threads
-from kadanoff.runtime.files import fingerprint
+from kadanoff.runtime.executor import in_threads, threads
+from kadanoff.runtime.files import fingerprint, write_atomic
 from kadanoff.runtime.output import alone_on_new, place_new, require_new, require_room
-from kadanoff.runtime.progress import Advance, progress
 from kadanoff.spins.exact import T_C
 
 BITS = 1.0  # on disk, a spin: critical lattices compress to less
@@ -48,11 +48,20 @@ class Job:
     seed: int
 
 
+class Plan(NamedTuple):
+    """What every band needs: the job, the hash of its model, and how many rows a band has at the most."""
+
+    job: Job
+    model: str
+    rows: int
+
+
 def grow(job: Job, target: Path, workers: int | None = None, rows: int = TALLEST) -> None:
     """Write a dataset with one lattice of side `size` at T_c.
 
     The spins depend on the job alone: not on the number of workers, on the rows of a band, or on interruptions. A
-    command that was killed resumes from its last shard. It takes 2 GB of memory at the most up to a side of 124,416
+    command that was killed resumes from its last shard. With KADANOFF_CLUSTER the workers of a Dask cluster compute the
+    bands of a level, then those of the next. It takes 2 GB of memory at the most up to a side of 124,416
     (measured there: 1.48 GB with 2 workers): `workers` threads (one a core), fewer where MEMORY holds fewer.
 
     Raises
@@ -64,14 +73,14 @@ def grow(job: Job, target: Path, workers: int | None = None, rows: int = TALLEST
     require_new(target)
     seed_of_bits(job.seed)
     whole(job.sweeps, "sweeps", 0, MOST_SWEEPS)
-    enlargement = enlargement_of(job)
+    block = enlargement_of(job).block
     if job.source is None:
-        sides_to(SEED, job.size, enlargement.block, "size")  # refuses before a seed is simulated
+        sides_to(SEED, job.size, block, "size")  # refuses before a seed is simulated
     seed = seed_of(job)
-    sides = sides_to(len(seed), job.size, enlargement.block, "size")
+    sides = sides_to(len(seed), job.size, block, "size")
     hashes = {
-        "model_blake2b": hashlib.blake2b(job.model.read_bytes()).hexdigest(),
-        "seed_lattice_blake2b": hashlib.blake2b(seed.tobytes()).hexdigest(),
+        "model_blake2b": _digest(job.model.read_bytes()),
+        "seed_lattice_blake2b": _digest(seed.tobytes()),
     }
     with alone_on_new(target, "growing", f"*/*.zarr/{SHARDS}") as folder:
         work = folder / fingerprint(job.sample, job.size, job.sweeps, job.seed, hashes)
@@ -79,9 +88,16 @@ def grow(job: Job, target: Path, workers: int | None = None, rows: int = TALLEST
         written = sum(path.stat().st_size for path in work.rglob("*") if path.is_file())
         takes = f"a lattice of side {sides[-1]} and those that it grows from take"
         require_room(target.parent, needed, takes, written=written)
-        last = _levels(job, enlargement, seed, sides, work, workers, rows)
-        finish_lattice(last, _measured(job, hashes, last, workers))
-        place_new(last, target)
+        plan = Plan(job, hashes["model_blake2b"], rows)
+        buffer = io.BytesIO()
+        np.save(buffer, seed)
+        path, digests = work / "seed.npy", {}
+        write_atomic(path, buffer.getvalue())
+        for level, side in enumerate(sides[1:], 1):
+            before, path = path, work / f"{side}.zarr"
+            digests = _level(plan, level + LEVELS * job.sample, before, path, workers)
+        finish_lattice(path, _measured(job, hashes, path, workers, digests))
+        place_new(path, target)
 
 
 def enlargement_of(job: Job) -> Enlargement:
@@ -99,45 +115,61 @@ def seed_of(job: Job) -> Rows:
     return ensemble.read(temperature, slice(sample, sample + 1))[0]
 
 
-def _levels(
-    job: Job, enlargement: Enlargement, seed: Rows, sides: list[int], work: Path, workers: int | None, rows: int
-) -> Path:
-    """Grow all levels, each from the store of the one before; the store of the last."""
-    read, path = around(seed), work
-    with progress(f"grow {sides[-1]}", sum(side**2 for side in sides[1:])) as advance:
-        for level, side in enumerate(sides[1:], 1):
-            path = work / f"{side}.zarr"
-            if not (path / "spins" / "zarr.json").exists():
-                create_lattice(path, side)
-            for left in path.rglob("*.partial"):  # of a shard that was being written when the process was killed
-                left.unlink()
-            _level(enlargement, read, level + LEVELS * job.sample, path, workers, rows, advance)
-            read = reader(zarr.open_array(path / "spins", mode="r"))
-    return path
+@lru_cache(maxsize=1)
+def _enlargement(job: Job, model: str) -> Enlargement:
+    """`enlargement_of` the model with this hash, once for all bands of a process; KadanoffError if it is another."""
+    if _digest(job.model.read_bytes()) != model:
+        raise KadanoffError(f"{job.model} is not the file that this lattice grows by; give every machine the same one.")
+    return enlargement_of(job)
 
 
-def _level(
-    enlargement: Enlargement, read: Read, level: int, path: Path, workers: int | None, rows: int, advance: Advance
-) -> None:
-    """Fill the store of one level, some shards of rows at a time; those that are there already stay."""
+def _level(plan: Plan, level: int, before: Path, path: Path, workers: int | None) -> dict[int, str]:
+    """Fill the store of one level, some shards of rows at a time; those that are there already stay.
+
+    Hashes of the shards that were written, by their first row.
+    """
+    side = int(path.stem)
+    if not (path / "spins" / "zarr.json").exists():
+        create_lattice(path, side)
+    for left in path.rglob("*.partial"):  # of a shard that was being written when the process was killed
+        left.unlink(missing_ok=True)
+    shard = _shard(zarr.open_array(path / "spins", mode="r"))
+    step = shard * max(1, plan.rows // shard)
+    # a shard comes to the disk in one rename
+    todo = [
+        (range(first, min(first + step, side), shard),)
+        for first in range(0, side, step)
+        if not all(
+            (path / f"spins/c/0/0/{row // shard}/0").exists() for row in range(first, min(first + step, side), shard)
+        )
+    ]
+    held = _memory(_enlargement(plan.job, plan.model), side, step, shard)
+    found = in_threads(f"grow {side}", partial(_band, plan, level, before, path), todo, threads(workers, held, MEMORY))
+    return {row: digest for band in found for row, digest in band.items()}
+
+
+def _band(plan: Plan, level: int, before: Path, path: Path, shards: range) -> dict[int, str]:
+    """Write the shards that begin at these rows, and return their hashes."""
+    enlargement = _enlargement(plan.job, plan.model)
     array = zarr.open_array(path / "spins", mode="r+")
-    side, shard = array.shape[-1], _shard(array)
-    step = shard * max(1, rows // shard)
+    side, first, end = array.shape[-1], shards.start, shards.stop
+    words = refined(enlargement, _rows_of(before), level, side // enlargement.block, range(first, end))
+    digests = {}
+    for start in shards:
+        spins = np.empty((min(shards.step, side - start), side), np.int8)
+        bands.scatter(words, start - first, first & 1, spins)
+        array[0, 0, start : start + len(spins)] = spins
+        digests[start] = _digest(spins.data)
+    return digests
 
-    def fill(first: int) -> None:
-        starts = range(first, min(first + step, side), shard)
-        count = min(first + step, side) - first
-        # a shard comes to the disk in one rename
-        if not all((path / f"spins/c/0/0/{start // shard}/0").exists() for start in starts):
-            words = refined(enlargement, read, level, side // enlargement.block, range(first, first + count))
-            for start in starts:
-                spins = np.empty((min(shard, side - start), side), np.int8)
-                bands.scatter(words, start - first, first & 1, spins)
-                array[0, 0, start : start + len(spins)] = spins
-        advance(side * count)
 
-    with ThreadPoolExecutor(threads(workers, _memory(enlargement, side, step, shard), MEMORY)) as pool:
-        list(pool.map(fill, range(0, side, step)))
+def _rows_of(path: Path) -> Read:
+    """Rows of the seed, or of the store of a level, counted around the torus."""
+    return around(np.load(path, "r")) if path.suffix == ".npy" else reader(zarr.open_array(path / "spins", mode="r"))
+
+
+def _digest(content: bytes | memoryview) -> str:
+    return hashlib.blake2b(content).hexdigest()
 
 
 def _memory(enlargement: Enlargement, side: int, step: int, shard: int) -> int:
@@ -169,26 +201,39 @@ def reader(array: zarr.Array) -> Read:
     return read
 
 
-def _measured(job: Job, hashes: dict[str, str], path: Path, workers: int | None) -> Ensemble:
-    """The grown lattice as a dataset, its energy and magnetization from one pass over it."""
+class Sums(NamedTuple):
+    """Of some rows: the products of neighbours to the right and below, the spins, and the hash of them."""
+
+    bonds: int
+    spins: int
+    digest: str
+
+
+def _sums(path: Path, first: int, end: int) -> Sums:
+    """Rows first to end - 1 of a store."""
+    spins = _rows_of(path)(first, end + 1)
+    own = spins[:-1]
+    # products in bytes, as einsum would copy all spins into int64
+    bonds = (own * spins[1:]).sum(dtype=np.int64) + (own[:, 1:] * own[:, :-1]).sum(dtype=np.int64)
+    bonds += (own[:, 0] * own[:, -1]).sum(dtype=np.int64)
+    return Sums(int(bonds), int(own.sum(dtype=np.int64)), _digest(own.data))
+
+
+def _measured(job: Job, hashes: dict[str, str], path: Path, workers: int | None, digests: dict[int, str]) -> Ensemble:
+    """The grown lattice as a dataset, its energy and magnetization from one pass over it.
+
+    KadanoffError if a shard is not the one with the hash that its worker gave.
+    """
     array = zarr.open_array(path / "spins", mode="r")
     side, step = array.shape[-1], _shard(array)
-    read = reader(array)
-
-    def sums(first: int) -> tuple[int, int]:
-        spins = read(first, min(first + step, side) + 1)
-        own = spins[:-1]
-        # products in bytes, as einsum would copy all spins into int64
-        bonds = (own * spins[1:]).sum(dtype=np.int64) + (own[:, 1:] * own[:, :-1]).sum(dtype=np.int64)
-        bonds += (own[:, 0] * own[:, -1]).sum(dtype=np.int64)
-        return int(bonds), int(own.sum(dtype=np.int64))
-
-    count = threads(workers, 3 * step * side, MEMORY)  # the rows, a product of them, and what is decoded
-    with ThreadPoolExecutor(count) as pool, progress(f"measure {side}", side**2) as advance:
-        totals = np.zeros(2)
-        for found in pool.map(sums, range(0, side, step)):
-            totals += found
-            advance(step * side)
+    places = [(first, min(first + step, side)) for first in range(0, side, step)]
+    # of a thread: the rows, a product of them, and what is decoded
+    found = in_threads(f"measure {side}", partial(_sums, path), places, threads(workers, 3 * step * side, MEMORY))
+    for (first, _), seen in zip(places, found, strict=True):
+        if digests.get(first, seen.digest) != seen.digest:
+            shard = path / f"spins/c/0/0/{first // step}/0"
+            raise KadanoffError(f"{shard} does not hold what was written; remove it, then repeat the command.")
+    totals = np.sum([(seen.bonds, seen.spins) for seen in found], axis=0, dtype=float)
     energy, magnetization = np.array([[[-totals[0]]], [[totals[1]]]]) / side**2
     grown = {
         "model": job.model.name,

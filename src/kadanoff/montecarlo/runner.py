@@ -95,21 +95,25 @@ class Chains:
         return spins
 
 
-def _elsewhere(chains: Chains) -> None:
-    """Compute the chains by other processes, which leave them as finished checkpoints.
+def _elsewhere(chains: Chains) -> dict[Task, str]:
+    """Compute the chains by other processes, which leave them as finished checkpoints; checksums of their spins.
 
     PartEnded if this command computes only some of them.
     """
     assert chains.folder is not None
     own = chains.dataset, chains.name, chains.sampler, chains.sweeps, chains.folder
-    in_processes(
-        f"simulate {chains.name}", partial(_finish, *own), [(task,) for task in chains.tasks()], chains.folder / "tasks"
-    )
+    tasks, kept = chains.tasks(), chains.folder / "tasks"
+    found = in_processes(f"simulate {chains.name}", partial(_finish, *own), [(task,) for task in tasks], kept)
+    return dict(zip(tasks, found, strict=True))
 
 
 def _finish(dataset: Dataset, name: str, sampler: str, sweeps: NDArray[np.int64], folder: Path, task: Task) -> str:
     """Bring one task to its end, and return a checksum of its spins."""
-    spins = Chains(dataset, name, sampler, sweeps, folder).run_task(task, lambda amount=1.0: None)
+    return checksum(Chains(dataset, name, sampler, sweeps, folder).run_task(task, lambda amount=1.0: None))
+
+
+def checksum(spins: NDArray[np.int8]) -> str:
+    """Hash of some spins."""
     return hashlib.blake2b(spins.tobytes(), digest_size=8).hexdigest()
 
 
@@ -128,13 +132,18 @@ def run(dataset: Dataset, name: str, workers: int | None = None, folder: Path | 
     elsewhere = folder is not None and bool(cluster() or part())
     gpu = not elsewhere and takes_gpu(dataset, choice.name, int(sweeps.sum()))
     chains = Chains(dataset, name, choice.name, sweeps, folder, gpu)
-    if elsewhere:
-        _elsewhere(chains)  # then the checkpoints are there, and what follows only reads them
+    checksums = _elsewhere(chains) if elsewhere else {}  # what follows then only reads checkpoints
     with progress(f"simulate {name}".rstrip(), float(chains.sweeps.sum()) * dataset.samples) as advance:
 
         def work(task: Task) -> None:
             end = task.first_chain + task.chains
-            spins[task.temperature, task.first_chain : end] = chains.run_task(task, advance)
+            found = chains.run_task(task, advance)
+            if checksums and checksum(found) != checksums[task]:
+                raise KadanoffError(
+                    f"chains {task.first_chain} to {end - 1} of {name}, temperature number {task.temperature}, are not "
+                    f"those that their worker computed; remove {folder}, then repeat the command."
+                )
+            spins[task.temperature, task.first_chain : end] = found
 
         _in_threads(work, chains.tasks(), 1 if gpu else workers, chains.stopped)
     return _ensemble(chains, spins, pilots, choice.reason)

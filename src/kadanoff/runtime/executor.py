@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from functools import partial
@@ -32,6 +32,21 @@ ENDED = "what ran this stage has ended"
 def threads(workers: int | None, held: int, memory: int) -> int:
     """How many threads to start: `workers`, one a core if None; fewer if `memory` bytes hold fewer, of `held` each."""
     return max(1, min(workers or os.cpu_count() or 1, memory // held))
+
+
+def in_threads(what: str, function: Callable[..., Any], tasks: Sequence[tuple], workers: int) -> list[Any]:
+    """[function(*task) for task in tasks], by threads of this process, or by the cluster as `in_processes`.
+
+    For functions that leave Python's lock to others most of the time. The first error ends all.
+    """
+    if place := cluster():
+        return on_cluster(what, function, tasks, place)
+    found = []
+    with ThreadPoolExecutor(workers) as pool, progress(what, len(tasks)) as advance:
+        for value in pool.map(lambda task: function(*task), tasks):
+            found.append(value)
+            advance()
+    return found
 
 
 class PartEnded(Exception):
@@ -80,6 +95,11 @@ def in_processes(
     if part():
         done = sum(file.exists() for file in files)
         raise PartEnded(f"{what}: {done} of {len(tasks)} tasks are done. Without --part the command gathers them.")
+    if not all(file.exists() for file in files):
+        raise KadanoffError(
+            f"{what}: what the workers computed is not in {folder}; they must see it under this path. Share it, then "
+            "repeat the command."
+        )
     return [pickle.loads(file.read_bytes()) for file in files]
 
 

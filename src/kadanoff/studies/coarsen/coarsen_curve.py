@@ -11,7 +11,7 @@ from pydantic import Field
 
 from kadanoff.data.store import open_dataset
 from kadanoff.errors import KadanoffError
-from kadanoff.learning.coarse import CoarseTask, coarse_task, site_errors
+from kadanoff.learning.coarse import coarse_task, site_errors
 from kadanoff.learning.fit import fit
 from kadanoff.learning.parameters import TrainingParams
 from kadanoff.learning.predict import predict
@@ -61,7 +61,7 @@ def coarsen_curve(root: Path) -> None:
         # the longest first, so that no core waits for the last of them
         tasks = list(product(sorted(curve.steps, key=curve.steps.__getitem__, reverse=True), curve.configurations))
         points = pd.DataFrame(
-            in_processes("coarsen_curve", partial(_train, task, curve, training, folder), tasks, folder)
+            in_processes("coarsen_curve", partial(_train, source, curve, training, folder), tasks, folder)
         )
         points = points.sort_values(["network", "configurations"])
         errors = points.set_index("configurations").rename("configurations={}".format).drop(columns="network")
@@ -78,10 +78,9 @@ def coarsen_curve(root: Path) -> None:
         draw_curve(record, points)
 
 
-def _train(
-    task: CoarseTask, curve: Curve, training: TrainingParams, folder: Path, name: str, count: int
-) -> dict[str, Any]:
+def _train(source: Path, curve: Curve, training: TrainingParams, folder: Path, name: str, count: int) -> dict[str, Any]:
     """Train one network on the first `count` configurations, for at most the same number of steps at every count."""
+    task = coarse_task(open_dataset(source), curve.rule, curve.block, training.seed)
     rows = task.split.train[:count]
     epochs = math.ceil(curve.steps[name] / math.ceil(count / training.batch_size))
     # epochs differ in length: the schedule waits for the same shares of the whole training as in the report

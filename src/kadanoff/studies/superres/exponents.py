@@ -76,12 +76,11 @@ def exponents(root: Path) -> None:
     origins = [ensemble.provenance for ensemble in data.values()]
     with working_folder("exponents", "all", parameters, origins) as folder:
         index = {name: critical_index(f"dataset {name}", ensemble) for name, ensemble in data.items()}
-        fine, small = (data[name].read(index[name]) for name in (params.dataset, params.smaller))
-        _check(params, fine.shape, small.shape)
+        sources = [(paths[name], index[name]) for name in (params.dataset, params.smaller)]
+        _check(params, *(data[name].spins.shape[1:] for name in (params.dataset, params.smaller)))
         with recorded("exponents", parameters=parameters, inputs=list(paths.values())) as record:
-            shares = (np.array_split(spins, params.repetitions) for spins in (fine, small))
-            tasks = [(*share, folder, number) for number, share in enumerate(zip(*shares, strict=True))]
-            found = in_processes("exponents", partial(repeat, params, recipes), tasks, folder)
+            tasks = [(number,) for number in range(params.repetitions)]
+            found = in_processes("exponents", partial(repeat, params, recipes, sources, folder), tasks, folder)
             finite, truth = (
                 [measured(data[name], index[name]) for name in group]
                 for group in (params.finite_size, (params.dataset, *params.truth))
@@ -129,11 +128,15 @@ def measured(ensemble: Ensemble, index: int = 0, step: int = 4096) -> Levels:
     return Levels((side,), *np.concatenate(parts, axis=1)[:, None])
 
 
-def repeat(params: Params, recipes: Recipes, fine: Spins, small: Spins, folder: Path, number: int) -> Repetition:
-    """Run repetition `number` on its own critical lattices: `fine` (n, L, L) train and seed, `small` calibrate.
+def repeat(params: Params, recipes: Recipes, sources: list[tuple[Path, int]], folder: Path, number: int) -> Repetition:
+    """Run repetition `number` on its share of two datasets, each a path and the index of T_c.
 
-    A chain whose file lies in `folder` is not grown again, and a network resumes from its checkpoint.
+    The first one's lattices train and seed, the smaller ones of the second calibrate. A chain whose file lies in
+    `folder` is not grown again, and a network resumes from its checkpoint.
     """
+    fine, small = (
+        np.array_split(open_dataset(path).read(index), params.repetitions)[number] for path, index in sources
+    )
     seed, temperature = derived_seed(params.seed, number), float(T_C)
     known = hashlib.blake2b(fine.tobytes() + small.tobytes(), digest_size=6).hexdigest()  # other data, other files
     blocks, pixels = (
