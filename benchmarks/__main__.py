@@ -19,7 +19,7 @@ from llvmlite.binding import get_host_cpu_name
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import growth, growth_figure
+from benchmarks import growth, growth_figure, instructions
 from benchmarks.timing import Sweeps, slope_ns
 from kadanoff.errors import KadanoffError
 from kadanoff.montecarlo.samplers import GROUP, SAMPLERS
@@ -113,6 +113,14 @@ def show(rows: list[dict[str, Any]]) -> None:
     Console().print(grid)
 
 
+def show_instructions(rows: list[dict[str, Any]]) -> None:
+    """Print the speed of one core by instruction set."""
+    grid = Table("instructions", "metropolis, flips/ns", "swendsen_wang, sites/ns")
+    for row in rows:
+        grid.add_row(row["instructions"], f"{row['metropolis']:.2f}", f"{row['swendsen_wang']:.3f}")
+    Console().print(grid)
+
+
 def measure_all(output: Path | None = None, largest: int = growth.LARGEST) -> None:
     """Measure, print tables, and write JSON to `output` if it is given, and the figure `bench_growth.png` beside it.
 
@@ -128,13 +136,18 @@ def measure_all(output: Path | None = None, largest: int = growth.LARGEST) -> No
     sides = growth.sizes(project_root(), largest)
     rows = measure(os.cpu_count() or 1)
     show(rows)
+    by_instructions = instructions.measure()
+    show_instructions(by_instructions)
     grown = growth.growth(project_root(), sides) if sides else None
     if grown:
         growth.show(grown)
     if output is not None:
         versions = {name: version(name) for name in ("kadanoff", "numba", "torch", *PEERS)}
         machine = f"{platform.machine()}, {get_host_cpu_name()}"
-        content = {"machine": machine, "versions": versions, "rows": rows, "growth": grown}
+        content = {"machine": machine, "versions": versions, "rows": rows} | {
+            "instructions": by_instructions,
+            "growth": grown,
+        }
         with disk_errors(output):
             write_atomic(output, json.dumps(content, indent=2) + "\n")
         if grown:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from benchmarks import growth as bench_growth
 from benchmarks import growth_figure as bench_growth_figure
+from benchmarks import instructions as bench_instructions
 from benchmarks import published as bench_published
 from benchmarks.growth_command import parts_of
 
@@ -168,3 +169,17 @@ def test_a_published_spin_has_the_mean_that_the_kernel_gives():
     expected = torch.tensor([0.0, 0.5, 0.0, 1.0, -1.0, 1.0, -0.5, 0.25, 0.0])
     assert (means - expected).abs().max() < SIGMAS / 256
     assert torch.equal(blocks[2], coarse[0].roll(-2, 1))
+
+
+@pytest.mark.slow
+def test_instruction_sets_give_the_same_spins():
+    rows = bench_instructions.measure(size=128, rounds=1)  # refuses if they do not
+    assert rows
+    assert all(row["metropolis"] > 0 < row["swendsen_wang"] for row in rows)
+
+
+def test_spins_that_depend_on_the_instructions_are_refused(monkeypatch):
+    monkeypatch.setattr(bench_instructions, "_in_process", lambda cpu, _: {"md5": cpu, "metropolis": 1.0})
+    monkeypatch.setattr(bench_instructions, "get_host_cpu_features", lambda: {"sse2": True, "avx2": True})
+    with pytest.raises(KadanoffError, match="depend on the instruction set"):
+        bench_instructions.measure()
