@@ -32,7 +32,7 @@ def advance(
     first_row: int,
     height: int,
     key: np.uint64,
-    planes: tuple[NDArray[np.uint64], NDArray[np.uint64]],
+    planes: tuple[NDArray[np.uint64], ...],
     sweeps: int,
 ) -> None:
     """As `bands.advance`, with the same bytes in all rows that are not spoilt.
