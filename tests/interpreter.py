@@ -1,9 +1,13 @@
-"""Triton kernels without a GPU: interpreted, and compiled for GPUs that need not be here."""
+"""Triton kernels with and without a GPU: interpreted, and compiled for GPUs that need not be here."""
 
 import os
 import pickle
 import subprocess
 import sys
+
+import pytest
+
+from kadanoff.montecarlo.devices import lacking
 
 PROGRAM = """
 import pickle, sys
@@ -18,12 +22,17 @@ POINTERS = ("words", "edges", "absent", "members", "planes")
 KINDS = dict.fromkeys(POINTERS, "*i64") | {"key": "u64", "first_group": "u32", "sweep": "u32"}
 
 
-def interpreted(module, calls):
+LACKING = lacking()
+INTERPRETED = ["1", pytest.param("0", marks=[pytest.mark.gpu, pytest.mark.skipif(bool(LACKING), reason=str(LACKING))])]
+"""By Triton's interpreter, or on a GPU."""
+
+
+def advanced(module, calls, interpreted):
     """What the first argument of each call becomes by `gpu_advance` of a module.
 
     In a process of its own: Triton must know of its interpreter before it is imported.
     """
-    environment = os.environ | {"TRITON_INTERPRET": "1"}
+    environment = os.environ | {"TRITON_INTERPRET": interpreted}
     command = [sys.executable, "-c", PROGRAM, module]
     done = subprocess.run(command, input=pickle.dumps(calls), stdout=subprocess.PIPE, env=environment, check=True)
     return pickle.loads(done.stdout)

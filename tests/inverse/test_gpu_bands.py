@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from interpreter import cross_compiled, interpreted
+from interpreter import INTERPRETED, advanced, cross_compiled
 
 from kadanoff.inverse import bands
 from kadanoff.montecarlo.rng import stream_key
@@ -34,10 +34,12 @@ def hot(height, width):
     return 2 * np.random.default_rng(height * width).integers(0, 2, (height, width), np.int8) - 1
 
 
-def test_bands_have_the_bytes_of_the_cpu_and_of_no_other_key_or_temperature():
+@pytest.mark.parametrize("interpreted", INTERPRETED)
+def test_bands_have_the_bytes_of_the_cpu_and_of_no_other_key_or_temperature(interpreted):
     cuts = [(hot(12, 128), 0, 12), (hot(12, 128), 0, 5), (hot(12, 128), 5, 12), (hot(10, 1280), 3, 7)]
     calls = [call(*cut) for cut in cuts]
-    found = [rows(words, cut[0].shape[1], cut[1]) for words, cut in zip(interpreted(MODULE, calls), cuts, strict=True)]
+    found = advanced(MODULE, calls, interpreted)
+    found = [rows(words, cut[0].shape[1], cut[1]) for words, cut in zip(found, cuts, strict=True)]
     for each, made, (spins, first, _) in zip(calls, found, cuts, strict=True):
         bands.advance(*each)
         np.testing.assert_array_equal(made, rows(each[0], spins.shape[1], first))

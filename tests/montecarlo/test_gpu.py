@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from interpreter import cross_compiled, interpreted
+from interpreter import INTERPRETED, advanced, cross_compiled
 from oracle import hot, lattices
 
 from kadanoff.errors import KadanoffError
@@ -21,9 +21,9 @@ def call(lattice, field=0.0, key=KEY, first_sweep=7, sweeps=1, heat_bath=False):
     return spins, lattice, 2.0, field, key, 64, first_sweep, sweeps, heat_bath
 
 
-def same(calls):
+def same(calls, interpreted):
     """Whether GPU and CPU agree, call by call."""
-    found = interpreted("kadanoff.montecarlo.devices", calls)
+    found = advanced("kadanoff.montecarlo.devices", calls, interpreted)
     for each in calls:
         metropolis.advance(*each)
     return [np.array_equal(spins, each[0]) for spins, each in zip(found, calls, strict=True)]
@@ -39,9 +39,10 @@ FEW = [
 ]
 
 
-def test_the_bytes_are_those_of_the_cpu_and_of_no_other_key_or_sweep():
+@pytest.mark.parametrize("interpreted", INTERPRETED)
+def test_the_bytes_are_those_of_the_cpu_and_of_no_other_key_or_sweep(interpreted):
     calls = [call(*case) for case in FEW] + [call(Lattice(8, 6), sweeps=2, heat_bath=True)]
-    assert all(same(calls))
+    assert all(same(calls, interpreted))
     for other in ({"key": OTHER}, {"first_sweep": 8}, {"field": 0.1}, {"heat_bath": True}):
         differing = call(Lattice(8, 6), **other)
         metropolis.advance(*differing)
@@ -49,10 +50,11 @@ def test_the_bytes_are_those_of_the_cpu_and_of_no_other_key_or_sweep():
 
 
 @pytest.mark.slow
-def test_the_bytes_are_those_of_the_cpu_for_every_boundary_sign_field_and_layout():
+@pytest.mark.parametrize("interpreted", INTERPRETED)
+def test_the_bytes_are_those_of_the_cpu_for_every_boundary_sign_field_and_layout(interpreted):
     shapes = (5, 7), (4, 18), (1, 9), (128, 3), (256, 4)
     cases = [(lattice, field) for lattice in lattices(*shapes) for field in (0.0, 0.4)]
-    agree = same([call(*case, sweeps=2) for case in cases])
+    agree = same([call(*case, sweeps=2) for case in cases], interpreted)
     assert [case for case, equal in zip(cases, agree, strict=True) if not equal] == []
 
 

@@ -20,7 +20,8 @@ WORTH = 1 << 38
 """Updates: half a minute of a core. Of fewer, many are done before PyTorch is imported and the kernel compiled."""
 FILLS = 1 << 24
 """Sites of all chains at one temperature. Of fewer, launching a kernel takes longer than what it does."""
-SAME_SPINS = "take device: cpu, or hide the GPU by CUDA_VISIBLE_DEVICES= (the spins are the same)."
+SAME_SPINS = "take device: cpu, which gives the same spins."
+WITHOUT = "take device: cpu, or hide the GPU from the command by CUDA_VISIBLE_DEVICES=; the spins are the same."
 
 
 def require_device(device: str) -> None:
@@ -57,9 +58,9 @@ def verified(
     try:
         gpu(found, *arguments)
     except RuntimeError as error:
-        raise KadanoffError(f"the GPU does not run Triton's kernels ({error}); {SAME_SPINS}") from error
+        raise KadanoffError(f"the GPU does not run Triton's kernels ({error}); {WITHOUT}") from error
     if not np.array_equal(found[part], expected[part]):
-        raise KadanoffError(f"the GPU does not give the spins of the CPU; please report it, and {SAME_SPINS}")
+        raise KadanoffError(f"the GPU does not give the spins of the CPU; please report it, and {WITHOUT}")
     return gpu
 
 

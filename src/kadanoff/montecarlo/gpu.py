@@ -20,7 +20,7 @@ from psutil import virtual_memory
 
 from kadanoff.errors import KadanoffError
 from kadanoff.montecarlo import checkerboard, metropolis, multispin
-from kadanoff.montecarlo.devices import SAME_SPINS
+from kadanoff.montecarlo.devices import WITHOUT
 from kadanoff.spins.boundary import Lattice
 
 BLOCK, WARPS = 64, 1  # words and warps of a program
@@ -220,7 +220,7 @@ def require_room(words: int, others: int = 0) -> None:
     room = min(free - others, 8 * MOST_WORDS)
     if 8 * words >= room:
         raise KadanoffError(
-            f"the spins take {8 * words / 1e9:.1f} GB on the GPU, where {room / 1e9:.1f} GB can be used; {SAME_SPINS}"
+            f"the spins take {8 * words / 1e9:.1f} GB on the GPU, where {room / 1e9:.1f} GB can be used; {WITHOUT}"
         )
 
 
