@@ -39,7 +39,7 @@ def advance(
 
     KadanoffError if the GPU has no room for the band.
     """
-    require_room(words.size)
+    require_room(2 * words.size)  # beside them, in the other order
     settings = constants(words, width)
     (rows, columns), turned = settings["SPAN"], 1 - first_row % 2
     order = (0,) if turned else ()  # the kernel counts colours from the second row
@@ -58,10 +58,10 @@ def advance(
 
 @cache
 def gpu_advance() -> Callable[..., None]:
-    """`advance`, if here it gives the CPU's bytes, which a few sweeps show; else KadanoffError."""
-    sweeps, width = 2, bands.MULTIPLE * MARGIN
-    halo, words = bands.halo(sweeps), bands.words_of(16, width)
-    part = np.s_[:, halo:-halo, MARGIN:-MARGIN]
+    """`advance`, if here it gives the CPU's bytes, which a sweep shows; else KadanoffError."""
+    sweeps, width = 1, bands.MULTIPLE * MARGIN
+    halo, words = bands.halo(sweeps), bands.words_of(8, width)
+    part = np.s_[:, halo:-halo, MARGIN:-MARGIN]  # without what lies across the edges of strips
     words[:] = np.arange(words.size, dtype=np.uint64).reshape(words.shape) * np.uint64(0x9E3779B97F4A7C15)
     planes = bands.thresholds(2.0)
     return verified(advance, bands.advance, words, width, 3, 64, np.uint64(1 << 63), planes, sweeps, part=part)
