@@ -123,6 +123,7 @@ def measure_all(output: Path | None = None) -> None:
     if not interpreted and (reason := lacking()):
         print(f"not measured: {reason}")
         return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # as stages train
     import torch
 
     from benchmarks import gpu_training
