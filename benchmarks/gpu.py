@@ -1,28 +1,32 @@
-"""`python -m benchmarks.gpu`: flips per nanosecond of the Metropolis kernel, once it has given the CPU's bytes.
+"""`python -m benchmarks.gpu`: what a GPU does a second, once it has given the CPU's bytes; minutes.
 
-With TRITON_INTERPRET=1 it takes lattices so small that Triton's interpreter does them in seconds; the speeds then say
-nothing of a GPU.
+Flips per nanosecond of the Metropolis kernel, for chains and for a band of a large torus as `kadanoff grow` sweeps it;
+images per second that networks learn from (`benchmarks.gpu_training`). With TRITON_INTERPRET=1 it takes lattices and
+networks so small that Triton's interpreter and a CPU do them in seconds; the speeds then say nothing of a GPU.
 """
 
 import hashlib
 import json
 import os
 import sys
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.timing import slope_ns
+from benchmarks.timing import Sweeps, slope_ns
 from kadanoff.data.description import Dataset
 from kadanoff.errors import KadanoffError
+from kadanoff.inverse import bands
 from kadanoff.montecarlo import samplers
 from kadanoff.montecarlo.devices import lacking
 from kadanoff.runtime.files import disk_errors, write_atomic
 from kadanoff.spins.exact import T_C
 
 NAME, CHECKED = "bench", 3  # sweeps before the bytes are compared
+PACKAGES = "kadanoff", "torch", "triton", "timm", "transformers"
 
 
 class Case(NamedTuple):
@@ -33,39 +37,73 @@ class Case(NamedTuple):
     md5: str
 
 
-CASES = [
+class Band(NamedTuple):
+    """Rows of one torus at T_c, halo included, and the MD5 of the others that `bands.advance` gives."""
+
+    size: int
+    rows: int
+    md5: str
+
+
+CASES: list[Case | Band] = [
     Case(8192, 1, "0935e1bcaa53fe8fffda608c62f9b61f"),
     Case(2048, 64, "0aa830021594aa78de7668b4e21bf272"),
     Case(64, 1 << 16, "2d9e826b352bee11f51baffd8ed275ce"),
+    Band(41472, 2048, "d8a5dcb71f487d374e1c6ca7632fd422"),
 ]
-SMALL_CASES = [Case(128, 1, "32b8cc29e21afcfd2d0872c05174c3fc"), Case(6, 64, "275e4eca9a73bbef506fdd598df5d44d")]
+SMALL_CASES: list[Case | Band] = [
+    Case(128, 1, "32b8cc29e21afcfd2d0872c05174c3fc"),
+    Case(6, 64, "275e4eca9a73bbef506fdd598df5d44d"),
+    Band(128, 16, "b56b58a79335dac59c1cf69c558f153e"),
+]
 
 
-def start(case: Case) -> tuple[Dataset, np.ndarray, np.uint64]:
-    """The dataset of a case, random spins int8 (chain, y, x), and the key of its sweeps."""
-    described = {"size": case.size, "temperatures": [float(T_C)], "samples": case.chains, "sampler": "metropolis"}
+def start(size: int, chains: int) -> tuple[Dataset, np.ndarray, np.uint64]:
+    """A dataset at T_c, random spins int8 (chain, y, x), and the key of its sweeps."""
+    described = {"size": size, "temperatures": [float(T_C)], "samples": chains, "sampler": "metropolis"}
     dataset = Dataset.model_validate(described)
-    spins = samplers.first_configurations(dataset, NAME, float(T_C), 0, case.chains)
+    spins = samplers.first_configurations(dataset, NAME, float(T_C), 0, chains)
     return dataset, spins, samplers.key_of(dataset, NAME, float(T_C), "metropolis")
 
 
-def measure(case: Case, few: int, many: int) -> dict[str, float]:
-    """Size, chains and flips per nanosecond of the kernel; KadanoffError if its bytes are not those of the CPU."""
+def of_chains(case: Case) -> tuple[Sweeps, Callable[[], np.ndarray]]:
+    """What sweeps the chains, and what gives their spins."""
     from kadanoff.montecarlo import gpu
 
-    dataset, spins, key = start(case)
+    dataset, spins, key = start(case.size, case.chains)
+    return lambda sweeps: gpu.advance(spins, dataset.lattice, float(T_C), 0.0, key, 0, 0, sweeps), lambda: spins
 
-    def run(sweeps: int) -> None:
-        gpu.advance(spins, dataset.lattice, float(T_C), 0.0, key, 0, 0, sweeps)
 
+def of_band(case: Band) -> tuple[Sweeps, Callable[[], np.ndarray]]:
+    """The same of a band; its spins are those that `CHECKED` sweeps have not spoilt."""
+    from kadanoff.inverse import gpu_bands
+
+    random = np.random.Generator(np.random.Philox(0)).bytes(case.rows * case.size)
+    spins = (np.frombuffer(random, np.int8).reshape(case.rows, case.size) & 2) - np.int8(1)
+    words, halo = bands.words_of(case.rows, case.size), bands.halo(CHECKED)
+    bands.gather(spins, words, 0, 0)
+    planes = bands.thresholds(float(T_C))
+
+    def result() -> np.ndarray:
+        found = np.empty((case.rows - 2 * halo, case.size), np.int8)
+        bands.scatter(words, halo, 0, found)
+        return found
+
+    return lambda sweeps: gpu_bands.advance(words, case.size, 0, case.size, np.uint64(1), planes, sweeps), result
+
+
+def measure(case: Case | Band, few: int, many: int) -> dict[str, float]:
+    """The case and its flips per nanosecond by the kernel; KadanoffError if its bytes are not those of the CPU."""
+    run, spins = of_chains(case) if isinstance(case, Case) else of_band(case)
     run(CHECKED)
-    if (found := digest(spins)) != case.md5:
+    if (found := digest(spins())) != case.md5:
         raise KadanoffError(
             f"the spins of size {case.size} have the MD5 {found}, but on a CPU {case.md5}; take device: cpu, and "
             "please report it."
         )
-    ns = slope_ns(run, few, many, spins.size)
-    return {"size": case.size, "chains": case.chains, "flips_per_ns": 1 / ns}
+    sites = case.size**2 * case.chains if isinstance(case, Case) else case.size * case.rows
+    measured = {"flips_per_ns": 1 / slope_ns(run, few, many, sites)}
+    return {name: value for name, value in case._asdict().items() if name != "md5"} | measured
 
 
 def digest(spins: np.ndarray) -> str:
@@ -85,14 +123,18 @@ def measure_all(output: Path | None = None) -> None:
     if not interpreted and (reason := lacking()):
         print(f"not measured: {reason}")
         return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # as stages train
     import torch
 
+    from benchmarks import gpu_training
+
     cases, few, many = (SMALL_CASES, 1, 2) if interpreted else (CASES, 64, 4160)
-    device = "Triton's interpreter" if interpreted else torch.cuda.get_device_name()
-    content = {
-        "device": device,
-        "versions": {name: version(name) for name in ("kadanoff", "torch", "triton")},
-        "rows": [measure(case, few, many) for case in cases],
+    networks = gpu_training.SMALL_CASES if interpreted else gpu_training.CASES
+    content: dict[str, Any] = {
+        "device": "Triton's interpreter" if interpreted else torch.cuda.get_device_name(),
+        "versions": {name: version(name) for name in PACKAGES},
+        "sweeps": [measure(case, few, many) for case in cases],
+        "training": [gpu_training.measure(case) for case in networks],
     }
     text = json.dumps(content, indent=2)
     print(text)

@@ -1,5 +1,6 @@
 """What `make full-scale` changes is there to be changed, and what comes of it is valid."""
 
+import re
 import shutil
 from functools import partial
 from pathlib import Path
@@ -60,3 +61,13 @@ def test_all_of_it_is_valid(params, monkeypatch):
     for name in changed["classify"]["models"]:
         classify_params.read_model(params.parent, name)
         pretrain.read(params.parent, name)
+
+
+def test_the_documented_models_from_a_folder_are_valid(tmp_path):
+    lines = re.findall(r"-S '(.+FOLDER.+)'", (ROOT / "docs" / "classify.md").read_text())
+    apply_overrides(Path(shutil.copy(ROOT / "params.yaml", tmp_path)), lines)
+    for name, library in (("vit_base", "transformers"), ("resnet50", "timm")):
+        model, training = classify_params.read_model(tmp_path, name)
+        assert (model.library, model.weights, model.compare) == (library, "FOLDER", ["FOLDER"])
+        assert (training.epochs, training.learning_rate, training.precision) == (10, 2e-5, "auto")
+        assert pretrain.read(tmp_path, name)[2].epochs == 1

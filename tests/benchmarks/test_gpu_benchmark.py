@@ -9,6 +9,7 @@ import pytest
 from benchmarks import gpu
 
 from kadanoff.errors import KadanoffError
+from kadanoff.inverse import bands
 from kadanoff.montecarlo import metropolis
 
 pytest.importorskip("triton", reason="PyTorch brings no Triton to this platform")
@@ -20,8 +21,10 @@ def test_the_miniature_has_the_bytes_of_the_cpu(tmp_path):
     subprocess.run(command, env=os.environ | {"TRITON_INTERPRET": "1"}, check=True, stdout=subprocess.DEVNULL)
     found = json.loads((tmp_path / "gpu.json").read_text())
     assert found["device"] == "Triton's interpreter"
-    assert [row["size"] for row in found["rows"]] == [128, 6]
-    assert all(row["flips_per_ns"] > 0 for row in found["rows"])
+    assert [row["size"] for row in found["sweeps"]] == [128, 6, 128]
+    assert all(row["flips_per_ns"] > 0 for row in found["sweeps"])
+    assert [row["model"] for row in found["training"]] == ["vit", "resnet18"]
+    assert all(row["images_per_second"] > 0 for row in found["training"])
 
 
 @pytest.mark.parametrize(
@@ -29,8 +32,11 @@ def test_the_miniature_has_the_bytes_of_the_cpu(tmp_path):
 )
 def test_committed_bytes_are_those_of_the_cpu_and_others_are_refused(case, monkeypatch):
     monkeypatch.setattr("kadanoff.montecarlo.gpu.advance", metropolis.advance)
+    monkeypatch.setattr("kadanoff.inverse.gpu_bands.advance", bands.advance)
     monkeypatch.setattr(gpu, "slope_ns", lambda *_: 0.5)
-    assert gpu.measure(case, 1, 2) == {"size": case.size, "chains": case.chains, "flips_per_ns": 2.0}
+    expected = case._asdict() | {"flips_per_ns": 2.0}
+    del expected["md5"]
+    assert gpu.measure(case, 1, 2) == expected
     with pytest.raises(KadanoffError, match=f"but on a CPU {'0' * 32}"):
         gpu.measure(case._replace(md5="0" * 32), 1, 2)
 

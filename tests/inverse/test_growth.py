@@ -9,6 +9,7 @@ from kadanoff.inverse import bands
 from kadanoff.inverse.growth import Enlargement, around, draw_rows, enlarge, refine, refined, sides_to
 from kadanoff.inverse.renormalized import RenormalizedGibbs
 from kadanoff.inverse.superresolve import draw_blocks, tables
+from kadanoff.montecarlo import devices
 from kadanoff.montecarlo.rng import stream_key
 from kadanoff.networks.superres import Blocks
 from kadanoff.spins.blocking import RULES
@@ -91,3 +92,26 @@ def test_sides_are_those_of_the_seed_times_powers_of_the_factor():
             sides_to(128, size, 3, "size")
     with pytest.raises(KadanoffError, match=r"the seed is 64 x 64; .* a multiple of 128"):
         sides_to(64, 192, 3, "size")
+
+
+def test_a_gpu_sweeps_the_bands_that_fill_it(scheme, coarse, monkeypatch):
+    gpu_bands, taken = pytest.importorskip("kadanoff.inverse.gpu_bands", exc_type=ImportError), []
+
+    def advance(words, *arguments):
+        taken.append(words.size)
+        bands.advance(words, *arguments)
+
+    way, drawn = (Enlargement(scheme, 3, sweeps, seed=4) for sweeps in (2, 0))
+    expected = enlarge(way, coarse, 1)
+    monkeypatch.setattr(devices, "lacking", lambda: None)
+    monkeypatch.setattr(gpu_bands, "gpu_advance", lambda: advance)
+    enlarge(way, coarse, 1)
+    assert not taken  # it is small
+    monkeypatch.setattr(devices, "FILLS", 50 * 384)
+    np.testing.assert_array_equal(enlarge(way, coarse, 1, rows=100), expected)
+    assert len(taken) == 4
+    enlarge(drawn, coarse, 1)
+    assert len(taken) == 4
+    monkeypatch.setattr(devices, "lacking", lambda: "there is none")
+    enlarge(way, coarse, 1)
+    assert len(taken) == 4

@@ -4,9 +4,11 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+from torch.backends import cudnn
 from torch.nn.functional import avg_pool2d, mse_loss
 
 from kadanoff.errors import KadanoffError
+from kadanoff.learning import processor
 from kadanoff.learning.checkpoints import Recipe, save_model
 from kadanoff.learning.fit import Fit, fit
 from kadanoff.learning.processor import fast_precision
@@ -182,13 +184,65 @@ def test_empty_or_unequal_data(part: str) -> None:
             fit(fresh(), *pairs, SETTINGS, device="cpu")
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("name", NETWORKS)
-def test_gpu_repeats_itself_too(name: str, tmp_path: Path) -> None:
+def test_a_gpu_repeats_itself_and_learns_what_the_cpu_does(
+    name: str, precision: str, compiled: bool, tmp_path: Path
+) -> None:
+    settings = replace(SETTINGS, learning_rate=0.01, precision=precision, compile=compiled)
     first, again = fresh(name), fresh(name)
-    expected = fit(first, TRAIN, VALIDATION, SETTINGS, device="cuda")
-    assert fit(again, TRAIN, VALIDATION, SETTINGS, device="cuda") == expected
+    found = fit(first, TRAIN, VALIDATION, settings, device="cuda")
+    assert fit(again, TRAIN, VALIDATION, settings, device="cuda") == found
     assert written(first, tmp_path) == written(again, tmp_path)
+    tolerance = 1e-3 if precision == "float32" else 0.3
+    assert found.best.validation_loss == pytest.approx(train(fresh(name), settings).best.validation_loss, rel=tolerance)
+
+
+# --- torch.compile, and what a GPU needs to repeat itself -------------------------------------------------
+
+
+def test_a_compiled_network_learns_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = replace(SETTINGS, epochs=1, batch_size=65)
+    plain, compiled = fresh(), fresh()
+    expected = train(plain, settings)
+    monkeypatch.setattr(processor, "COMPILED", "cpu")
+    monkeypatch.setattr(processor, "BACKEND", "aot_eager")  # its graphs of both passes, without machine code of its own
+    assert train(compiled, replace(settings, compile=True)) == expected
+    assert written(compiled, tmp_path) == written(plain, tmp_path)
+
+
+def test_on_a_cpu_nothing_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "compile", lambda *_, **__: pytest.fail("it is compiled"))
+    assert train(fresh(), replace(SETTINGS, compile=True)) == train(fresh())
+
+
+def test_spins_stay_bytes_until_their_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds, batches = set(), Training._batches
+
+    def seen(self: Training, pair: Pair, order: torch.Tensor):
+        for inputs, targets in batches(self, pair, order):
+            kinds.add((pair[0].dtype, inputs.dtype))
+            yield inputs, targets
+
+    monkeypatch.setattr(Training, "_batches", seen)
+    train(fresh())
+    assert kinds == {(torch.int8, torch.float32)}
+
+
+@pytest.mark.parametrize(("device", "strict"), [("cuda", True), ("cpu", False)])
+def test_a_gpu_is_asked_to_repeat_itself_and_nothing_is_left_behind(device: str, strict: bool) -> None:
+    def flags() -> tuple[bool, ...]:
+        on, filled = torch.are_deterministic_algorithms_enabled(), torch.utils.deterministic.fill_uninitialized_memory
+        return on, torch.is_deterministic_algorithms_warn_only_enabled(), filled, cudnn.deterministic, cudnn.allow_tf32
+
+    before = flags()
+    with processor.repeatable(torch.device(device)):
+        assert flags() == (strict, strict, not strict, True, False)
+        assert not cudnn.benchmark
+    assert flags() == before
 
 
 def test_derived_seeds_are_fixed_and_distinct() -> None:

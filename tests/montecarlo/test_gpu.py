@@ -1,12 +1,8 @@
 """The kernel in Triton's interpreter, byte by byte against the CPU, and compiled for GPUs that need not be here."""
 
-import os
-import pickle
-import subprocess
-import sys
-
 import numpy as np
 import pytest
+from interpreter import INTERPRETED, advanced, cross_compiled
 from oracle import hot, lattices
 
 from kadanoff.errors import KadanoffError
@@ -15,24 +11,8 @@ from kadanoff.montecarlo.checkerboard import layout
 from kadanoff.montecarlo.rng import stream_key
 from kadanoff.spins.boundary import Lattice
 
-triton = pytest.importorskip("triton", reason="PyTorch brings no Triton to this platform")
+pytest.importorskip("triton", reason="PyTorch brings no Triton to this platform")
 KEY, OTHER = stream_key(5, "gpu"), stream_key(3, "gpu")  # the first has its highest bit set
-PROGRAM = """
-import pickle, sys
-from kadanoff.montecarlo.devices import gpu_advance
-calls = pickle.load(sys.stdin.buffer)
-for call in calls:
-    gpu_advance()(*call)
-pickle.dump([call[0] for call in calls], sys.stdout.buffer)
-"""
-
-
-def interpreted(calls):
-    """Spins of `gpu.advance`, in a process of its own: Triton must know of its interpreter before it is imported."""
-    environment = os.environ | {"TRITON_INTERPRET": "1"}
-    command = [sys.executable, "-c", PROGRAM]
-    done = subprocess.run(command, input=pickle.dumps(calls), stdout=subprocess.PIPE, env=environment, check=True)
-    return pickle.loads(done.stdout)
 
 
 def call(lattice, field=0.0, key=KEY, first_sweep=7, sweeps=1, heat_bath=False):
@@ -41,9 +21,9 @@ def call(lattice, field=0.0, key=KEY, first_sweep=7, sweeps=1, heat_bath=False):
     return spins, lattice, 2.0, field, key, 64, first_sweep, sweeps, heat_bath
 
 
-def same(calls):
+def same(calls, interpreted):
     """Whether GPU and CPU agree, call by call."""
-    found = interpreted(calls)
+    found = advanced("kadanoff.montecarlo.devices", calls, interpreted)
     for each in calls:
         metropolis.advance(*each)
     return [np.array_equal(spins, each[0]) for spins, each in zip(found, calls, strict=True)]
@@ -59,9 +39,10 @@ FEW = [
 ]
 
 
-def test_the_bytes_are_those_of_the_cpu_and_of_no_other_key_or_sweep():
+@pytest.mark.parametrize("interpreted", INTERPRETED)
+def test_the_bytes_are_those_of_the_cpu_and_of_no_other_key_or_sweep(interpreted):
     calls = [call(*case) for case in FEW] + [call(Lattice(8, 6), sweeps=2, heat_bath=True)]
-    assert all(same(calls))
+    assert all(same(calls, interpreted))
     for other in ({"key": OTHER}, {"first_sweep": 8}, {"field": 0.1}, {"heat_bath": True}):
         differing = call(Lattice(8, 6), **other)
         metropolis.advance(*differing)
@@ -69,10 +50,11 @@ def test_the_bytes_are_those_of_the_cpu_and_of_no_other_key_or_sweep():
 
 
 @pytest.mark.slow
-def test_the_bytes_are_those_of_the_cpu_for_every_boundary_sign_field_and_layout():
+@pytest.mark.parametrize("interpreted", INTERPRETED)
+def test_the_bytes_are_those_of_the_cpu_for_every_boundary_sign_field_and_layout(interpreted):
     shapes = (5, 7), (4, 18), (1, 9), (128, 3), (256, 4)
     cases = [(lattice, field) for lattice in lattices(*shapes) for field in (0.0, 0.4)]
-    agree = same([call(*case, sweeps=2) for case in cases])
+    agree = same([call(*case, sweeps=2) for case in cases], interpreted)
     assert [case for case, equal in zip(cases, agree, strict=True) if not equal] == []
 
 
@@ -84,16 +66,7 @@ def test_it_compiles(architecture, lattice, field, tmp_path, monkeypatch):
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
     board = checkerboard.board(lattice, layout(lattice))
     values = gpu.constants(board, metropolis.acceptance(lattice, 2.0, field)) | {"SPAN": (2, 8)}
-    names = gpu.half_sweep.arg_names
-    kinds = dict.fromkeys(("words", "edges", "absent", "members", "planes"), "*i64") | {"key": "u64"}
-    kinds |= {"first_group": "u32", "sweep": "u32"} | dict.fromkeys(values, "constexpr")
-    source = triton.compiler.ASTSource(
-        gpu.half_sweep,
-        {name: kinds.get(name, "i32") for name in names},
-        {(names.index(name),): value for name, value in values.items()},
-    )
-    target = triton.backends.compiler.GPUTarget("cuda", architecture, 32)
-    kernel = triton.compile(source, target=target, options={"num_warps": gpu.WARPS})
+    kernel = cross_compiled(values, architecture)
     assert f"sm_{architecture}" in kernel.asm["ptx"]
     assert kernel.asm["cubin"].startswith(b"\x7fELF")
     assert kernel.metadata.shared == 0  # the threads of one warp need none

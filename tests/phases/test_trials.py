@@ -7,6 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from small_classification import ALL, OPTIONS, TRAINING, save_data, use_small_table
 
 from kadanoff.errors import KadanoffError
@@ -176,6 +177,24 @@ def test_without_epochs_the_probe_is_the_network(setup):
     found = run(probed, FULL._replace(weights="physics"))
     assert found.fit.history == ()
     assert found.fit.metrics()["last_validation_loss"] == found.fit.best.validation_loss > 0
+
+
+@pytest.mark.parametrize(
+    ("model", "head"), [(MODEL, "classifier"), (Model(library="timm", model="resnet18"), "fc")], ids=["vit", "resnet18"]
+)
+def test_a_trial_starts_from_the_weights_of_a_folder(setup, model, head, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("weights")
+    with seeded(7):
+        body = build(model.library, **model.arguments(10, 8)).body
+    if model is MODEL:
+        body.save_pretrained(folder)
+    else:
+        save_file(body.state_dict(), folder / "model.safetensors")
+    task = FULL._replace(weights=str(folder))
+    probed = replace(setup, model=model, training=TUNING.model_copy(update={"epochs": 0}))
+    assert len(run(probed, task).scores) == 4
+    found, saved = load_model(setup.folder / task.name / NETWORK).body.state_dict(), body.state_dict()
+    assert {name.split(".")[0] for name in saved if not torch.equal(found[name], saved[name])} == {head}
 
 
 # --- what is left of an earlier run ----------------------------------------------------------------------

@@ -17,6 +17,8 @@ from kadanoff.inverse import bands
 from kadanoff.inverse.renormalized import STEP, RenormalizedGibbs
 from kadanoff.inverse.superresolve import REACH, draw_blocks
 from kadanoff.inverse.tables import Table
+from kadanoff.montecarlo import devices
+from kadanoff.montecarlo.multispin import LANES
 from kadanoff.montecarlo.rng import stream_key
 from kadanoff.spins.exact import T_C
 
@@ -103,8 +105,18 @@ def refine(enlargement: Enlargement, drawn: Rows, level: int) -> Rows:
 def _swept(enlargement: Enlargement, words: bands.Words, level: int, side: int, first: int) -> bands.Words:
     """Words after the sweeps, in place; the first row is row `first` of the torus."""
     key = stream_key(enlargement.seed, "refine", level)
-    bands.advance(words, side, first % side, side, key, bands.thresholds(float(T_C)), enlargement.sweeps)
+    advance = _advance(words) if enlargement.sweeps else bands.advance
+    advance(words, side, first % side, side, key, bands.thresholds(float(T_C)), enlargement.sweeps)
     return words
+
+
+def _advance(words: bands.Words) -> Callable[..., None]:
+    """What sweeps a band: a GPU that it fills, if there is one, or this core, with the same bytes."""
+    if LANES * words.size < devices.FILLS or devices.lacking():
+        return bands.advance
+    from kadanoff.inverse import gpu_bands
+
+    return gpu_bands.gpu_advance()
 
 
 def enlarge(enlargement: Enlargement, coarse: Rows, level: int, rows: int | None = None) -> Rows:

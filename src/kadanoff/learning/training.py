@@ -10,12 +10,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.backends import cudnn
 from torch.optim import Adam, AdamW
 from torch.optim.lr_scheduler import LinearLR, LRScheduler, ReduceLROnPlateau
 
 from kadanoff.errors import KadanoffError
-from kadanoff.learning.processor import torch_threads
+from kadanoff.learning.processor import prepared, repeatable, torch_threads
 from kadanoff.learning.randomness import derived_seed, seeded
 
 Pair = tuple[Tensor, Tensor]
@@ -43,7 +42,7 @@ class Settings:
     schedule: str = "plateau"  # or "linear": the learning rate falls evenly, to a hundredth in the last epoch
     optimizer: str = "adam"  # or "adamw", whose weight decay is no part of the gradient (Loshchilov and Hutter 2019)
     precision: str = "float32"  # or "bfloat16" for what autocast computes in it; weights and optimizer stay float32
-    compile: bool = False  # by torch.compile: faster on a GPU after a minute
+    compile: bool = False  # by torch.compile, on a GPU: faster there after a minute
     threads: int = 1  # of the CPU: the rounding of a sum depends on their number, and small networks gain little
 
 
@@ -62,10 +61,8 @@ class Training:
 
     def __init__(self, network: nn.Module, settings: Settings, loss: Loss, device: torch.device) -> None:
         self.settings, self.loss, self.device = settings, loss, device
-        # on a CPU, convolutions are a fifth faster with the channels innermost
-        layout = torch.channels_last if device.type == "cpu" else torch.contiguous_format
-        self.network = network.to(device, memory_format=layout)  # type: ignore[call-overload]
-        self._forward: Any = torch.compile(self.network) if settings.compile else self.network
+        self.network = network
+        self._forward = prepared(network, device, settings.precision, settings.compile)
         kind = {"adam": Adam, "adamw": AdamW}[settings.optimizer]
         self.optimizer = kind(
             network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
@@ -95,9 +92,7 @@ class Training:
         """Run the next epoch on data that lie on the device; KadanoffError if it diverges or a batch does not fit."""
         number, rate = len(self.history) + 1, self.optimizer.param_groups[0]["lr"]
         try:
-            # TF32 would round the factors to 10 bits: `exact` could not reach machine precision on a GPU
-            exact = cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
-            with torch_threads(self.settings.threads), exact:
+            with torch_threads(self.settings.threads), repeatable(self.device):
                 epoch = Epoch(number, self._train(train, number), self._validate(validation), rate)
         except torch.OutOfMemoryError as error:
             size = self.settings.batch_size

@@ -4,8 +4,10 @@ import ctypes
 from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kadanoff.data.description import Dataset
 from kadanoff.errors import KadanoffError
@@ -19,6 +21,7 @@ WORTH = 1 << 38
 FILLS = 1 << 24
 """Sites of all chains at one temperature. Of fewer, launching a kernel takes longer than what it does."""
 SAME_SPINS = "take device: cpu, which gives the same spins."
+WITHOUT = "take device: cpu, or hide the GPU from the command by CUDA_VISIBLE_DEVICES=; the spins are the same."
 
 
 def require_device(device: str) -> None:
@@ -40,28 +43,35 @@ def lacking() -> str | None:
     return None if torch.cuda.is_available() else "PyTorch finds no NVIDIA GPU"
 
 
-@cache
-def gpu_advance() -> Callable[..., None]:
-    """`gpu.advance`, if here it gives the CPU's bytes, which a few sweeps show.
+def verified(
+    gpu: Callable[..., None], cpu: Callable[..., None], board: NDArray, *arguments: Any, part: Any = ...
+) -> Callable[..., None]:
+    """`gpu`, if on a copy of this board it gives the bytes of `cpu`, as far as they lie in `part`.
 
     Raises
     ------
     KadanoffError
         If it does not, or the kernel cannot be compiled.
     """
+    found, expected = board.copy(), board.copy()
+    cpu(expected, *arguments)
+    try:
+        gpu(found, *arguments)
+    except RuntimeError as error:
+        raise KadanoffError(f"the GPU does not run Triton's kernels ({error}); {WITHOUT}") from error
+    if not np.array_equal(found[part], expected[part]):
+        raise KadanoffError(f"the GPU does not give the spins of the CPU; please report it, and {WITHOUT}")
+    return gpu
+
+
+@cache
+def gpu_advance() -> Callable[..., None]:
+    """`gpu.advance`, if here it gives the CPU's bytes, which a few sweeps show; else KadanoffError."""
     from kadanoff.montecarlo import gpu
 
     lattice = Lattice(2 * LANES, 6, "skewed", -1)
     spins = np.ones((2, *lattice.shape), np.int8)
-    expected, arguments = spins.copy(), (lattice, 2.0, 0.3, np.uint64(1 << 63), 1, 0, 3)
-    metropolis.advance(expected, *arguments)
-    try:
-        gpu.advance(spins, *arguments)
-    except RuntimeError as error:
-        raise KadanoffError(f"the GPU does not run Triton's kernels ({error}); {SAME_SPINS}") from error
-    if not np.array_equal(spins, expected):
-        raise KadanoffError("the GPU does not give the spins of the CPU; take device: cpu, and please report it.")
-    return gpu.advance
+    return verified(gpu.advance, metropolis.advance, spins, lattice, 2.0, 0.3, np.uint64(1 << 63), 1, 0, 3)
 
 
 def takes_gpu(dataset: Dataset, sampler: str, sweeps: int) -> bool:

@@ -2,7 +2,8 @@
 
 Board, rule and random bits are those of `metropolis`. Only the halo is not filled: a thread that looks across an edge
 of the lattice computes what lies there. A program is one warp, so that it draws no more random bits than its own words
-need.
+need. The same kernel advances bands of rows (`kadanoff.inverse.gpu_bands`), which lie in words and count their random
+bits in another way.
 
 With TRITON_INTERPRET=1 in the environment before Triton is imported, the kernel runs in Triton's interpreter: on any
 machine, and so slowly that it serves tests only.
@@ -19,6 +20,7 @@ from psutil import virtual_memory
 
 from kadanoff.errors import KadanoffError
 from kadanoff.montecarlo import checkerboard, metropolis, multispin
+from kadanoff.montecarlo.devices import WITHOUT
 from kadanoff.spins.boundary import Lattice
 
 BLOCK, WARPS = 64, 1  # words and warps of a program
@@ -44,14 +46,39 @@ def _place(layer, y, i, SHAPE: tl.constexpr):
 
 
 @triton.jit
+def _strip_before(word):
+    """The strips before those of a word; >> repeats the sign."""
+    return (word << 1) | ((word >> 63) & 1)
+
+
+@triton.jit
+def _strip_after(word):
+    """The strips after those of a word."""
+    return ((word >> 1) & 0x7FFFFFFFFFFFFFFF) | (word << 63)
+
+
+@triton.jit
 def _neighbours(
-    words, edges, inside, spin, group, colour, y, i, SHAPE: tl.constexpr, STRIPS: tl.constexpr, EDGES: tl.constexpr
+    words,
+    edges,
+    inside,
+    spin,
+    group,
+    colour,
+    y,
+    i,
+    SHAPE: tl.constexpr,
+    STRIPS: tl.constexpr,
+    BAND: tl.constexpr,
+    EDGES: tl.constexpr,
 ):
     """Words above, below, to the left and to the right of the words (y, i) of one colour."""
     LAST: tl.constexpr = SHAPE[0] - 1
     END: tl.constexpr = SHAPE[1] - 1
     x, other = 2 * i + ((y + colour) & 1), 2 * group + 1 - colour
     top, bottom, first, last = y == 0, y == LAST, x == 0, x == END
+    if BAND:  # what lies above and below is there
+        top, bottom = y < 0, y < 0
     # an odd side changes the colour across its edges
     beyond_y, beyond_x = other ^ (SHAPE[0] & 1), other ^ (SHAPE[1] & 1)
     above = _place(tl.where(top, beyond_y, other), tl.where(top, LAST, y - 1), i, SHAPE)
@@ -60,9 +87,10 @@ def _neighbours(
     after = _place(tl.where(last, beyond_x, other), y, tl.where(last, 0, (x + 1) // 2), SHAPE)
     up, down = tl.load(words + above, inside), tl.load(words + below, inside)
     left, right = tl.load(words + before, inside), tl.load(words + after, inside)
-    if STRIPS:  # the row above the first of a strip is the last of the strip before; >> repeats the sign
-        up = tl.where(top, (up << 1) | ((up >> 63) & 1), up)
-        down = tl.where(bottom, ((down >> 1) & 0x7FFFFFFFFFFFFFFF) | (down << 63), down)
+    if STRIPS:  # the row above the first of a strip is the last of the strip before
+        up, down = tl.where(top, _strip_before(up), up), tl.where(bottom, _strip_after(down), down)
+    if BAND:  # its strips are of columns
+        left, right = tl.where(first, _strip_before(left), left), tl.where(last, _strip_after(right), right)
     if EDGES:
         up = tl.where(top, _across(edges, TOP, up, spin), up)
         down = tl.where(bottom, _across(edges, BOTTOM, down, spin), down)
@@ -89,7 +117,11 @@ def _compare_pair(less, undecided, pair, key, site, sweep, group, classes, plane
     return _compare(less, undecided, x2, x3, 2 * pair + 1, classes, planes)
 
 
-@triton.jit(do_not_specialize=["key", "first_group", "sweep", "colour", "region", "first_row", "first_column", "count"])
+@triton.jit(
+    do_not_specialize=[
+        *("key", "first_group", "sweep", "colour", "region", "first_row", "first_column", "count", "height")
+    ]
+)
 def half_sweep(
     words,
     edges,
@@ -104,10 +136,12 @@ def half_sweep(
     first_row: tl.int32,
     first_column: tl.int32,
     count: tl.int32,
+    height: tl.int32,
     SHAPE: tl.constexpr,
     SPAN: tl.constexpr,
     PATTERNS: tl.constexpr,
     STRIPS: tl.constexpr,
+    BAND: tl.constexpr,
     EDGES: tl.constexpr,
     ABSENT: tl.constexpr,
     ANTI: tl.constexpr,
@@ -117,7 +151,9 @@ def half_sweep(
     """Update the `count` words of one colour and region in all groups.
 
     The arrays are those of a `Board` and a `Rule`, and words int64[group, colour, row, column] with an unused halo.
-    SHAPE is (rows, width, columns), and SPAN (rows, columns) of the region.
+    SHAPE is (rows, width, columns), and SPAN (rows, columns) of the region. With BAND the words are those of
+    `kadanoff.inverse.bands`, but for its first and last row; `first_group` is then the place of the next row in a torus
+    of `height` rows, and `sweep` the number of the half-sweep.
     """
     n = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     inside = n < count
@@ -128,7 +164,7 @@ def half_sweep(
     own = words + _place(2 * group + colour, y, i, SHAPE)
     spin = tl.load(own, inside)
     none = spin ^ spin
-    up, down, left, right = _neighbours(words, edges, inside, spin, group, colour, y, i, SHAPE, STRIPS, EDGES)
+    up, down, left, right = _neighbours(words, edges, inside, spin, group, colour, y, i, SHAPE, STRIPS, BAND, EDGES)
     aligned = ~spin if ANTI else spin
     up, down, left, right = up ^ aligned, down ^ aligned, left ^ aligned, right ^ aligned
     one_y, one_x, two_y, two_x = up ^ down, left ^ right, up & down, left & right
@@ -144,6 +180,8 @@ def half_sweep(
         classes += (eligible & ~(differs | (seen ^ PATTERNS[p][4])),)  # type: ignore[assignment]
         costly |= classes[p]
     place, chains = site.to(tl.uint32), (first_group + group).to(tl.uint32)
+    if BAND:
+        place, chains = i.to(tl.uint32), ((first_group + y).to(tl.int32) % height).to(tl.uint32)
     less, undecided = none, costly
     for pair in tl.static_range(EAGER_PAIRS):
         less, undecided = _compare_pair(less, undecided, pair, key, place, sweep, chains, classes, planes)
@@ -162,6 +200,7 @@ def constants(board: checkerboard.Board, rule: metropolis.Rule) -> dict[str, Any
         "SHAPE": (shape.rows, shape.width, shape.columns),
         "PATTERNS": tuple(map(tuple, rule.patterns.view(np.int64).tolist())),
         "STRIPS": bool(shape.rotation),
+        "BAND": False,
         "EDGES": not np.array_equal(board.edges, periodic),
         "ABSENT": bool(board.absent.any()),
         "ANTI": bool(board.coupling),
@@ -170,19 +209,18 @@ def constants(board: checkerboard.Board, rule: metropolis.Rule) -> dict[str, Any
     }
 
 
-def _on_device(words: NDArray[np.uint64]) -> torch.Tensor:
+def on_device(words: NDArray[np.uint64]) -> torch.Tensor:
+    """A copy on the GPU, as int64."""
     return torch.from_numpy(np.ascontiguousarray(words).view(np.int64)).to(DEVICE)
 
 
-def _require_room(board: checkerboard.Board, groups: int) -> None:
-    rows, columns = board.shape.rows + 2, board.shape.columns + 2 * checkerboard.MARGIN
-    words = 2 * groups * rows * columns
+def require_room(words: int, others: int = 0) -> None:
+    """KadanoffError if the GPU has no memory for so many words of spins, beside so many bytes of others."""
     free = torch.cuda.mem_get_info()[0] if DEVICE == "cuda" else virtual_memory().available
-    room = min(free - board.absent.nbytes, 8 * MOST_WORDS)
+    room = min(free - others, 8 * MOST_WORDS)
     if 8 * words >= room:
         raise KadanoffError(
-            f"the lattices take {8 * words / 1e9:.1f} GB on the GPU, where {room / 1e9:.1f} GB can be used; take "
-            "device: cpu, which gives the same spins."
+            f"the spins take {8 * words / 1e9:.1f} GB on the GPU, where {room / 1e9:.1f} GB can be used; {WITHOUT}"
         )
 
 
@@ -212,11 +250,12 @@ def advance(
     chains = 1 if lane == "strips" else multispin.LANES
     groups = [spins[first : first + chains] for first in range(0, len(spins), chains)]
     lanes = [group.reshape(-1, board.shape.rows, board.shape.width) for group in groups]
-    _require_room(board, len(groups))
-    words = _on_device(np.stack([checkerboard.gather(each, board.shape) for each in lanes]))
-    edges, members, planes = map(_on_device, (board.edges, board.members, rule.planes))
+    rows, columns = board.shape.rows + 2, board.shape.columns + 2 * checkerboard.MARGIN
+    require_room(2 * len(groups) * rows * columns, board.absent.nbytes)
+    words = on_device(np.stack([checkerboard.gather(each, board.shape) for each in lanes]))
+    edges, members, planes = map(on_device, (board.edges, board.members, rule.planes))
     settings = constants(board, rule)
-    absent = _on_device(board.absent) if settings["ABSENT"] else edges  # not read then
+    absent = on_device(board.absent) if settings["ABSENT"] else edges  # not read then
     for sweep in range(first_sweep, first_sweep + sweeps):
         for region, (top, bottom, left, right) in enumerate(board.regions.tolist()):
             span = bottom - top, right - left
@@ -224,7 +263,7 @@ def advance(
             for colour in range(2):
                 half_sweep[(triton.cdiv(count, BLOCK),)](
                     *(words, edges, absent, members, planes),
-                    *(int(key), first_chain // chains, sweep, colour, region, top, left, count),
+                    *(int(key), first_chain // chains, sweep, colour, region, top, left, count, 0),
                     SPAN=span,
                     **settings,
                     num_warps=WARPS,

@@ -47,6 +47,7 @@ def run_stage(root: Path, address: str) -> None:
     if study not in FAST:
         # without it MKL rounds in another way on Intel's processors than on AMD's, and weights differ
         os.environ.setdefault("MKL_CBWR", "COMPATIBLE")  # read once, when PyTorch first multiplies
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # else a GPU does not repeat its matrix products
     function = getattr(import_module(f"kadanoff.studies.{study}.{name}"), name)
     needed = [each for each in signature(function).parameters.values() if each.default is each.empty]
     if len(needed) == 1:
