@@ -1,4 +1,4 @@
-"""Processes as a user starts them: a simulation, a Dask cluster."""
+"""Processes as a user starts them: a simulation, a Dask cluster, a stage."""
 
 import os
 import signal
@@ -8,6 +8,7 @@ import time
 from contextlib import suppress
 
 import psutil
+import yaml
 
 SIMULATE = """
 import hashlib, sys
@@ -81,3 +82,35 @@ class Cluster:
 
 def begun(folder):
     return any(folder.glob("chains-*.npz"))
+
+
+LONG = {"size": 64, "temperatures": [2.0, 2.3], "samples": 96, "sweeps": 40000, "sampler": "metropolis"}
+
+
+def write_project(project, **changes):
+    """A project of one dataset, which takes some seconds."""
+    (project / "dvc.yaml").touch()
+    dataset = LONG | {"allow_unequilibrated": True} | changes
+    (project / "params.yaml").write_text(yaml.safe_dump({"datasets": {"long": {"long": dataset}}}))
+    return project
+
+
+def run_stage(project, *options):
+    """A process of `kadanoff run`."""
+    command = [sys.executable, "-c", "from kadanoff.cli import main; main()", "run", "simulate@long", *options]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_"))}
+    return subprocess.Popen(command, cwd=project, env=environment | {"MLFLOW_TRACKING_URI": ""}, **pipes)
+
+
+def finish(process, code=0):
+    """What a process prints, and its errors."""
+    output, errors = process.communicate(timeout=300)
+    assert process.returncode == code, errors
+    return output + errors
+
+
+def files(project):
+    """The bytes of its dataset."""
+    store = project / "data" / "long"
+    return {path.relative_to(store): path.read_bytes() for path in store.rglob("*") if path.is_file()}

@@ -3,20 +3,19 @@
 import math
 import os
 import signal
-import subprocess
-import sys
 import time
 
+import numpy as np
 import psutil
 import pytest
-import yaml
-from processes import Cluster, begun, end, simulate, spins, until
+from processes import Cluster, begun, end, files, finish, run_stage, simulate, spins, until, write_project
 
 from kadanoff.errors import KadanoffError
 from kadanoff.runtime import cluster
 from kadanoff.runtime.executor import PartEnded, in_processes, part
 
 pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def dask(tmp_path):
@@ -113,6 +112,12 @@ def test_workers_of_other_code_are_refused(dask, monkeypatch):
         cluster.on_cluster("roots", math.sqrt, [(1,)], str(dask.file))
 
 
+def test_other_libraries_are_other_code(monkeypatch):
+    assert f"numpy {np.__version__}" in cluster.code()
+    monkeypatch.setattr(cluster, "version", {"numba": "1", "numpy": "2", "scipy": "3", "torch": "4.0+cpu"}.get)
+    assert cluster.code.__wrapped__().endswith(", numba 1, numpy 2, scipy 3, torch 4.0")
+
+
 def test_a_scheduler_of_another_dask_is_refused(dask, monkeypatch):
     monkeypatch.setattr(cluster, "version", lambda name: "2000.1.0")
     with pytest.raises(KadanoffError, match=r"is of Dask 20\d\d.*, and this command of 2000.1.0; start it"):
@@ -173,60 +178,32 @@ def test_what_is_no_part_is_refused(text, monkeypatch):
 
 # ---- a time limit, and parts of the command line --------------------------------------------------------------------
 
-LONG = {"size": 64, "temperatures": [2.0, 2.3], "samples": 96, "sweeps": 60000, "sampler": "metropolis"}
-
-
-def write(project, **changes):
-    """A project of one dataset, which takes some seconds."""
-    (project / "dvc.yaml").touch()
-    dataset = LONG | {"allow_unequilibrated": True} | changes
-    (project / "params.yaml").write_text(yaml.safe_dump({"datasets": {"long": {"long": dataset}}}))
-    return project
-
-
-def start(project, *options):
-    command = [sys.executable, "-c", "from kadanoff.cli import main; main()", "run", "simulate@long", *options]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_"))}
-    return subprocess.Popen(command, cwd=project, env=environment | {"MLFLOW_TRACKING_URI": ""}, **pipes)
-
-
-def finish(process, code=0):
-    output, errors = process.communicate(timeout=300)
-    assert process.returncode == code, errors
-    return output + errors
-
-
-def files(project):
-    store = project / "data" / "long"
-    return {path.relative_to(store): path.read_bytes() for path in store.rglob("*") if path.is_file()}
-
 
 @pytest.fixture(scope="module")
 def expected_files(tmp_path_factory):
-    project = write(tmp_path_factory.mktemp("undisturbed"))
-    finish(start(project))
+    project = write_project(tmp_path_factory.mktemp("undisturbed"))
+    finish(run_stage(project))
     return files(project)
 
 
 def test_at_its_time_limit_a_stage_saves_and_the_command_resumes(tmp_path, expected_files):
-    project = write(tmp_path)
-    process = start(project)
-    until(lambda: any(project.glob(".checkpoints/simulate-long-*/*/spins.npy")))
+    project = write_project(tmp_path)
+    process = run_stage(project)
+    until(lambda: any(project.glob(".checkpoints/simulate-long-*/spins.npy")))
     time.sleep(1.0)
     process.terminate()
     assert "ended by SIGTERM. Repeat the command" in finish(process, 143)
-    kept = list(project.glob(".checkpoints/simulate-long-*/*/chains-*.npz"))
+    kept = list(project.glob(".checkpoints/simulate-long-*/chains-*.npz"))
     assert kept, "the first save without SIGTERM is after ten seconds"
-    finish(start(project))
+    finish(run_stage(project))
     assert files(project) == expected_files
 
 
 def test_parts_of_other_parameters_are_not_mixed(tmp_path):
     small = {"temperatures": [2.0], "sweeps": 500}
-    assert "of 2 tasks are done" in finish(start(write(tmp_path, **small, seed=1), "--part", "1/2"))
-    assert "1 of 2 tasks are done" in finish(start(write(tmp_path, **small, seed=2), "--part", "2/2"))
-    finish(start(tmp_path))
+    assert "of 2 tasks are done" in finish(run_stage(write_project(tmp_path, **small, seed=1), "--part", "1/2"))
+    assert "1 of 2 tasks are done" in finish(run_stage(write_project(tmp_path, **small, seed=2), "--part", "2/2"))
+    finish(run_stage(tmp_path))
     (tmp_path / "other").mkdir()
-    finish(start(write(tmp_path / "other", **small, seed=2)))
+    finish(run_stage(write_project(tmp_path / "other", **small, seed=2)))
     assert files(tmp_path) == files(tmp_path / "other")

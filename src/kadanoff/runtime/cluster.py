@@ -73,8 +73,8 @@ def _connected(place: str) -> Iterator["Client"]:
         client = Client(**where, timeout=SECONDS, set_as_default=False)
     except Exception as error:  # of any kind, where versions differ much
         raise KadanoffError(
-            f"KADANOFF_CLUSTER is {without_secret(place)}, where no Dask scheduler answers ({error}). Start one of version "
-            f"{version('distributed')} with `dask scheduler --scheduler-file FILE`, or unset it to compute here."
+            f"KADANOFF_CLUSTER is {without_secret(place)}, where no Dask scheduler answers ({error}). Start one of "
+            f"Dask {version('distributed')} with `dask scheduler --scheduler-file FILE`, or unset it to compute here."
         ) from error
     with client:
         _require_same_dask(client, place)
