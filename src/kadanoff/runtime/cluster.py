@@ -99,7 +99,8 @@ def _awaited(file: str) -> str:
 
 def _require_same_dask(client: "Client", place: str) -> None:
     """Its protocol changes without notice."""
-    theirs = client.get_versions()["scheduler"]["packages"]["distributed"]
+    versions: Any = client.get_versions()
+    theirs = versions["scheduler"]["packages"]["distributed"]
     if theirs != version("distributed"):
         raise KadanoffError(
             f"the scheduler at {place} is of Dask {theirs}, and this command of {version('distributed')}; start it and "
