@@ -111,10 +111,14 @@ class Slurm:
         """Until no part of a job waits or runs."""
         until(lambda: not self.call("squeue", "-h", "-j", job, "-o", "%t"), seconds)
 
+    def running(self, node):
+        """The processes of jobs on a node."""
+        own = {"SLURMD_NODENAME": node, "SLURM_CONF": self.environment["SLURM_CONF"]}
+        return [process for process in psutil.process_iter() if own.items() <= _environment(process).items()]
+
     def kill(self, node):
         """End a node as a power failure does, with all that runs on it, and tell Slurm, which finds out in a minute."""
-        own = [process for process in psutil.process_iter() if _variable(process, "SLURMD_NODENAME") == node]
-        own = [process for process in own if _variable(process, "SLURM_CONF") == self.environment["SLURM_CONF"]]
+        own = self.running(node)
         daemons = {parent for process in own for parent in process.parents() if parent.name() == "slurmstepd"}
         end(self.nodes.pop(node))
         for process in (*daemons, *own):
@@ -132,11 +136,11 @@ class Slurm:
         end(self.munged)
 
 
-def _variable(process, name):
+def _environment(process):
     try:
-        return process.environ().get(name)
+        return process.environ()
     except psutil.Error:
-        return None
+        return {}
 
 
 @pytest.fixture(scope="module")
@@ -182,8 +186,7 @@ def test_the_parts_of_an_array_give_the_bytes_of_one_machine(slurm, home):
     project = write_project(home / "kadanoff")
     script = of_guide("--part").replace("simulate@superres", "simulate@long").replace("/20", "/3")
     job = slurm.submit(home, script, "--array=1-3")
-    until(lambda: slurm.call("squeue", "-h", "-w", "n2", "-t", "running", "-o", "%A"))
-    until(lambda: any(project.glob(".checkpoints/simulate-long-*/spins.npy")))
+    until(lambda: slurm.running("n2") and any(project.glob(".checkpoints/simulate-long-*/spins.npy")))
     slurm.kill("n2")  # what ran there is started again, on the other one
     slurm.wait(job)
     assert slurm.call("scontrol", "show", "job", job).count("Restarts=1") == 1
