@@ -3,6 +3,7 @@
 import gc
 import io
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -18,6 +19,7 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 RUNS = "Runs"
+TERMINATED = 128 + signal.SIGTERM
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -122,8 +124,15 @@ def publish(
     typer.echo(printable_lines(copy_records(_project(), name, records or (), replace)))
 
 
+def _terminated(*_: object) -> None:
+    """At a time limit: end as after Ctrl-C, so that chains are saved."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not end the saving
+    sys.exit(TERMINATED)
+
+
 def main() -> None:
-    """Run the command line; a user's mistake ends in one sentence and exit code 1."""
+    """Run the command line; a user's mistake ends in one sentence and exit code 1, SIGTERM in one and 143."""
+    signal.signal(signal.SIGTERM, _terminated)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # what a terminal cannot show is no reason to fail
     try:
@@ -139,6 +148,8 @@ def main() -> None:
         print(printable_lines(f"error: {found}"), file=sys.stderr)
         sys.exit(1)
     except SystemExit as ended:
+        if ended.code == TERMINATED:
+            print("ended by SIGTERM. Repeat the command: it resumes from its last checkpoint.", file=sys.stderr)
         if ended.code or "DVC_STAGE" not in os.environ:
             raise
         sys.stdout.flush()

@@ -3,86 +3,18 @@
 import math
 import os
 import signal
-import subprocess
-import sys
 import time
 
+import numpy as np
 import psutil
 import pytest
+from processes import Cluster, begun, end, files, finish, run_stage, simulate, spins, until, write_project
 
 from kadanoff.errors import KadanoffError
 from kadanoff.runtime import cluster
 from kadanoff.runtime.executor import PartEnded, in_processes, part
 
 pytestmark = pytest.mark.slow
-
-SIMULATE = """
-import hashlib, sys
-from pathlib import Path
-from kadanoff.data.description import Dataset
-from kadanoff.montecarlo import runner
-from kadanoff.validation import validated
-values = {"size": 64, "temperatures": [2.0, 2.3], "samples": 96, "seed": 3, "sweeps": 40000, "sampler": "metropolis"}
-values |= {"allow_unequilibrated": True}
-folder = Path(sys.argv[1])
-folder.mkdir(exist_ok=True)
-spins = runner.run(validated(Dataset, values, "test"), "test", None, folder).spins
-print("SPINS", hashlib.md5(spins.tobytes()).hexdigest())
-"""
-
-
-def simulate(folder, **environment):
-    """A process that simulates in `folder`, in a group of its own."""
-    command = [sys.executable, "-c", SIMULATE, str(folder)]
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
-    return subprocess.Popen(command, env=os.environ | environment, **options)
-
-
-def spins(process):
-    """md5 of what a process has simulated."""
-    output, errors = process.communicate(timeout=300)
-    assert process.returncode == 0, errors
-    return output.split("SPINS ")[1].strip()
-
-
-def end(process):
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-
-
-def until(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
-class Cluster:
-    """A scheduler and its workers, as a user starts them."""
-
-    def __init__(self, folder):
-        self.file = folder / "scheduler.json"
-        self.workers = []
-        self.scheduler = self._start("scheduler", "--port", "0", "--host", "127.0.0.1")
-        until(self.file.exists)
-
-    def _start(self, *command):
-        command = [sys.executable, "-m", "distributed.cli.dask_" + command[0], *command[1:], "--no-dashboard"]
-        options = {"start_new_session": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        return subprocess.Popen([*command, "--scheduler-file", str(self.file)], **options)
-
-    def add_worker(self, threads="1"):
-        self.workers.append(self._start("worker", "--nthreads", threads, "--host", "127.0.0.1"))
-        return self
-
-    def computing(self):
-        """Processes of the workers, without the nannies that watch them."""
-        nannies = [psutil.Process(worker.pid) for worker in self.workers]
-        return [child for nanny in nannies for child in nanny.children() if "spawn_main" in " ".join(child.cmdline())]
-
-    def close(self):
-        for process in (*self.workers, self.scheduler):
-            end(process)
 
 
 @pytest.fixture
@@ -99,15 +31,50 @@ def expected(tmp_path_factory):
     return spins(simulate(tmp_path_factory.mktemp("here") / "work"))
 
 
-def begun(folder):
-    return any(folder.glob("chains-*.npz"))
-
-
 def test_a_cluster_gives_the_bytes_of_one_machine_though_a_worker_is_killed(dask, tmp_path, expected):
     process = simulate(tmp_path / "work", KADANOFF_CLUSTER=str(dask.file))
     until(lambda: begun(tmp_path / "work"))
     dask.computing()[0].kill()
     assert spins(process) == expected
+
+
+def test_a_worker_that_hangs_is_given_up(tmp_path, expected, monkeypatch):
+    monkeypatch.setenv("DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL", "5s")
+    dask = Cluster(tmp_path).add_worker().add_worker()
+    try:
+        process = simulate(tmp_path / "work", KADANOFF_CLUSTER=str(dask.file))
+        until(lambda: begun(tmp_path / "work"))
+        nanny = psutil.Process(dask.workers[0].pid)
+        for each in (nanny, *nanny.children(recursive=True)):  # a machine that the network has lost
+            each.suspend()
+        assert spins(process) == expected
+    finally:
+        dask.close()
+
+
+def test_workers_at_their_time_limit_are_replaced(dask, tmp_path, expected):
+    process = simulate(tmp_path / "work", KADANOFF_CLUSTER=str(dask.file))
+    until(lambda: begun(tmp_path / "work"))
+    for worker in dask.workers:
+        os.killpg(worker.pid, signal.SIGTERM)
+        worker.communicate(timeout=60)
+    dask.add_worker()
+    assert spins(process) == expected
+
+
+def test_a_full_disk_is_a_sentence_and_what_was_done_is_kept(dask, tmp_path, expected):
+    process = simulate(tmp_path / "work", KADANOFF_CLUSTER=str(dask.file))
+    until(lambda: any((tmp_path / "work" / "tasks").glob("*.pickle")))
+    for worker in dask.computing():
+        worker.rlimit(psutil.RLIMIT_FSIZE, (1000, psutil.RLIM_INFINITY))  # as if the disk took no more
+    assert "it resumes from its last checkpoint" in process.communicate(timeout=60)[1]
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "work" / "tasks").iterdir()}
+    assert 0 < len(kept) < 4
+    until(lambda: len(dask.computing()) == 2)
+    for worker in dask.computing():
+        worker.rlimit(psutil.RLIMIT_FSIZE, (psutil.RLIM_INFINITY, psutil.RLIM_INFINITY))
+    assert spins(simulate(tmp_path / "work", KADANOFF_CLUSTER=str(dask.file))) == expected
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
 
 
 def test_a_coordinator_that_is_killed_resumes(dask, tmp_path, expected):
@@ -143,6 +110,24 @@ def test_workers_of_other_code_are_refused(dask, monkeypatch):
     monkeypatch.setattr(cluster, "code", lambda: "0.0-other")
     with pytest.raises(KadanoffError, match=r"a worker has other code .* than this command \(0.0-other\)"):
         cluster.on_cluster("roots", math.sqrt, [(1,)], str(dask.file))
+
+
+def test_other_libraries_are_other_code(monkeypatch):
+    assert f"numpy {np.__version__}" in cluster.code()
+    monkeypatch.setattr(cluster, "version", {"numba": "1", "numpy": "2", "scipy": "3", "torch": "4.0+cpu"}.get)
+    assert cluster.code.__wrapped__().endswith(", numba 1, numpy 2, scipy 3, torch 4.0")
+
+
+def test_a_scheduler_of_another_dask_is_refused(dask, monkeypatch):
+    monkeypatch.setattr(cluster, "version", lambda name: "2000.1.0")
+    with pytest.raises(KadanoffError, match=r"is of Dask 20\d\d.*, and this command of 2000.1.0; start it"):
+        cluster.on_cluster("roots", math.sqrt, [(1,)], str(dask.file))
+
+
+def test_a_scheduler_file_that_never_comes_is_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "FILE_SECONDS", 0.5)
+    with pytest.raises(KadanoffError, match=r"no Dask scheduler answers \(no such file"):
+        cluster.on_cluster("roots", math.sqrt, [(1,)], str(tmp_path / "scheduler.json"))
 
 
 def test_a_worker_with_several_threads_is_refused(tmp_path):
@@ -189,3 +174,36 @@ def test_what_is_no_part_is_refused(text, monkeypatch):
     monkeypatch.setenv("KADANOFF_PART", text)
     with pytest.raises(KadanoffError, match="it must be I/N"):
         part()
+
+
+# ---- a time limit, and parts of the command line --------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def expected_files(tmp_path_factory):
+    project = write_project(tmp_path_factory.mktemp("undisturbed"))
+    finish(run_stage(project))
+    return files(project)
+
+
+def test_at_its_time_limit_a_stage_saves_and_the_command_resumes(tmp_path, expected_files):
+    project = write_project(tmp_path)
+    process = run_stage(project)
+    until(lambda: any(project.glob(".checkpoints/simulate-long-*/spins.npy")))
+    time.sleep(1.0)
+    process.terminate()
+    assert "ended by SIGTERM. Repeat the command" in finish(process, 143)
+    kept = list(project.glob(".checkpoints/simulate-long-*/chains-*.npz"))
+    assert kept, "the first save without SIGTERM is after ten seconds"
+    finish(run_stage(project))
+    assert files(project) == expected_files
+
+
+def test_parts_of_other_parameters_are_not_mixed(tmp_path):
+    small = {"temperatures": [2.0], "sweeps": 500}
+    assert "of 2 tasks are done" in finish(run_stage(write_project(tmp_path, **small, seed=1), "--part", "1/2"))
+    assert "1 of 2 tasks are done" in finish(run_stage(write_project(tmp_path, **small, seed=2), "--part", "2/2"))
+    finish(run_stage(tmp_path))
+    (tmp_path / "other").mkdir()
+    finish(run_stage(write_project(tmp_path / "other", **small, seed=2)))
+    assert files(tmp_path) == files(tmp_path / "other")

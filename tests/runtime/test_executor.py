@@ -11,9 +11,11 @@ from kadanoff.errors import KadanoffError
 from kadanoff.runtime.executor import in_processes
 
 SCRIPT = """
-import time
+import time, signal
+from kadanoff.cli import _terminated
 from kadanoff.runtime.executor import in_processes
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _terminated)  # as `kadanoff` does
     in_processes("sleep", time.sleep, [(60,), (60,)])
 """
 
@@ -31,16 +33,39 @@ def test_a_killed_worker_is_a_sentence():
         in_processes("end", end_this_process, [()])
 
 
-def test_workers_do_not_outlive_their_parent(tmp_path):
+@pytest.fixture
+def parent(tmp_path):
+    """A process with two tasks of a minute."""
     (tmp_path / "script.py").write_text(SCRIPT)
-    parent = subprocess.Popen([sys.executable, tmp_path / "script.py"])
-    deadline = time.monotonic() + 20
-    children: list = []
-    while len(children) < 3 and time.monotonic() < deadline:  # two workers and the resource tracker
-        children = psutil.Process(parent.pid).children(recursive=True)
-        time.sleep(0.1)
-    time.sleep(1.0)
+    parent = subprocess.Popen([sys.executable, tmp_path / "script.py"], stderr=subprocess.DEVNULL)
+    yield parent
     parent.kill()
     parent.wait()
-    _, alive = psutil.wait_procs(children, timeout=10)
+
+
+def children(parent):
+    """Its processes, once all are there: two workers and the resource tracker."""
+    deadline = time.monotonic() + 20
+    found: list = []
+    while len(found) < 3 and time.monotonic() < deadline:
+        found = psutil.Process(parent.pid).children(recursive=True)
+        time.sleep(0.1)
+    time.sleep(1.0)
+    return found
+
+
+def test_workers_do_not_outlive_their_parent(parent):
+    found = children(parent)
+    parent.kill()
+    parent.wait()
+    _, alive = psutil.wait_procs(found, timeout=10)
+    assert alive == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_nobody_waits_for_tasks_that_are_interrupted(parent, number):
+    found = children(parent)
+    parent.send_signal(number)
+    assert parent.wait(timeout=10) == {signal.SIGINT: -signal.SIGINT, signal.SIGTERM: 143}[number]
+    _, alive = psutil.wait_procs(found, timeout=10)
     assert alive == []

@@ -1,9 +1,12 @@
 """Tasks on a Dask cluster that is there already: `KADANOFF_CLUSTER` is its scheduler's address, or scheduler file."""
 
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache, partial
+from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kadanoff.errors import KadanoffError, without_secret
@@ -14,6 +17,8 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
 SECONDS = 15  # for an answer of the scheduler
+FILE_SECONDS = 60  # for its file: a job starts it just before
+LIBRARIES = ("numba", "numpy", "scipy", "torch")  # those whose version can change a result
 
 
 def cluster() -> str | None:
@@ -63,15 +68,16 @@ def on_cluster(what: str, function: Callable[..., Any], tasks: Sequence[tuple], 
 def _connected(place: str) -> Iterator["Client"]:
     from distributed import Client
 
-    where = {"address": place} if "://" in place else {"scheduler_file": place}
     try:
+        where = {"address": place} if "://" in place else {"scheduler_file": _awaited(place)}
         client = Client(**where, timeout=SECONDS, set_as_default=False)
-    except (OSError, ValueError) as error:  # Dask's own for a scheduler of another version, too
+    except Exception as error:  # of any kind, where versions differ much
         raise KadanoffError(
-            f"KADANOFF_CLUSTER is {without_secret(place)}, where no Dask scheduler answers ({error}). Start one with "
-            "`dask scheduler --scheduler-file FILE`, or unset it to compute here."
+            f"KADANOFF_CLUSTER is {without_secret(place)}, where no Dask scheduler answers ({error}). Start one of "
+            f"Dask {version('distributed')} with `dask scheduler --scheduler-file FILE`, or unset it to compute here."
         ) from error
     with client:
+        _require_same_dask(client, place)
         several = [name for name, worker in client.scheduler_info(-1)["workers"].items() if worker["nthreads"] > 1]
         if several:  # PyTorch's generator and number of threads are one for a process
             raise KadanoffError(
@@ -79,6 +85,27 @@ def _connected(place: str) -> Iterator["Client"]:
                 "many of them as it has cores with `--nworkers`."
             )
         yield client
+
+
+def _awaited(file: str) -> str:
+    """The scheduler's file, once it is there: for one that is not, Dask would wait for ever."""
+    deadline = time.monotonic() + FILE_SECONDS
+    while not Path(file).exists():
+        if time.monotonic() > deadline:
+            raise FileNotFoundError(f"no such file in {FILE_SECONDS} s")
+        time.sleep(0.1)
+    return file
+
+
+def _require_same_dask(client: "Client", place: str) -> None:
+    """Its protocol changes without notice."""
+    versions: Any = client.get_versions()
+    theirs = versions["scheduler"]["packages"]["distributed"]
+    if theirs != version("distributed"):
+        raise KadanoffError(
+            f"the scheduler at {place} is of Dask {theirs}, and this command of {version('distributed')}; start it and "
+            "its workers in the environment of this command."
+        )
 
 
 def _end(client: "Client", futures: Sequence["Future"]) -> None:
@@ -93,17 +120,18 @@ def _end(client: "Client", futures: Sequence["Future"]) -> None:
 
 @cache
 def code() -> str:
-    """Hash of the source that decides results, and version of the package."""
+    """Version of the package, hash of the source that decides results, and versions of the libraries that do."""
     from kadanoff import __version__
 
-    return f"{__version__}-{fingerprint()}"
+    libraries = (f"{name} {version(name).partition('+')[0]}" for name in LIBRARIES)  # +cpu, +cu130: of one source
+    return ", ".join((f"{__version__}-{fingerprint()}", *libraries))
 
 
 def _checked(expected: str, function: Callable[..., Any], task: tuple) -> Any:
     """One task on a worker."""
     if code() != expected:
         raise KadanoffError(
-            f"a worker has other code ({code()}) than this command ({expected}); install the same commit there, or "
-            "start the workers in this folder's environment."
+            f"a worker has other code ({code()}) than this command ({expected}); install the same commit and libraries "
+            "there, or start the workers in this folder's environment."
         )
     return function(*task)

@@ -12,7 +12,7 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_compl
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from functools import partial
-from multiprocessing import get_context, parent_process
+from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,6 +25,7 @@ from kadanoff.runtime.files import disk_errors, write_atomic
 from kadanoff.runtime.progress import progress
 
 POLL_SECONDS = 0.5
+GRACE_SECONDS = 10.0  # to save the chains of a stage whose dvc has ended
 Item = TypeVar("Item")
 ENDED = "what ran this stage has ended"
 
@@ -104,9 +105,10 @@ def in_processes(
 
 
 def _keep(function: Callable[..., Any], file: Path, *task: Any) -> None:
-    found = function(*task)
-    with disk_errors(file):
-        write_atomic(file, pickle.dumps(found))
+    if not file.exists():  # a cluster computes again what a worker that vanished had done
+        found = function(*task)
+        with disk_errors(file):
+            write_atomic(file, pickle.dumps(found))
 
 
 def _here(what: str, function: Callable[..., Any], tasks: Sequence[tuple]) -> list[Any]:
@@ -124,6 +126,10 @@ def _here(what: str, function: Callable[..., Any], tasks: Sequence[tuple]) -> li
         raise KadanoffError(
             f"{what}: a process was killed, perhaps for want of memory. Repeat the command; it resumes."
         ) from error
+    except (KeyboardInterrupt, SystemExit):  # nobody waits for what runs, which has its checkpoints
+        for child in active_children():
+            child.terminate()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -170,13 +176,16 @@ def _watch(command: psutil.Process, runner: int) -> None:
     with suppress(psutil.Error):
         while command.ppid() == runner:
             time.sleep(POLL_SECONDS)
-    _end(ENDED)
+    _end(ENDED, GRACE_SECONDS)
 
 
-def _end(reason: str) -> None:
-    """Say why, then end this process at once, whatever its other threads are doing."""
+def _end(reason: str, grace: float = 0.0) -> None:
+    """Say why, then end this process, whatever its other threads are doing; after seconds of `grace` to save."""
     with suppress(OSError, ValueError):  # a terminal that is gone
         print(
             f"killed: {reason}. Repeat the command: it resumes from its last checkpoint.", file=sys.stderr, flush=True
         )
+    if grace:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(grace)
     os.kill(os.getpid(), signal.SIGKILL)
