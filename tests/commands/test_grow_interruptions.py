@@ -105,6 +105,24 @@ def test_it_resumes_from_anywhere(job, whole, target, monkeypatch, owner, name, 
     assert list(target.parent.iterdir()) == [target]
 
 
+def test_a_shard_that_is_not_what_its_worker_wrote_is_refused(job, target, monkeypatch):
+    def altered(what, *rest):
+        found = in_threads(what, *rest)
+        return [dict.fromkeys(band, "0") for band in found] if what == "grow 1152" else found
+
+    in_threads = module.in_threads
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "in_threads", altered)
+        with pytest.raises(KadanoffError, match=r"c/0/0/0/0 does not hold what was written; remove it"):
+            grow(job, target)
+    grow(job, target)  # measures what is there
+
+
+def test_another_model_under_the_same_path_is_refused(job):
+    with pytest.raises(KadanoffError, match=r"net\.safetensors is not the file that this lattice grows by"):
+        module._enlargement(job, "0")
+
+
 def test_another_job_on_the_target_is_told_to_wait(job, whole, target, monkeypatch):
     def meanwhile(*arguments):
         with pytest.raises(KadanoffError, match=r"another process is growing .*out\.zarr; wait for it"):

@@ -3,6 +3,7 @@
 import math
 import os
 import signal
+import threading
 import time
 
 import numpy as np
@@ -10,7 +11,9 @@ import psutil
 import pytest
 from processes import Cluster, begun, end, files, finish, run_stage, simulate, spins, until, write_project
 
+from kadanoff.commands.grow import Job, grow
 from kadanoff.errors import KadanoffError
+from kadanoff.models import weights_file
 from kadanoff.runtime import cluster
 from kadanoff.runtime.executor import PartEnded, in_processes, part
 
@@ -104,6 +107,42 @@ def test_the_error_of_a_task_arrives_as_it_is(dask):
 def test_what_a_worker_does_not_have_is_a_sentence(dask):
     with pytest.raises(KadanoffError, match="start them in the environment of this command"):
         cluster.on_cluster("negate", negated, [(1,)], str(dask.file))  # of this file, which they cannot import
+
+
+def test_workers_round_as_the_command_does(dask, monkeypatch):
+    for setting in ("COMPATIBLE", None, "COMPATIBLE"):
+        if setting:
+            monkeypatch.setenv("MKL_CBWR", setting)
+        else:
+            monkeypatch.delenv("MKL_CBWR")
+        assert cluster.on_cluster("getenv", os.getenv, [("MKL_CBWR",)] * 4, str(dask.file)) == [setting] * 4
+
+
+def test_a_lattice_grows_on_a_cluster_with_the_bytes_of_one_machine(dask, tmp_path, monkeypatch):
+    with weights_file("upsample/kernel") as model:
+        job = Job(model, None, 0, 4608, 2, 7)
+        grow(job, tmp_path / "here.zarr", rows=512)
+        monkeypatch.setenv("KADANOFF_CLUSTER", str(dask.file))
+        errors = []
+
+        def run():
+            try:
+                grow(job, tmp_path / "there.zarr", rows=512)
+            except BaseException as error:
+                errors.append(error)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        until(lambda: any(tmp_path.glob(".there.zarr.partial/*/4608.zarr/spins/c/0/0/*/0")))
+        dask.computing()[0].kill()
+        thread.join(300)
+        assert errors == []
+        assert tree(tmp_path / "there.zarr") == tree(tmp_path / "here.zarr")
+
+
+def tree(folder):
+    """The bytes of all files."""
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_workers_of_other_code_are_refused(dask, monkeypatch):

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache, partial
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 SECONDS = 15  # for an answer of the scheduler
 FILE_SECONDS = 60  # for its file: a job starts it just before
 LIBRARIES = ("numba", "numpy", "scipy", "torch")  # those whose version can change a result
+SETTINGS = (
+    "MKL_CBWR",
+    "CUBLAS_WORKSPACE_CONFIG",
+)  # read once, when PyTorch first multiplies: they change how it rounds
+Settings = dict[str, str | None]
+_taken: list[Settings] = []  # by this worker
 
 
 def cluster() -> str | None:
@@ -39,8 +45,12 @@ def on_cluster(what: str, function: Callable[..., Any], tasks: Sequence[tuple], 
     from distributed import CancelledError, as_completed
     from distributed.scheduler import KilledWorker
 
+    settings = {name: os.environ.get(name) for name in SETTINGS}
     with _connected(place) as client, progress(what, len(tasks)) as advance:
-        futures = client.map(partial(_checked, code(), function), tasks, pure=False)
+        others = [worker for worker, same in client.run(_settle, settings).items() if not same]
+        if others:
+            client.restart_workers(others)
+        futures = client.map(partial(_checked, code(), settings, function), tasks, pure=False)
         try:
             for future in as_completed(futures, loop=client.loop):
                 future.result()
@@ -123,12 +133,31 @@ def code() -> str:
     """Version of the package, hash of the source that decides results, and versions of the libraries that do."""
     from kadanoff import __version__
 
-    libraries = (f"{name} {version(name).partition('+')[0]}" for name in LIBRARIES)  # +cpu, +cu130: of one source
-    return ", ".join((f"{__version__}-{fingerprint()}", *libraries))
+    return ", ".join((f"{__version__}-{fingerprint()}", *(f"{name} {_version(name)}" for name in LIBRARIES)))
 
 
-def _checked(expected: str, function: Callable[..., Any], task: tuple) -> Any:
+def _version(library: str) -> str:
+    try:
+        return version(library).partition("+")[0]  # +cpu, +cu130: of one source
+    except PackageNotFoundError:
+        return "none"
+
+
+def _settle(settings: Settings) -> bool:
+    """Whether this worker computes with these settings: it takes those of its first command."""
+    if not _taken:
+        _taken.append(settings)
+        for name, value in settings.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+    return _taken == [settings]
+
+
+def _checked(expected: str, settings: Settings, function: Callable[..., Any], task: tuple) -> Any:
     """One task on a worker."""
+    if not _settle(settings):
+        raise KadanoffError(f"a worker has computed with other settings than {settings}; start it again.")
     if code() != expected:
         raise KadanoffError(
             f"a worker has other code ({code()}) than this command ({expected}); install the same commit and libraries "
