@@ -147,7 +147,7 @@ def independence_chains(log_weights: Values, seed: int) -> NDArray[np.int64]:
     """Metropolis-Hastings chains whose proposals are independent draws; which of them each is at: (chain, step).
 
     Proposals with ln w (chain, step) are accepted with the probability min(1, w' / w), so that the equilibrium is
-    Boltzmann's whatever they were drawn from: Tierney, Ann. Stat. 22, 1701 (1994), section 2.3.3.
+    Boltzmann's whatever they were drawn from: Tierney, Ann. Stat. 22, 1701 (1994).
     """
     chains, steps = log_weights.shape
     uniform = (random_words(stream_key(seed, "accept"), chains, steps, 0) >> np.uint64(11)) * 2.0**-53

@@ -44,7 +44,7 @@ AVERAGES = {
     "energy_drawn": "e as drawn - exact",
     "energy": "e weighed - exact",
     "energy_chain": "e of chains - exact",
-    "order": "<|m|>",
+    "order": "<abs(m)>",
     "susceptibility": "susceptibility",
     "square": "<m^2> / exact - 1",
 }
