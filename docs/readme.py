@@ -159,6 +159,7 @@ TABLES = {
     "exponents": partial(recorded, "exponents", "Exponents", 5),
     "exponents_full_scale": partial(recorded, "published/full-scale/exponents", "Exponents", 5),
     "thermalize": partial(recorded, "thermalize", "L = ", 5),
+    "superres_weights": partial(recorded, "superres_weights", "Weights"),
     "grow": partial(recorded, "grow", r"L = \d+$", 8),
     "grow_sweeps": partial(recorded, "grow", r"L = \d+, \d+ seeds"),
     "grow_full_scale": partial(recorded, "published/full-scale/grow", "L = 13824, "),

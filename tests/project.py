@@ -111,6 +111,8 @@ def shrink_superres(params: dict) -> dict:
     params["superres_compare"].update(equilibration=10)
     params["exponents"].update(repetitions=2, seeds=200, pixel_seeds=200, levels=1)
     params["thermalize"].update(sizes=[32], chains=16, sweeps=16, cluster_sweeps=32, calibration=2000)
+    params["superres_weights"].update(sizes=[8, 16], draws=1000, chains=20, width=16)
+    params["superres_weights"]["training"].update(epochs=30)
     return params
 
 

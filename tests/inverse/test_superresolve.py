@@ -15,6 +15,7 @@ from kadanoff.inverse.superresolve import (
     count,
     draw_blocks,
     draw_parts,
+    log_prob,
     random_blocks,
     superresolve,
     sweep_blocks,
@@ -190,6 +191,61 @@ def test_results_do_not_depend_on_calls_or_batches(name, dimension, monkeypatch)
     assert (superresolve(model, coarse, T_C, seed=4) != whole).any()
     monkeypatch.setattr(module, "BATCH", 1)
     assert (superresolve(model, coarse, T_C, seed=3) == whole).all()
+
+
+@pytest.mark.parametrize("name", ["pixels", "blocks"])
+@pytest.mark.parametrize("rule", RULE_NAMES)
+@pytest.mark.parametrize("shape", [(4, 4), (8,)])
+def test_probabilities_of_all_fine_lattices_sum_to_one(name, rule, shape):
+    dimension, fine = len(shape), every_state(shape)
+    own = network(name, rule, dimension=dimension).networks[0]
+    source = tables(own) if name == "blocks" else own
+    for given in every_state(tuple(side // 2 for side in shape))[::5]:
+        coarse = np.repeat(given[None], len(fine), 0)
+        found = np.exp(log_prob(source, fine, coarse))
+        assert found.sum() == pytest.approx(1, abs=1e-12)
+        made = (RULES[rule](fine, 2, dimension) == coarse).reshape(len(fine), -1).all(1)
+        if name == "blocks":
+            assert ((found > 0) == made).all()
+
+
+@pytest.mark.parametrize("name", ["pixels", "blocks"])
+@pytest.mark.parametrize("shape", [(2, 2), (4,)])
+def test_lattices_are_drawn_as_often_as_their_probability_says(name, shape):
+    coarse, every = np.ones((50_000, *shape), np.int8), every_state(tuple(2 * side for side in shape))
+    coarse[:, 0] = -1
+
+    model = network(name, dimension=len(shape))
+    fine, log_p = superresolve(model, coarse, T_C, seed=1, return_log_prob=True)
+
+    def logs(lattices):
+        own = model.networks[0]
+        return log_prob(tables(own) if name == "blocks" else own, lattices, np.repeat(coarse[:1], len(lattices), 0))
+
+    def p_now():
+        return chi_squared_p(np.bincount(numbers(fine), minlength=len(every)), np.exp(logs(every)))
+
+    assert np.array_equal(log_p, logs(fine))
+    assert p_now() > SMALLEST_P
+    with torch.no_grad():
+        for values in model.parameters():
+            values.mul_(1.5)
+    assert p_now() < SMALLEST_P
+
+
+def test_probabilities_are_those_of_the_thresholds():
+    chances = np.tile([0.7, 0.3 - 1e-9 - 1e-12, 1e-9, 1e-12], (8, 1))
+    found = np.exp(Table(parts(2, 1)[1], chances).logarithms[0]) * 2**32
+    assert found.sum() == pytest.approx(2**32, abs=1e-3)
+    # the last two are 4.3 and 0.004 in these units; the largest random number counts as the one below it
+    assert found[2:] == pytest.approx([4, 2])
+
+
+def test_probabilities_of_lattices_that_do_not_fit():
+    scheme, coarse = tables(network("blocks").networks[0]), coarse_lattices(3, 4, 2)
+    for shape in [(2, 8, 8), (3, 8, 12), (3, 9, 8), (3, 8)]:
+        with pytest.raises(kadanoff.KadanoffError, match="same multiple"):
+            log_prob(scheme, np.ones(shape, np.int8), coarse)
 
 
 @pytest.mark.parametrize("rule", RULE_NAMES)

@@ -22,6 +22,7 @@ from kadanoff.spins.exact import (
     enumerate_states,
     exact_energy_distribution,
     kaufman,
+    log_partition,
     onsager,
     ring_order,
     spontaneous_magnetization,
@@ -88,6 +89,10 @@ def test_every_solution_agrees_with_enumeration(shape, boundary, coupling):
             assert found.levels.tolist() == expected.levels.tolist()
             assert found.probabilities == pytest.approx(expected.probabilities, abs=1e-13)
             assert kaufman(*shape, temperature, boundary, coupling) == pytest.approx(thermal, abs=1e-13)
+            partition = sum(exact.degeneracies.sum(1) * np.exp(-(exact.energies - exact.energies[0]) / temperature))
+            ground = exact.energies[0] / temperature
+            found = log_partition(*shape, temperature, boundary, coupling)
+            assert found == pytest.approx(np.log(partition) - ground, abs=1e-12)
 
 
 def test_oracle_rejects_the_neighbouring_temperature():

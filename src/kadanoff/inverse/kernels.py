@@ -1,4 +1,4 @@
-"""Compiled loops over blocks: counting what is seen, and drawing states from tables.
+"""Compiled loops over blocks: counting what is seen, drawing states from tables, and how probable they were.
 
 Lattices are int8 (chain, y, x); a chain of spins has y = 1. The random number of a block depends on the key, on the
 number of its lattice, on the draw and on its place, never on how the lattices are cut into calls.
@@ -40,6 +40,15 @@ def _row(coarse, fine, coarse_places, fine_places, y, x, height, width):
     return row
 
 
+@njit(inline="always")
+def _state(spins, y, x, height, width):
+    """State of block (y, x): its spins as bits."""
+    state = 0
+    for site in range(height * width):
+        state |= (spins[y * height + site // width, x * width + site % width] > 0) << site
+    return state
+
+
 @compiled
 def count(coarse, fine, coarse_places, fine_places, shape, counts):
     """Add, for every block, one to counts[row, state]."""
@@ -49,10 +58,19 @@ def count(coarse, fine, coarse_places, fine_places, shape, counts):
         for y in range(coarse.shape[1]):
             for x in range(coarse.shape[2]):
                 row = _row(coarse[chain], spins, coarse_places, fine_places, y, x, height, width)
-                state = 0
-                for site in range(height * width):
-                    state |= (spins[y * height + site // width, x * width + site % width] > 0) << site
-                counts[row, state] += 1
+                counts[row, _state(spins, y, x, height, width)] += 1
+
+
+@compiled
+def add_logarithms(coarse, fine, sublattice, places, shape, logarithms, totals):
+    """Add logarithms[row, state] of every block of one sublattice to the total of its chain; the words are `draw`'s."""
+    (first_y, step_y, first_x, step_x), (height, width) = sublattice, shape
+    coarse_places, fine_places = places
+    for chain in range(coarse.shape[0]):
+        for y in range(first_y, coarse.shape[1], step_y):
+            for x in range(first_x, coarse.shape[2], step_x):
+                row = _row(coarse[chain], fine[chain], coarse_places, fine_places, y, x, height, width)
+                totals[chain] += logarithms[row, _state(fine[chain], y, x, height, width)]
 
 
 @njit(inline="always")

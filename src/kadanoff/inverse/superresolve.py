@@ -1,6 +1,7 @@
 """Fine lattices drawn from coarse ones: by a trained network, or block by block from tables."""
 
 from collections.abc import Callable, Sequence
+from typing import Literal, overload
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from kadanoff.inverse import kernels
 from kadanoff.inverse.tables import FULL, Table
 from kadanoff.learning.processor import torch_threads
 from kadanoff.montecarlo.rng import stream_key
-from kadanoff.networks.superres import Blocks, Superresolution
+from kadanoff.networks.superres import Blocks, Pixels, SeedKernel, Superresolution
 from kadanoff.spins.surroundings import Part, block_shape, rows, states
 
 Spins = NDArray[np.int8]
@@ -25,9 +26,38 @@ BATCH = 1 << 18
 """Fine sites that a convolutional network takes at a time: few enough for its values to stay in the cache."""
 
 
+@overload
 def superresolve(
-    model: Superresolution, spins: Spins, temperature: float, *, seed: int, first: int = 0, rule: str | None = None
-) -> Spins:
+    model: Superresolution,
+    spins: Spins,
+    temperature: float,
+    *,
+    seed: int,
+    first: int = 0,
+    rule: str | None = None,
+    return_log_prob: Literal[False] = False,
+) -> Spins: ...
+@overload
+def superresolve(
+    model: Superresolution,
+    spins: Spins,
+    temperature: float,
+    *,
+    seed: int,
+    first: int = 0,
+    rule: str | None = None,
+    return_log_prob: Literal[True],
+) -> tuple[Spins, NDArray[np.float64]]: ...
+def superresolve(
+    model: Superresolution,
+    spins: Spins,
+    temperature: float,
+    *,
+    seed: int,
+    first: int = 0,
+    rule: str | None = None,
+    return_log_prob: bool = False,
+) -> Spins | tuple[Spins, NDArray[np.float64]]:
     """Draw one fine lattice for every coarse one.
 
     Parameters
@@ -44,11 +74,14 @@ def superresolve(
         lattices are cut into calls.
     rule
         The rule that made the coarse lattices, to be checked against the network's.
+    return_log_prob
+        Whether to return ln P(fine | coarse) of each lattice as well. Whole blocks are then drawn without their last
+        sweep: of what that leaves the probability is a sum over all that it may have replaced.
 
     Returns
     -------
     NDArray
-        int8 (n, block y, block x), or (n, block x).
+        int8 (n, block y, block x), or (n, block x); with `return_log_prob` a pair of it and float64 (n,), in nats.
 
     Raises
     ------
@@ -79,9 +112,32 @@ def superresolve(
     network = model.at(temperature)
     first = whole(first, "first", 0, MOST_LATTICES - len(spins))
     stream = stream_key(seed, "superresolve", temperature, *spins.shape[1:]), first
-    if isinstance(network, Blocks):
-        return draw_blocks(spins, tables(network), model.block, stream)
-    return independent_spins(probabilities(network, spins), stream)
+    source = tables(network) if isinstance(network, Blocks) else network
+    if not isinstance(source, list):
+        fine = independent_spins(probabilities(source, spins), stream)
+    else:
+        fine = (draw_parts if return_log_prob else draw_blocks)(spins, source, model.block, stream)
+    return (fine, log_prob(source, fine, spins)) if return_log_prob else fine
+
+
+def log_prob(source: Pixels | SeedKernel | Sequence[Table], fine: Spins, coarse: Spins) -> NDArray[np.float64]:
+    """Ln P(fine | coarse), in nats, of fine lattices (n, block y, block x), or (n, block x): float64 (n,).
+
+    It is that of the draw, to its 32 bits, by a network of independent spins, or by `draw_parts` from tables, which are
+    `tables(network)` of `Blocks`. It is -inf for what is never drawn, as where the rule gives other coarse spins.
+    KadanoffError if fine lattices are not made of equal blocks, one for each coarse spin.
+    """
+    block = fine.shape[-1] // max(1, coarse.shape[-1])
+    if fine.shape != (len(coarse), *(block * side for side in coarse.shape[1:])):
+        raise KadanoffError(
+            f"the fine lattices have the shape {fine.shape}, the coarse ones {coarse.shape}; give as many fine ones, "
+            "whose sides are the same multiple of the coarse sides."
+        )
+    if not isinstance(source, Sequence):
+        up = _in_bits(probabilities(source, coarse)) / (FULL + 1)
+        with np.errstate(divide="ignore"):
+            return np.log(np.where(fine > 0, up, 1 - up)).reshape(len(fine), -1).sum(1)
+    return np.sum([_Blocks(coarse, block, fine).log_prob(table) for table in source], axis=0)
 
 
 def probabilities(network: Callable[[Tensor], Tensor], spins: Spins) -> NDArray[np.float32]:
@@ -100,11 +156,15 @@ def probabilities(network: Callable[[Tensor], Tensor], spins: Spins) -> NDArray[
 
 def independent_spins(chances: NDArray, stream: Stream) -> Spins:
     """Independent spins (n, ...) that are +1 with the given probabilities."""
-    # in units of 2^-32, and not FULL, so that a probability of 1 is always met
-    flat = np.floor(chances.reshape(len(chances), -1).astype(np.float64) * (FULL + 1)).astype(np.uint64)
+    flat = _in_bits(chances).reshape(len(chances), -1).astype(np.uint64)
     spins = np.empty(flat.shape, np.int8)
     kernels.independent_spins(flat, spins, *stream)
     return spins.reshape(chances.shape)
+
+
+def _in_bits(chances: NDArray) -> NDArray[np.float64]:
+    """Probabilities in whole units of 2^-32, and not of 1 / FULL, so that a probability of 1 is always met."""
+    return np.floor(chances.astype(np.float64) * (FULL + 1))
 
 
 def tables(network: Blocks, sharpness: float = 1.0) -> list[Table]:
@@ -219,6 +279,16 @@ class _Blocks:
                 self.coarse, self.fine, (y, self.dimension, x, 2), _places(part), self.shape, thresholds, self.states,
                 (key, number, first, *(band or (0, self.coarse.shape[1]))),
             )  # fmt: skip
+
+    def log_prob(self, table: Table) -> NDArray[np.float64]:
+        """Sum of ln P over the blocks of a part, given all that they see: float64 (n,)."""
+        totals = np.zeros(len(self.coarse))
+        for y, x in table.part.sublattices:
+            sublattice = (y, self.dimension, x, 2)
+            kernels.add_logarithms(
+                self.coarse, self.fine, sublattice, _places(table.part), self.shape, table.logarithms, totals
+            )
+        return totals
 
     def result(self) -> Spins:
         """The fine lattices in the shape of the coarse ones."""

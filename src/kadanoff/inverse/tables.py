@@ -23,6 +23,14 @@ class Table:
         """Integers such that a uniform 32-bit number picks the first state whose threshold exceeds it."""
         return as_thresholds(self.probabilities)
 
+    @cached_property
+    def logarithms(self) -> NDArray[np.float64]:
+        """Of the drawn P(state | row), which are multiples of 2^-32 as the thresholds are; -inf if never drawn."""
+        ends = self.thresholds.astype(np.int64)
+        ends[ends == FULL] += 1  # the largest random number is drawn as the one below it: `kernels.LARGEST`
+        with np.errstate(divide="ignore"):
+            return np.log(np.diff(ends, axis=1, prepend=0) / (FULL + 1))
+
 
 def as_thresholds(probabilities: NDArray) -> NDArray[np.uint32]:
     """Cumulative probabilities over the last axis in units of 2^-32; from the last possible state on they are full."""
