@@ -1,5 +1,7 @@
 """Enlargement band by band: the rule is obeyed, and bands do not matter."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -112,6 +114,7 @@ def test_a_gpu_sweeps_the_bands_that_fill_it(scheme, coarse, monkeypatch):
     assert len(taken) == 4
     enlarge(drawn, coarse, 1)
     assert len(taken) == 4
+    enlarge(replace(way, device="cpu"), coarse, 1)
     monkeypatch.setattr(devices, "lacking", lambda: "there is none")
     enlarge(way, coarse, 1)
     assert len(taken) == 4

@@ -46,6 +46,25 @@ def test_what_a_gpu_began_the_cpu_ends(gpu, tmp_path, monkeypatch):
     assert np.array_equal(runner.run(cpu, "x", folder=tmp_path).spins, runner.run(cpu, "x").spins)
 
 
+def test_workers_of_a_cluster_take_their_own_gpus(gpu, tmp_path, monkeypatch):
+    def elsewhere(what, function, tasks, *_):
+        found = [function(*task) for task in tasks]
+        monkeypatch.setattr(runner, "gpu_advance", None)  # the command has none
+        return found
+
+    expected = runner.run(Dataset(**SMALL, device="cpu"), "x").spins
+    monkeypatch.setattr(runner, "cluster", lambda: "tcp://there:8786")
+    monkeypatch.setattr(runner, "in_processes", elsewhere)
+    assert np.array_equal(runner.run(Dataset(**SMALL, device="cuda"), "x", folder=tmp_path).spins, expected)
+    assert [len(call[0]) for call in gpu] == [150, 150]
+
+
+@pytest.mark.parametrize("device", ["gpu", "", None])
+def test_no_device_of_that_name_is_a_sentence(device):
+    with pytest.raises(KadanoffError, match="choose one of auto, cpu, cuda"):
+        devices.require_device(device)
+
+
 @pytest.mark.parametrize(
     ("change", "taken"),
     [

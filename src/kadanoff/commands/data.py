@@ -149,6 +149,7 @@ def grow(
     sweeps: Annotated[int, typer.Option(min=0, help="Metropolis sweeps after each enlargement.")] = 8,
     seed: Annotated[int, typer.Option(min=0, help="Another seed draws another lattice.")] = 0,
     workers: Workers = None,
+    device: Annotated[str, typer.Option(help="Of the sweeps: cpu, cuda or auto; the same spins.")] = "auto",
     cluster: Cluster = None,
 ) -> None:
     """Grow a critical lattice to any size, out of core; resumes if it was killed."""
@@ -157,7 +158,7 @@ def grow(
     from kadanoff.models import weights_file
 
     with weights_file(model) as weights:
-        run(Job(weights, start, sample, size, sweeps, seed), target, workers)
+        run(Job(weights, start, sample, size, sweeps, seed, device), target, workers)
     typer.echo(f"wrote {printable(target)}")
 
 

@@ -20,8 +20,10 @@ from kadanoff.inverse.critical import network_of, place_of
 from kadanoff.inverse.growth import Enlargement, Read, Rows, around, refined, sides_to
 from kadanoff.inverse.renormalized import RenormalizedGibbs
 from kadanoff.inverse.superresolve import tables
+from kadanoff.montecarlo.devices import require_device
 from kadanoff.montecarlo.runner import simulate
 from kadanoff.networks.superres import Blocks
+from kadanoff.runtime.cluster import cluster
 from kadanoff.runtime.executor import in_threads, threads
 from kadanoff.runtime.files import fingerprint, write_atomic
 from kadanoff.runtime.output import alone_on_new, place_new, require_new, require_room
@@ -38,7 +40,10 @@ SHARDS = "spins/c/0/0/*/0"
 
 @dataclass(frozen=True)
 class Job:
-    """What is grown: from the sample `sample` of the dataset `source`, or a simulated one, to the side `size`."""
+    """What is grown: from the sample `sample` of the dataset `source`, or a simulated one, to the side `size`.
+
+    The `device` of its sweeps, ``auto``, ``cpu`` or ``cuda``, changes no spin.
+    """
 
     model: Path
     source: Path | None
@@ -46,6 +51,7 @@ class Job:
     size: int
     sweeps: int
     seed: int
+    device: str = "auto"
 
 
 class Plan(NamedTuple):
@@ -73,6 +79,8 @@ def grow(job: Job, target: Path, workers: int | None = None, rows: int = TALLEST
     require_new(target)
     seed_of_bits(job.seed)
     whole(job.sweeps, "sweeps", 0, MOST_SWEEPS)
+    if not cluster():
+        require_device(job.device)
     block = enlargement_of(job).block
     if job.source is None:
         sides_to(SEED, job.size, block, "size")  # refuses before a seed is simulated
@@ -103,7 +111,7 @@ def grow(job: Job, target: Path, workers: int | None = None, rows: int = TALLEST
 def enlargement_of(job: Job) -> Enlargement:
     """The model's tables, if it is a network of whole blocks for the square lattice at T_c; else KadanoffError."""
     network, block = network_of(job.model, "model", str(job.model), Blocks)
-    return Enlargement(tables(network), block, job.sweeps, job.seed, RenormalizedGibbs.of(network))
+    return Enlargement(tables(network), block, job.sweeps, job.seed, RenormalizedGibbs.of(network), job.device)
 
 
 def seed_of(job: Job) -> Rows:
@@ -150,6 +158,7 @@ def _level(plan: Plan, level: int, before: Path, path: Path, workers: int | None
 
 def _band(plan: Plan, level: int, before: Path, path: Path, shards: range) -> dict[int, str]:
     """Write the shards that begin at these rows, and return their hashes."""
+    require_device(plan.job.device)
     enlargement = _enlargement(plan.job, plan.model)
     array = zarr.open_array(path / "spins", mode="r+")
     side, first, end = array.shape[-1], shards.start, shards.stop

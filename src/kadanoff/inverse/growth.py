@@ -37,6 +37,7 @@ class Enlargement:
     sweeps: int
     seed: int
     gibbs: RenormalizedGibbs | None = None
+    device: str = "auto"
 
     def __post_init__(self) -> None:
         for table in self.scheme:
@@ -105,14 +106,14 @@ def refine(enlargement: Enlargement, drawn: Rows, level: int) -> Rows:
 def _swept(enlargement: Enlargement, words: bands.Words, level: int, side: int, first: int) -> bands.Words:
     """Words after the sweeps, in place; the first row is row `first` of the torus."""
     key = stream_key(enlargement.seed, "refine", level)
-    advance = _advance(words) if enlargement.sweeps else bands.advance
+    advance = _advance(words, enlargement.device) if enlargement.sweeps else bands.advance
     advance(words, side, first % side, side, key, bands.thresholds(float(T_C)), enlargement.sweeps)
     return words
 
 
-def _advance(words: bands.Words) -> Callable[..., None]:
-    """What sweeps a band: a GPU that it fills, if there is one, or this core, with the same bytes."""
-    if LANES * words.size < devices.FILLS or devices.lacking():
+def _advance(words: bands.Words, device: str) -> Callable[..., None]:
+    """What sweeps a band: this core, or a GPU, with ``auto`` if there is one that the band fills; the same bytes."""
+    if device == "cpu" or (device == "auto" and (LANES * words.size < devices.FILLS or devices.lacking())):
         return bands.advance
     from kadanoff.inverse import gpu_bands
 

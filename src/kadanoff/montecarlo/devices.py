@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kadanoff.data.description import Dataset
-from kadanoff.errors import KadanoffError
+from kadanoff.errors import KadanoffError, shown
 from kadanoff.montecarlo import metropolis
 from kadanoff.montecarlo.multispin import LANES
 from kadanoff.spins.boundary import Lattice
@@ -20,12 +20,15 @@ WORTH = 1 << 38
 """Updates: half a minute of a core. Of fewer, many are done before PyTorch is imported and the kernel compiled."""
 FILLS = 1 << 24
 """Sites of all chains at one temperature. Of fewer, launching a kernel takes longer than what it does."""
+DEVICES = ("auto", "cpu", "cuda")
 SAME_SPINS = "take device: cpu, which gives the same spins."
 WITHOUT = "take device: cpu, or hide the GPU from the command by CUDA_VISIBLE_DEVICES=; the spins are the same."
 
 
 def require_device(device: str) -> None:
-    """KadanoffError if the device is ``cuda`` and this machine has none that can be used."""
+    """KadanoffError if the device has no such name, or is ``cuda`` and this machine has none that can be used."""
+    if device not in DEVICES:
+        raise KadanoffError(f"device is {shown(device)}; choose one of {', '.join(DEVICES)}.")
     if device == "cuda" and (reason := lacking()):
         raise KadanoffError(f"device is 'cuda', but {reason}; {SAME_SPINS}")
 

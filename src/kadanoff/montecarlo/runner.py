@@ -80,7 +80,8 @@ class Chains:
         advance(done * task.chains)
         key = key_of(dataset, self.name, temperature, self.sampler)
         stride = max(1, (GPU_SLICE_UPDATES if self.gpu else SLICE_UPDATES) // spins.size)
-        sweep, saved = gpu_advance() if self.gpu else SAMPLERS[self.sampler], time.monotonic()
+        sweep = gpu_advance() if self.gpu and done < sweeps else SAMPLERS[self.sampler]
+        saved = time.monotonic()
         while done < sweeps and not self.stopped.is_set():
             step = min(stride, sweeps - done)
             sweep(spins, lattice, temperature, dataset.field, key, task.first_chain, done, step)
@@ -101,15 +102,20 @@ def _elsewhere(chains: Chains) -> dict[Task, str]:
     PartEnded if this command computes only some of them.
     """
     assert chains.folder is not None
-    own = chains.dataset, chains.name, chains.sampler, chains.sweeps, chains.folder
+    own = chains.dataset, chains.name, chains.sampler, chains.sweeps, chains.folder, chains.gpu
     tasks, kept = chains.tasks(), chains.folder / "tasks"
-    found = in_processes(f"simulate {chains.name}", partial(_finish, *own), [(task,) for task in tasks], kept)
+    workers = 1 if chains.gpu else None  # of a part: they would share one GPU
+    found = in_processes(f"simulate {chains.name}", partial(_finish, *own), [(task,) for task in tasks], kept, workers)
     return dict(zip(tasks, found, strict=True))
 
 
-def _finish(dataset: Dataset, name: str, sampler: str, sweeps: NDArray[np.int64], folder: Path, task: Task) -> str:
+def _finish(
+    dataset: Dataset, name: str, sampler: str, sweeps: NDArray[np.int64], folder: Path, gpu: bool, task: Task
+) -> str:
     """Bring one task to its end, and return a checksum of its spins."""
-    return checksum(Chains(dataset, name, sampler, sweeps, folder).run_task(task, lambda amount=1.0: None))
+    if gpu:
+        require_device(dataset.device)
+    return checksum(Chains(dataset, name, sampler, sweeps, folder, gpu).run_task(task, lambda amount=1.0: None))
 
 
 def checksum(spins: NDArray[np.int8]) -> str:
@@ -124,13 +130,15 @@ def run(dataset: Dataset, name: str, workers: int | None = None, folder: Path | 
     KadanoffError if the sweeps are too few for equilibrium, or the device is not there.
     """
     # before the pilots: what cannot be simulated or stored need not be measured
-    require_device(dataset.device)
+    elsewhere = folder is not None and bool(cluster() or part())
+    if not elsewhere:
+        require_device(dataset.device)
     spins = _buffer(folder, (len(dataset.temperatures), dataset.samples, *dataset.lattice.shape))
     choice = Choice(*cached(folder, "sampler", lambda: choose(dataset, name)))
     pilots = _pilots(dataset, name, choice.name, workers, folder)
     sweeps = sweeps_needed(dataset, pilots)
-    elsewhere = folder is not None and bool(cluster() or part())
-    gpu = not elsewhere and takes_gpu(dataset, choice.name, int(sweeps.sum()))
+    # of other machines only those that were asked for are known
+    gpu = dataset.device == "cuda" if elsewhere else takes_gpu(dataset, choice.name, int(sweeps.sum()))
     chains = Chains(dataset, name, choice.name, sweeps, folder, gpu)
     checksums = _elsewhere(chains) if elsewhere else {}  # what follows then only reads checkpoints
     with progress(f"simulate {name}".rstrip(), float(chains.sweeps.sum()) * dataset.samples) as advance:

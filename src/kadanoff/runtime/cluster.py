@@ -1,6 +1,7 @@
 """Tasks on a Dask cluster that is there already: `KADANOFF_CLUSTER` is its scheduler's address, or scheduler file."""
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -88,7 +89,10 @@ def _connected(place: str) -> Iterator["Client"]:
         ) from error
     with client:
         _require_same_dask(client, place)
-        several = [name for name, worker in client.scheduler_info(-1)["workers"].items() if worker["nthreads"] > 1]
+        workers = client.scheduler_info(-1)["workers"]
+        if not workers:
+            print(f"no worker has come to {without_secret(place)} yet; waiting for the first", file=sys.stderr)
+        several = [name for name, worker in workers.items() if worker["nthreads"] > 1]
         if several:  # PyTorch's generator and number of threads are one for a process
             raise KadanoffError(
                 f"the worker {several[0]} would compute several tasks at once; start it with `--nthreads 1`, and as "

@@ -72,9 +72,15 @@ def share(items: Sequence[Item]) -> Sequence[Item]:
 
 
 def in_processes(
-    what: str, function: Callable[..., Any], tasks: Sequence[tuple], folder: Path | None = None
+    what: str,
+    function: Callable[..., Any],
+    tasks: Sequence[tuple],
+    folder: Path | None = None,
+    workers: int | None = None,
 ) -> list[Any]:
-    """[function(*task) for task in tasks], by one process a core, or by the cluster that KADANOFF_CLUSTER names.
+    """[function(*task) for task in tasks], by the cluster that KADANOFF_CLUSTER names, or `workers` processes.
+
+    By default a process a core.
 
     `function` must be importable, its arguments picklable, and a task that is computed twice gives the same. The first
     error ends all. With a `folder`, what a task gave is kept there, and not computed again.
@@ -86,7 +92,7 @@ def in_processes(
     PartEnded
         If this command computes one part of a stage: its own is done.
     """
-    compute = partial(on_cluster, place=place) if (place := cluster()) else _here
+    compute = partial(on_cluster, place=place) if (place := cluster()) else partial(_here, workers=workers)
     if folder is None:
         return compute(what, function, tasks)
     files = [folder / f"{what}-{number}.pickle" for number in range(len(tasks))]
@@ -111,10 +117,11 @@ def _keep(function: Callable[..., Any], file: Path, *task: Any) -> None:
             write_atomic(file, pickle.dumps(found))
 
 
-def _here(what: str, function: Callable[..., Any], tasks: Sequence[tuple]) -> list[Any]:
+def _here(what: str, function: Callable[..., Any], tasks: Sequence[tuple], workers: int | None) -> list[Any]:
     # fresh processes: a forked one inherits the locks of PyTorch's threads
-    workers = min(len(tasks), os.cpu_count() or 1)
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_follow_parent)
+    pool = ProcessPoolExecutor(
+        min(len(tasks), workers or os.cpu_count() or 1), get_context("spawn"), initializer=_follow_parent
+    )
     try:
         with progress(what, len(tasks)) as advance:
             futures = [pool.submit(function, *task) for task in tasks]
