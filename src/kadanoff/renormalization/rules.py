@@ -32,6 +32,8 @@ class Rule:
         KadanoffError if the block size does not divide the sides.
         """
         mean = self.mean(spins)
+        if (np.abs(mean) == 1).all():
+            return mean.astype(np.int8)
         chains, height, width = mean.shape
         words = random_words(key, chains, -(-height * width // 2), first, number)
         # 31 bits: an up-probability of 1 is above all of them, and one of 1/2 is a fair coin
