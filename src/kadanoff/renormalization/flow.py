@@ -18,6 +18,7 @@ from kadanoff.montecarlo import swendsen_wang
 from kadanoff.montecarlo.rng import stream_key
 from kadanoff.renormalization.couplings import EVEN, ODD, reach, sums
 from kadanoff.renormalization.rules import Rule
+from kadanoff.runtime.progress import progress
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact import T_C
 
@@ -73,8 +74,8 @@ class Flow:
 
     Parameters
     ----------
-    interactions, block
-        As in `couplings`, and the side of a block.
+    setup, block
+        What was simulated, with the names of the interactions, and the side of a block.
     means
         <S(n)>, float64 (chain, level, k).
     squares
@@ -86,7 +87,7 @@ class Flow:
         first step, so that d<S(n)>/dK = <S(n) B> - <S(n)> <B> with the coupling K = 1/T.
     """
 
-    interactions: tuple[str, ...]
+    setup: Setup
     block: int
     means: Averages
     squares: Averages
@@ -101,18 +102,17 @@ class Flow:
     def columns(self, interactions: Sequence[str]) -> list[int]:
         """Places of some interactions; KadanoffError if one was not measured."""
         for interaction in interactions:
-            if interaction not in self.interactions:
-                raise KadanoffError(
-                    f"{shown(interaction)} was not measured; the interactions are {', '.join(self.interactions)}."
-                )
-        return [self.interactions.index(interaction) for interaction in interactions]
+            if interaction not in self.setup.interactions:
+                known = ", ".join(self.setup.interactions)
+                raise KadanoffError(f"{shown(interaction)} was not measured; the interactions are {known}.")
+        return [self.setup.interactions.index(interaction) for interaction in interactions]
 
 
 def joined(flows: Sequence[Flow]) -> Flow:
     """The chains of several flows of one kind, one after the other."""
     names = "means", "squares", "pairs", "bond", "bonds"
     parts = {name: np.concatenate([getattr(flow, name) for flow in flows]) for name in names}
-    return Flow(flows[0].interactions, flows[0].block, **parts)
+    return Flow(flows[0].setup, flows[0].block, **parts)
 
 
 def measure(rules: Mapping[str, Rule], setup: Setup, chains: int, workers: int | None = None) -> dict[str, Flow]:
@@ -132,8 +132,14 @@ def measure(rules: Mapping[str, Rule], setup: Setup, chains: int, workers: int |
     KadanoffError
         If a rule's blocks do not divide the lattice in all steps, or an interaction does not fit on the last one.
     """
-    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
-        parts = list(pool.map(lambda group: follow(rules, setup, *group), setup.groups(chains)))
+    with ThreadPoolExecutor(workers or os.cpu_count()) as pool, progress("flow", chains) as advance:
+
+        def work(group: tuple[int, int]) -> dict[str, Flow]:
+            found = follow(rules, setup, *group)
+            advance(group[1])
+            return found
+
+        parts = list(pool.map(work, setup.groups(chains)))
     return {name: joined([part[name] for part in parts]) for name in rules}
 
 
@@ -158,7 +164,7 @@ def follow(rules: Mapping[str, Rule], setup: Setup, first: int, chains: int) -> 
                 levels.append(sums(blocked, setup.interactions))
             _add(totals[name], np.stack(levels, 1).astype(float), bond.astype(float))
     averages = {name: [total / setup.measurements for total in parts] for name, parts in totals.items()}
-    return {name: Flow(setup.interactions, rule.block, *averages[name]) for name, rule in rules.items()}
+    return {name: Flow(setup, rule.block, *averages[name]) for name, rule in rules.items()}
 
 
 def _zeros(chains: int, levels: int, kinds: int) -> list[Averages]:

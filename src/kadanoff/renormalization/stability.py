@@ -6,6 +6,7 @@ beta/nu. Swendsen, Phys. Rev. Lett. 42, 859 (1979), equations 6 and 7.
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,7 @@ def stability_matrix(flow: Flow, step: int, interactions: Sequence[str]) -> NDAr
 
 
 def exponents(flow: Flow, step: int, interactions: Sequence[str], count: int = 2) -> list[Estimate]:
-    """y = ln |lambda| / ln b of the `count` largest eigenvalues of T, less their bias, with errors over chains.
+    """Exponents y = ln |lambda| / ln b of the largest eigenvalues of T, less their bias, with errors over chains.
 
     Parameters
     ----------
@@ -37,6 +38,8 @@ def exponents(flow: Flow, step: int, interactions: Sequence[str], count: int = 2
         Of at least two chains; the step from level `step` - 1 to `step`.
     interactions
         All even or all odd: even ones are correlated less their means, odd ones have none.
+    count
+        How many eigenvalues, from the largest down.
 
     Raises
     ------
@@ -47,23 +50,20 @@ def exponents(flow: Flow, step: int, interactions: Sequence[str], count: int = 2
     if len(flow) < 2:
         raise KadanoffError("there is one chain, and the jackknife needs two or more; raise chains.")
     samples, centred = _samples(flow, step, interactions)
-    scale = np.log(flow.block)
 
-    def exponent(chains: NDArray[np.float64], rank: int) -> float:
+    def exponent(rank: int, chains: NDArray[np.float64]) -> float:
         eigenvalues = np.linalg.eigvals(_matrix(chains.mean(0), centred, interactions))
-        return float(np.log(np.sort(np.abs(eigenvalues))[-1 - rank]) / scale)
+        return float(np.log(np.sort(np.abs(eigenvalues))[-1 - rank]) / np.log(flow.block))
 
-    return [
-        jackknife(lambda chains, rank=rank: exponent(chains, rank), samples)
-        for rank in range(min(count, len(interactions)))
-    ]
+    ranks = range(min(count, len(interactions)))
+    return [jackknife(partial(exponent, rank), samples) for rank in ranks]
 
 
 def _samples(flow: Flow, step: int, interactions: Sequence[str]) -> tuple[NDArray[np.float64], bool]:
     """Of each chain, one above the other: <S(n)>, <S(n-1)>, <S(n) S(n)^T> and <S(n) S(n-1)^T>; whether to centre."""
     columns = flow.columns(interactions)
-    if not 1 <= step < flow.means.shape[1]:
-        raise KadanoffError(f"step is {step}, and the flow has steps 1 to {flow.means.shape[1] - 1}.")
+    if not 1 <= step <= flow.setup.steps:
+        raise KadanoffError(f"step is {step}, and the flow has the steps 1 to {flow.setup.steps}; take one of them.")
     odd = {len(interaction.split()) % 2 for interaction in interactions}
     if len(odd) != 1:
         raise KadanoffError("even and odd interactions do not mix by symmetry; give those of one kind.")
@@ -83,4 +83,4 @@ def _matrix(averages: NDArray[np.float64], centred: bool, interactions: Sequence
             f"the stability matrix is singular: on the blocked lattices the interactions {', '.join(interactions)} "
             "depend on each other, or do not change; take fewer of them, fewer steps or more measurements."
         )
-    return np.linalg.solve(same, pairs)
+    return np.asarray(np.linalg.solve(same, pairs), np.float64)
