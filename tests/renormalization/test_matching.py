@@ -1,6 +1,7 @@
 """The critical coupling from matched lattices, and its derivatives."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -22,9 +23,13 @@ def test_the_derivative_is_that_of_the_average():
     assert np.allclose(slope, (high.means[0] - low.means[0]) / 2e-4, rtol=1e-5)
 
 
+def flows(rule, setups):
+    return [measure({"": rule}, setup, 32)[""] for setup in setups]
+
+
 def found(rule, seed):
     setup = Setup(32, 3, 400, (BOND,), seed=seed)
-    return critical_coupling(lambda at: measure({"": rule}, at, 32)[""], setup, 2, start=0.43)[-1]
+    return critical_coupling(partial(flows, rule), setup, 2, start=0.43)[-1]
 
 
 @pytest.mark.slow
@@ -39,3 +44,8 @@ def test_lattices_that_do_not_match_are_refused():
     small = measure({"": corner(2)}, Setup(8, 1, 2, (BOND,)), 2)[""]
     with pytest.raises(KadanoffError, match="lattices of 8 and 8 do not match under blocks of 2"):
         matched_coupling(small, small, 1)
+
+
+def test_an_extrapolation_to_nowhere_is_refused():
+    with pytest.raises(KadanoffError, match=r"match at K = -.*; take more measurements, or a better start"):
+        critical_coupling(partial(flows, majority(2)), Setup(8, 1, 2, (BOND,)), 2, start=0.1)

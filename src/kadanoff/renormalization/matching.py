@@ -6,7 +6,7 @@ in Recent Developments in Gauge Theories (1980); Swendsen, in Real-Space Renorma
 Phys. Lett. B 140, 76 (1984).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import hypot
 
@@ -45,20 +45,29 @@ def matched_coupling(large: Flow, small: Flow, step: int, interaction: str = BON
 
 
 def critical_coupling(
-    measure: Callable[[Setup], Flow], setup: Setup, block: int, start: float, interaction: str = BOND
+    measure: Callable[[Sequence[Setup]], Sequence[Flow]],
+    setup: Setup,
+    block: int,
+    start: float,
+    interaction: str = BOND,
 ) -> list[Estimate]:
     """The critical coupling after steps 1, 2, ... of the last round, found from `start` in the three of `ROUNDS`.
 
     Parameters
     ----------
     measure
-        Takes a setup to the flow of its chains.
+        Takes setups to the flows of their chains.
     setup, block
         Of the larger lattice, and the side of the blocks. The smaller lattice takes one step less.
     start
         A guess at K; its distance times the larger side should be below 1.
     interaction
         An even one.
+
+    Raises
+    ------
+    KadanoffError
+        If the extrapolation leaves all temperatures.
     """
     found, coupling = [], start
     for number, part in enumerate(ROUNDS):
@@ -68,9 +77,14 @@ def critical_coupling(
             measurements=max(1, setup.measurements // part),
             seed=setup.seed + number,
         )
-        large, small = measure(at), measure(replace(at, size=setup.size // block, steps=setup.steps - 1))
+        large, small = measure([at, replace(at, size=setup.size // block, steps=setup.steps - 1)])
         found = [matched_coupling(large, small, step, interaction) for step in range(1, setup.steps + 1)]
         coupling = found[-1].mean
+        if not coupling > 0:
+            raise KadanoffError(
+                f"the lattices match at K = {coupling:.3g}, by an extrapolation from {1 / at.temperature:.6g}; take "
+                "more measurements, or a better start."
+            )
     return found
 
 
