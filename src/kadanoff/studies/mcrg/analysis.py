@@ -15,9 +15,9 @@ KEYS = ["rule", "L", "step"]
 COLUMNS = ["y_T", "y_H", *NEXT.values()]
 NOTE = """Exponents y = ln |lambda| / ln b of all even and of all odd interactions. Exact are y_T = 1 and y_H = 15/8.
 In parentheses: one standard error, by a jackknife over independent chains; in brackets: distance from exact in standard
-errors. Rows of one rule and step with another L are twins: what differs between them by more than their errors is
-finite size. What does not, and is not exact, is left of irrelevant operators after so few steps, or cut off with the
-interactions that are not measured. Decimation is a control: it has no fixed point, and must fail.
+errors. Twins are one rule and step on two lattices: what differs between them by more than their errors is finite size.
+What does not, and is not exact, is left of irrelevant operators after so few steps, or cut off with the interactions
+that are not measured. Decimation is a control: it has no fixed point, and must fail.
 """
 
 
@@ -46,26 +46,36 @@ def summarized(found: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, axis=1).reset_index()[KEYS + COLUMNS]
 
 
-def tables_text(found: pd.DataFrame, matched: Sequence[Estimate], coupling: float, rule: str) -> str:
-    """All tables: exponents, by number of interactions, and the critical coupling by step, matched by `rule`."""
-    rows = [
-        [
-            row.rule,
-            row.L,
-            row.step,
-            *(off(row[kind], exact) for kind, exact in EXACT.items()),
-            *row[list(NEXT.values())],
-        ]
-        for _, row in summarized(found).iterrows()
-    ]
-    shown = [table("Exponents", ["rule", "L", "step", "y_T", "y_H", "next even", "next odd"], rows)]
-    for kind in EXACT:
-        wide = found[found.kind == kind].pivot(index=KEYS, columns="interactions", values="value")
-        columns = {name: str(name) for name in (*KEYS, *wide.columns)}
-        shown.append(frame_table(f"{kind} by number of interactions", wide.reset_index(), columns))
-    steps: list[list[Cell]] = [[str(step), off(value, coupling)] for step, value in enumerate(matched, 1)]
+def twins(full: pd.DataFrame) -> pd.DataFrame:
+    """What exponents on the largest lattice differ from those on the smallest, at each step that both have."""
+    rows = []
+    for (rule, step), sizes in full.groupby(["rule", "step"], sort=False):
+        if len(sizes) > 1:
+            small, large = sizes.iloc[0], sizes.iloc[-1]
+            differences = (off(large[kind] - small[kind], 0.0) for kind in EXACT)
+            rows.append((rule, f"{large.L} - {small.L}", step, *differences))
+    return pd.DataFrame(rows, columns=[*KEYS, *EXACT])
+
+
+def tables_text(found: pd.DataFrame, couplings: Sequence[Estimate], coupling: float, rule: str) -> str:
+    """All tables: exponents by step and by number of interactions, twins, and the coupling matched by `rule`."""
+    full, shown = summarized(found), []
+    for kind in COLUMNS:
+        values = full.set_index(KEYS)[kind]
+        exact = EXACT.get(kind)
+        shown.append(_wide(f"{kind} by step", values if exact is None else values.map(lambda y, of=exact: off(y, of))))
+    shown.append(frame_table("Twins", twins(full), {name: name for name in (*KEYS, *EXACT)}))
+    for kind, rows in found.groupby("kind", sort=False):
+        shown.append(_wide(f"{kind} by number of interactions", rows.set_index([*KEYS, "interactions"]).value))
+    steps: list[list[Cell]] = [[str(step), off(value, coupling)] for step, value in enumerate(couplings, 1)]
     shown.append(table(f"Critical coupling, {rule}", ["step", "K_c"], [*steps, ["exact", f"{coupling:.7f}"]]))
     return "\n".join([*shown, "## In words\n", NOTE])
+
+
+def _wide(title: str, values: pd.Series) -> str:
+    """A table with a column for each value of the last key."""
+    frame = values.unstack(sort=False).reset_index()
+    return frame_table(title, frame, {name: str(name) for name in frame.columns})
 
 
 def off(found: Estimate, exact: float) -> str:

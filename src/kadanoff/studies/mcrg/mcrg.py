@@ -16,13 +16,13 @@ from kadanoff.estimate import Estimate
 from kadanoff.project.params import entry
 from kadanoff.project.records import Recorder, recorded
 from kadanoff.project.tables import nested
-from kadanoff.renormalization.flow import Flow, Setup, follow, joined
+from kadanoff.renormalization.flow import Flow, Setup, joined
 from kadanoff.renormalization.matching import critical_coupling
 from kadanoff.runtime.executor import in_processes
 from kadanoff.runtime.files import working_folder
 from kadanoff.studies.mcrg.analysis import COLUMNS, KEYS, analysed, summarized, tables_text
 from kadanoff.studies.mcrg.figures import draw_interactions, draw_sizes, draw_steps
-from kadanoff.studies.mcrg.params import Params, RuleEntry, rule_of
+from kadanoff.studies.mcrg.params import Params, follow_entries
 
 COUPLING = asinh(1) / 2  # ln(1 + sqrt 2) / 2
 
@@ -66,11 +66,6 @@ def measured(params: Params, folder: Path) -> dict[tuple[str, int], Flow]:
     return {
         key: joined(parts[key]) for key in sorted(parts, key=lambda key: (list(params.rules).index(key[0]), key[1]))
     }
-
-
-def follow_entries(rules: dict[str, RuleEntry], setup: Setup, first: int, chains: int) -> dict[str, Flow]:
-    """`follow`, in another process: a rule crosses to it as its entry."""
-    return follow({name: rule_of(rule) for name, rule in rules.items()}, setup, first, chains)
 
 
 def matched(params: Params, folder: Path, setups: Sequence[Setup]) -> list[Flow]:

@@ -1,4 +1,4 @@
-"""The section `mcrg`, and the rules that it names."""
+"""The section `mcrg`, and the rules that it names; it loads fast, as every process that follows chains loads it."""
 
 from typing import Literal
 
@@ -6,7 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from kadanoff.errors import KadanoffError
 from kadanoff.renormalization.couplings import images
-from kadanoff.renormalization.flow import BOND, Setup
+from kadanoff.renormalization.flow import BOND, Flow, Setup, follow
 from kadanoff.renormalization.rules import Rule, corner, majority, weighted
 from kadanoff.validation import Name, Section, Seed
 
@@ -30,6 +30,11 @@ def rule_of(described: RuleEntry) -> Rule:
     if described.weight is not None:
         return weighted(described.block, described.weight)
     return {"majority": majority, "decimation": corner}[described.rule](described.block)
+
+
+def follow_entries(rules: dict[str, RuleEntry], setup: Setup, first: int, chains: int) -> dict[str, Flow]:
+    """`follow`, in another process: a rule crosses to it as its entry."""
+    return follow({name: rule_of(rule) for name, rule in rules.items()}, setup, first, chains)
 
 
 class Lattices(Section):
