@@ -63,45 +63,60 @@ def sums(spins: NDArray[np.int8], interactions: Sequence[str]) -> NDArray[np.int
         If an interaction is none, or does not fit on the lattice.
     """
     number, height, width = spins.shape
-    if (needed := reach(interactions)) > min(height, width):
+    needed, sizes, places, ends = _plan(tuple(interactions))
+    if needed > min(height, width):
         raise KadanoffError(
             f"the lattice is {height} x {width}, and the interactions need {needed} x {needed}; take fewer steps, "
             "shorter interactions or a larger lattice."
         )
-    products = [images(interaction) for interaction in interactions]
-    words, sizes = -(-width // WORD), np.array([len(each) for each in products])
-    # beyond the edges as many rows and columns again as products reach: each site's word is one at a fixed distance
-    down = np.pad(spins < 0, ((0, 0), (0, needed - 1), (0, needed - 1)), "wrap")
-    octets = np.zeros((needed, number, height + needed - 1, words * WORD // 8), np.uint8)
-    for x in range(needed):
-        bits = np.packbits(down[:, :, x : x + width], axis=2)
-        octets[x, :, :, : bits.shape[2]] = bits
-    places = np.array([(x, y * words) for each in products for sites in each for y, x in sites])
-    ends = np.cumsum([len(sites) for each in products for sites in each])
+    down = spins < 0
+    octets = np.packbits(np.concatenate([down, down[:, :, :needed]], 2), axis=2, bitorder="little")
+    packed = np.zeros((number, height, (-(-width // WORD) + 1) * WORD // 8), np.uint8)
+    packed[:, :, : octets.shape[2]] = octets
     odd = np.empty((number, len(ends)), np.int64)
-    _count_odd(octets.view(np.uint64).reshape(needed, number, -1), places, ends, height * words, odd)
+    _count_odd(packed.view("<u8").astype(np.uint64, copy=False), width, needed, places, ends, odd)
     return height * width * sizes - 2 * np.add.reduceat(odd, np.cumsum(sizes) - sizes, 1)
 
 
+@cache
+def _plan(interactions: tuple[str, ...]) -> tuple[int, NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Reach, number of products of each interaction, sites (y, x) of all products, and where each of these ends."""
+    products = [images(interaction) for interaction in interactions]
+    sites = np.array([site for each in products for sites in each for site in sites])
+    ends = np.cumsum([len(sites) for each in products for sites in each])
+    return reach(interactions), np.array([len(each) for each in products]), sites, ends
+
+
 @compiled
-def _count_odd(shifted, places, ends, words, odd):
+def _count_odd(packed, width, needed, places, ends, odd):
     """At how many places of a lattice an odd number of a product's spins is down: odd, int64 (n, product).
 
-    The bits `shifted`, uint64 (x, n, word), are those of lattices moved by x columns; `places`, int64 (site, 2), hold x
-    and how many words further on a site lies, those of a product up to its entry of `ends`; a lattice has `words`.
+    Site x is bit x % 64 of word x // 64 of `packed`, uint64 (n, height, words + 1), which begins anew after `width`.
+    `places`, int64 (site, 2), are those of a product up to its entry of `ends`.
     """
+    height, words = packed.shape[1], packed.shape[2] - 1
+    inside = ~np.uint64(0) >> np.uint64(words * WORD - width)
+    # lattices moved by x columns, with as many rows again as products reach: a site's word is at a fixed distance
+    moved = np.empty((needed, (height + needed - 1) * words), np.uint64)
     parity = np.empty(CHUNK, np.uint64)
-    for lattice in range(shifted.shape[1]):
+    for lattice in range(len(packed)):
+        for x in range(needed):
+            for y in range(height + needed - 1):
+                row = packed[lattice, y if y < height else y - height]
+                for w in range(words):
+                    following = row[w + 1] << np.uint64(WORD - x) if x else np.uint64(0)
+                    moved[x, y * words + w] = row[w] >> np.uint64(x) | following
+                moved[x, (y + 1) * words - 1] &= inside
         start = 0
         for number, end in enumerate(ends):
             total = np.uint64(0)
-            for begin in range(0, words, CHUNK):
-                size = min(CHUNK, words - begin)
+            for begin in range(0, height * words, CHUNK):
+                size = min(CHUNK, height * words - begin)
                 parity[:size] = np.uint64(0)
                 for site in range(start, end):
-                    x, first = places[site, 0], places[site, 1] + begin
+                    x, first = places[site, 1], places[site, 0] * words + begin
                     for i in range(size):
-                        parity[i] ^= shifted[x, lattice, first + i]
+                        parity[i] ^= moved[x, first + i]
                 for i in range(size):
                     total += count(parity[i])
             odd[lattice, number] = total
