@@ -67,3 +67,19 @@ def test_nothing_depends_on_workers_groups_or_other_rules(monkeypatch):
 def test_what_does_not_fit_is_refused(setup, message):
     with pytest.raises(KadanoffError, match=message):
         measure({"": majority(2)}, setup, 2)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: Setup(8, 1, 0), "measurements is 0; it must be a whole number from 1"),
+        (lambda: Setup(8.0, 1, 1), "size is 8.0"),
+        (lambda: Setup(8, 1, 1, temperature=0.0), "temperature is 0.0"),
+        (lambda: majority(0), "block is 0"),
+        (lambda: measure({}, Setup(8, 1, 1), 0), "chains is 0"),
+        (lambda: measure({}, Setup(8, 1, 1), 1, workers=0), "workers"),
+    ],
+)
+def test_what_is_no_number_is_refused(call, message):
+    with pytest.raises(KadanoffError, match=message):
+        call()

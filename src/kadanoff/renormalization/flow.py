@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kadanoff.errors import KadanoffError, shown
+from kadanoff.errors import MOST_WORKERS, KadanoffError, real, shown, whole
 from kadanoff.montecarlo import swendsen_wang
 from kadanoff.montecarlo.rng import stream_key
 from kadanoff.renormalization.couplings import EVEN, ODD, reach, sums
@@ -25,6 +25,8 @@ from kadanoff.spins.exact import T_C
 SWEEPS_PER_TAU = 20
 BOND = "00 01"
 GROUP, GROUP_SITES = 32, 1 << 20  # chains that are blocked at once: few enough for caches
+MOST = 1 << 30  # of what is counted
+SMALLEST, INFINITE = 1e-3, 1e6  # temperatures
 Averages = NDArray[np.float64]
 
 
@@ -39,6 +41,12 @@ class Setup:
     temperature: float = float(T_C)
     every: int = 3
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what is no number of its kind."""
+        for name, least in (("size", 1), ("steps", 0), ("measurements", 1), ("every", 1)):
+            whole(getattr(self, name), name, least, MOST)
+        real(self.temperature, "temperature", SMALLEST, INFINITE)
 
     @property
     def burn_in(self) -> int:
@@ -130,8 +138,12 @@ def measure(rules: Mapping[str, Rule], setup: Setup, chains: int, workers: int |
     Raises
     ------
     KadanoffError
-        If a rule's blocks do not divide the lattice in all steps, or an interaction does not fit on the last one.
+        If a number is none, a rule's blocks do not divide the lattice in all steps, or an interaction does not fit on
+        the last one.
     """
+    whole(chains, "chains", 1, MOST)
+    if workers is not None:
+        whole(workers, "workers (None takes one a core)", 1, MOST_WORKERS)
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool, progress("flow", chains) as advance:
 
         def work(group: tuple[int, int]) -> dict[str, Flow]:
