@@ -44,6 +44,9 @@ def test_lattices_that_do_not_match_are_refused():
     small = measure({"": corner(2)}, Setup(8, 1, 2, (BOND,)), 2)[""]
     with pytest.raises(KadanoffError, match="lattices of 8 and 8 do not match under blocks of 2"):
         matched_coupling(small, small, 1)
+    large = measure({"": corner(2)}, Setup(16, 1, 2, (BOND,)), 2)[""]
+    with pytest.raises(KadanoffError, match="step is 2, and these lattices match after steps 1 to 1"):
+        matched_coupling(large, small, 2)
 
 
 def test_an_extrapolation_to_nowhere_is_refused():

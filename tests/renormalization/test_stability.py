@@ -14,6 +14,7 @@ from kadanoff.renormalization.stability import exponents, stability_matrix
 from kadanoff.spins.exact import T_C
 
 SMALL = Setup(4, 1, 1000, (BOND, "00 11", "00", "00 01 10"), temperature=2.5, every=2)
+ARRAYS = "means", "squares", "pairs", "bond", "bonds"
 SETS = (BOND,), (BOND, "00 11"), ("00",), ("00", "00 01 10")
 
 
@@ -65,6 +66,24 @@ def test_other_temperatures_and_levels_of_other_chains_fail(flows):
     paired = flows["majority"]
     unpaired = replace(paired, pairs=paired.means[:, 1:, :, None] * np.roll(paired.means, 1, 0)[:, :-1, None, :])
     assert exponents(unpaired, 2, EVEN)[0].mean < 0.5
+
+
+@pytest.mark.slow
+def test_errors_cover():
+    """Of 120 runs of 8 chains each, 68.3% should lie within one error of the average over all."""
+    whole = measure({"": majority(2)}, Setup(16, 1, 60), 960)[""]
+    covered = {1.0: [], 0.6: [], 1.6: []}
+    for interactions in (EVEN[:3], ODD[:3]):
+        true = exponents(whole, 1, interactions, 1)[0].mean
+        for first in range(0, 960, 8):
+            arrays = {name: getattr(whole, name)[first : first + 8] for name in ARRAYS}
+            (y,) = exponents(replace(whole, **arrays), 1, interactions, 1)
+            for scale, inside in covered.items():
+                inside.append(abs(y.sigmas(true)) < scale)
+    shares = {scale: np.mean(inside) for scale, inside in covered.items()}
+    assert 0.58 < shares[1.0] < 0.78  # 3 standard deviations of 240
+    assert shares[0.6] < 0.58
+    assert shares[1.6] > 0.78
 
 
 @pytest.mark.parametrize(

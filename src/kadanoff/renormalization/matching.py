@@ -26,7 +26,7 @@ def matched_coupling(large: Flow, small: Flow, step: int, interaction: str = BON
     """K at which an interaction is the same `step` steps after `large` and step - 1 after `small`, to first order.
 
     Both flows are at one coupling near it, of independent chains; d<S>/dK are their correlations with the energy.
-    KadanoffError if their sizes do not match.
+    KadanoffError if their sizes do not match, or there is no such step.
     """
     sizes = large.setup.size, small.setup.size
     if sizes[0] != large.block * sizes[1] or large.setup.temperature != small.setup.temperature:
@@ -34,6 +34,9 @@ def matched_coupling(large: Flow, small: Flow, step: int, interaction: str = BON
             f"lattices of {sizes[0]} and {sizes[1]} do not match under blocks of {large.block}; one side is that many "
             "times the other, at the same temperature."
         )
+    most = min(large.setup.steps, small.setup.steps + 1)
+    if not 1 <= step <= most:
+        raise KadanoffError(f"step is {step}, and these lattices match after steps 1 to {most}; take one of them.")
     parts = _samples(large, step, interaction), _samples(small, step - 1, interaction)
     means = [part.mean(0) for part in parts]
     both = [
