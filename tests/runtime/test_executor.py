@@ -66,6 +66,6 @@ def test_workers_do_not_outlive_their_parent(parent):
 def test_nobody_waits_for_tasks_that_are_interrupted(parent, number):
     found = children(parent)
     parent.send_signal(number)
-    assert parent.wait(timeout=10) == {signal.SIGINT: -signal.SIGINT, signal.SIGTERM: 143}[number]
+    assert parent.wait(timeout=40) == {signal.SIGINT: -signal.SIGINT, signal.SIGTERM: 143}[number]
     _, alive = psutil.wait_procs(found, timeout=10)
     assert alive == []
