@@ -23,7 +23,7 @@ def cache_folder(package: Path, given: str | None) -> Path | None:
     None if none of them can be written: all is compiled anew then.
     """
     digest = hashlib.blake2b(digest_size=8)
-    for room in ("spins", "montecarlo", "inverse", "phases"):
+    for room in ("spins", "montecarlo", "inverse", "phases", "renormalization"):
         for source in sorted((PACKAGE / room).rglob("*.py")):
             digest.update(source.read_bytes())
     own: list[Any] = [package / "__pycache__", "~/.cache/kadanoff"]
