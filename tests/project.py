@@ -86,6 +86,11 @@ def shrink(params: dict) -> dict:
     params["datasets"]["coarsen"]["coarsen_curve"]["samples"] = 40
     params["coarsen"]["training"].update(epochs=2)
     params["coarsen_curve"].update(configurations=[10, 40], steps={"cnn": 20, "mlp": 20})
+    params["mcrg"]["lattices"] = [
+        {"block": block, "size": size, "steps": 1, "measurements": 20} for block, size in ((3, 18), (3, 36), (2, 12))
+    ]
+    params["mcrg"].update(chains=8)
+    params["mcrg"]["matching"].update(size=16, steps=2, measurements=2000)
     return shrink_classify(shrink_upsample(shrink_superres(params)))
 
 

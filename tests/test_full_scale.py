@@ -9,11 +9,12 @@ from dvc.exceptions import InvalidArgumentError
 from dvc.utils.hydra import apply_overrides
 
 from kadanoff.data.description import Dataset
-from kadanoff.project.params import read_params, read_yaml
+from kadanoff.project.params import entry, read_params, read_yaml
 from kadanoff.studies import superresolution
 from kadanoff.studies.classify import params as classify_params
 from kadanoff.studies.classify import pretrain
 from kadanoff.studies.coarsen import coarsen
+from kadanoff.studies.mcrg.params import Params as McrgParams
 from kadanoff.validation import validated
 
 ROOT = Path(__file__).parents[1]
@@ -56,6 +57,9 @@ def test_all_of_it_is_valid(params, monkeypatch):
     for study, read in readers.items():
         for name in changed[study]["variants"]:
             read(params.parent, name)
+    mcrg = entry(params.parent, McrgParams, "mcrg")
+    for lattices in mcrg.lattices:
+        mcrg.setup(lattices).check(lattices.block)
     classify_params.read_params(params.parent)
     for name in changed["classify"]["models"]:
         classify_params.read_model(params.parent, name)

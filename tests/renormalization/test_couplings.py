@@ -14,10 +14,12 @@ def product_sum(spins, sites):
     return np.prod(shifted, axis=0).sum((1, 2))
 
 
+@pytest.mark.parametrize("width", [3, 14, 64, 65, 127])
 @pytest.mark.parametrize("interaction", EVEN + ODD)
-def test_sums_follow_the_definition(interaction):
-    expected = sum(product_sum(SPINS, sites) for sites in images(interaction))
-    assert (sums(SPINS, [interaction])[:, 0] == expected).all()
+def test_sums_follow_the_definition(interaction, width):
+    spins = np.tile(SPINS, (1, 1, 10))[:, :, 5 : 5 + width]
+    expected = sum(product_sum(spins, sites) for sites in images(interaction))
+    assert (sums(spins, [interaction])[:, 0] == expected).all()
 
 
 def test_symmetries_change_nothing():

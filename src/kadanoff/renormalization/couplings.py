@@ -13,10 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kadanoff.errors import KadanoffError, shown
+from kadanoff.montecarlo.clusters import WORD, count
+from kadanoff.spins.compiled import compiled
 
 Site = tuple[int, int]
 Sites = tuple[Site, ...]
-Packed = NDArray[np.uint8]
+CHUNK = 256  # words at a time: they stay in the fastest cache
 
 EVEN = ("00 01", "00 11", "00 01 10 11", "00 02", "00 12", "00 22", "00 01 02 11", "01 10 12 21")
 """Eight even interactions, the nearest neighbours first."""
@@ -60,28 +62,62 @@ def sums(spins: NDArray[np.int8], interactions: Sequence[str]) -> NDArray[np.int
     KadanoffError
         If an interaction is none, or does not fit on the lattice.
     """
-    side = min(spins.shape[1:])
-    if (needed := reach(interactions)) > side:
+    number, height, width = spins.shape
+    needed, sizes, places, ends = _plan(tuple(interactions))
+    if needed > min(height, width):
         raise KadanoffError(
-            f"the lattice is {spins.shape[1]} x {spins.shape[2]}, and the interactions need {needed} x {needed}; take "
-            "fewer steps, shorter interactions or a larger lattice."
+            f"the lattice is {height} x {width}, and the interactions need {needed} x {needed}; take fewer steps, "
+            "shorter interactions or a larger lattice."
         )
-    down, packed = spins < 0, {}
-
-    def shifted(site: Site) -> Packed:
-        """Spins that are down at each place's `site`, eight columns a byte."""
-        y, x = site
-        if x not in packed:
-            packed[x] = np.packbits(np.roll(down, -x, 2), axis=2)
-        return np.roll(packed[x], -y, 1) if y else packed[x]
-
-    sites, totals = spins[0].size, np.empty((len(spins), len(interactions)), np.int64)
-    for number, interaction in enumerate(interactions):
-        odd = [_count(np.bitwise_xor.reduce([shifted(site) for site in each])) for each in images(interaction)]
-        totals[:, number] = sites * len(odd) - 2 * np.sum(odd, axis=0)
-    return totals
+    down = spins < 0
+    octets = np.packbits(np.concatenate([down, down[:, :, :needed]], 2), axis=2, bitorder="little")
+    packed = np.zeros((number, height, (-(-width // WORD) + 1) * WORD // 8), np.uint8)
+    packed[:, :, : octets.shape[2]] = octets
+    odd = np.empty((number, len(ends)), np.int64)
+    _count_odd(packed.view("<u8").astype(np.uint64, copy=False), width, needed, places, ends, odd)
+    return height * width * sizes - 2 * np.add.reduceat(odd, np.cumsum(sizes) - sizes, 1)
 
 
-def _count(bits: Packed) -> NDArray[np.int64]:
-    """Set bits of each lattice (n,)."""
-    return np.bitwise_count(bits).sum((1, 2), dtype=np.int64)
+@cache
+def _plan(interactions: tuple[str, ...]) -> tuple[int, NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Reach, number of products of each interaction, sites (y, x) of all products, and where each of these ends."""
+    products = [images(interaction) for interaction in interactions]
+    sites = np.array([site for each in products for sites in each for site in sites])
+    ends = np.cumsum([len(sites) for each in products for sites in each])
+    return reach(interactions), np.array([len(each) for each in products]), sites, ends
+
+
+@compiled
+def _count_odd(packed, width, needed, places, ends, odd):
+    """At how many places of a lattice an odd number of a product's spins is down: odd, int64 (n, product).
+
+    Site x is bit x % 64 of word x // 64 of `packed`, uint64 (n, height, words + 1), which begins anew after `width`.
+    `places`, int64 (site, 2), are those of a product up to its entry of `ends`.
+    """
+    height, words = packed.shape[1], packed.shape[2] - 1
+    inside = ~np.uint64(0) >> np.uint64(words * WORD - width)
+    # lattices moved by x columns, with as many rows again as products reach: a site's word is at a fixed distance
+    moved = np.empty((needed, (height + needed - 1) * words), np.uint64)
+    parity = np.empty(CHUNK, np.uint64)
+    for lattice in range(len(packed)):
+        for x in range(needed):
+            for y in range(height + needed - 1):
+                row = packed[lattice, y if y < height else y - height]
+                for w in range(words):
+                    following = row[w + 1] << np.uint64(WORD - x) if x else np.uint64(0)
+                    moved[x, y * words + w] = row[w] >> np.uint64(x) | following
+                moved[x, (y + 1) * words - 1] &= inside
+        start = 0
+        for number, end in enumerate(ends):
+            total = np.uint64(0)
+            for begin in range(0, height * words, CHUNK):
+                size = min(CHUNK, height * words - begin)
+                parity[:size] = np.uint64(0)
+                for site in range(start, end):
+                    x, first = places[site, 1], places[site, 0] * words + begin
+                    for i in range(size):
+                        parity[i] ^= moved[x, first + i]
+                for i in range(size):
+                    total += count(parity[i])
+            odd[lattice, number] = total
+            start = end

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from kadanoff.errors import whole
 from kadanoff.montecarlo.rng import random_words
 from kadanoff.spins.blocking import decimation
 from kadanoff.spins.observables import block_sums
 
+MOST_BLOCK = 1000
 Spins = NDArray[np.int8]
 Means = NDArray[np.float32]
 
@@ -25,6 +27,10 @@ class Rule:
     block: int
     mean: Callable[[Spins], Means]
 
+    def __post_init__(self) -> None:
+        """Refuse what is no block size."""
+        whole(self.block, "block", 1, MOST_BLOCK)
+
     def draw(self, spins: Spins, key: np.uint64, number: int = 0, first: int = 0) -> Spins:
         """Block spins int8 (n, y / block, x / block) of lattices `first`, `first` + 1, ...
 
@@ -32,6 +38,8 @@ class Rule:
         KadanoffError if the block size does not divide the sides.
         """
         mean = self.mean(spins)
+        if (np.abs(mean) == 1).all():
+            return mean.astype(np.int8)
         chains, height, width = mean.shape
         words = random_words(key, chains, -(-height * width // 2), first, number)
         # 31 bits: an up-probability of 1 is above all of them, and one of 1/2 is a fair coin

@@ -1,0 +1,1 @@
+"""Monte Carlo renormalization group: exponents and the critical coupling from blocked lattices."""

@@ -1,0 +1,83 @@
+"""Exponents of all rules, sizes, steps and numbers of interactions: one tidy table, and what is shown of it."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from kadanoff.estimate import Estimate
+from kadanoff.project.tables import Cell, frame_table, table
+from kadanoff.renormalization.flow import Flow
+from kadanoff.renormalization.stability import exponents
+
+EXACT = {"y_T": 1.0, "y_H": 15 / 8}
+NEXT = {"y_T": "next_even", "y_H": "next_odd"}
+KEYS = ["rule", "L", "step"]
+COLUMNS = ["y_T", "y_H", *NEXT.values()]
+NOTE = """Exponents y = ln |lambda| / ln b of all even and of all odd interactions. Exact are y_T = 1 and y_H = 15/8.
+In parentheses: one standard error, by a jackknife over independent chains; in brackets: distance from exact in standard
+errors. Twins are one rule and step on two lattices: what differs between them by more than their errors is finite size.
+What does not, and is not exact, is left of irrelevant operators after so few steps, or cut off with the interactions
+that are not measured. Decimation is a control: it has no fixed point, and must fail.
+"""
+
+
+def analysed(flows: Mapping[tuple[str, int], Flow], even: Sequence[str], odd: Sequence[str]) -> pd.DataFrame:
+    """Exponents of the flows by rule and size: a row for each step, kind, and number of first interactions.
+
+    Columns: rule, L, step, kind (`y_T` or `y_H`), interactions, value, and next (None of a single interaction).
+    """
+    rows = []
+    for (rule, size), flow in flows.items():
+        for step in range(1, flow.setup.steps + 1):
+            for kind, names in (("y_T", even), ("y_H", odd)):
+                for count in range(1, len(names) + 1):
+                    value, *more = exponents(flow, step, names[:count])
+                    rows.append((rule, size, step, kind, count, value, more[0] if more else None))
+    return pd.DataFrame(rows, columns=["rule", "L", "step", "kind", "interactions", "value", "next"])
+
+
+def summarized(found: pd.DataFrame) -> pd.DataFrame:
+    """With all interactions: rule, L, step and the `COLUMNS`."""
+    full = found[found.interactions == found.groupby("kind").interactions.transform("max")]
+    parts = []
+    for kind, following in NEXT.items():
+        part = full[full.kind == kind].set_index(KEYS)[["value", "next"]]
+        parts.append(part.set_axis([kind, following], axis=1))
+    return pd.concat(parts, axis=1).reset_index()[KEYS + COLUMNS]
+
+
+def twins(full: pd.DataFrame) -> pd.DataFrame:
+    """What exponents on the largest lattice differ from those on the smallest, at each step that both have."""
+    rows = []
+    for (rule, step), sizes in full.groupby(["rule", "step"], sort=False):
+        if len(sizes) > 1:
+            small, large = sizes.iloc[0], sizes.iloc[-1]
+            differences = (off(large[kind] - small[kind], 0.0) for kind in EXACT)
+            rows.append((rule, f"{large.L} - {small.L}", step, *differences))
+    return pd.DataFrame(rows, columns=[*KEYS, *EXACT])
+
+
+def tables_text(found: pd.DataFrame, couplings: Sequence[Estimate], coupling: float, rule: str) -> str:
+    """All tables: exponents by step and by number of interactions, twins, and the coupling matched by `rule`."""
+    full, shown = summarized(found), []
+    for kind in COLUMNS:
+        values = full.set_index(KEYS)[kind]
+        exact = EXACT.get(kind)
+        shown.append(_wide(f"{kind} by step", values if exact is None else values.map(lambda y, of=exact: off(y, of))))
+    shown.append(frame_table("Twins", twins(full), {name: name for name in (*KEYS, *EXACT)}))
+    for kind, rows in found.groupby("kind", sort=False):
+        shown.append(_wide(f"{kind} by number of interactions", rows.set_index([*KEYS, "interactions"]).value))
+    steps: list[list[Cell]] = [[str(step), off(value, coupling)] for step, value in enumerate(couplings, 1)]
+    shown.append(table(f"Critical coupling, {rule}", ["step", "K_c"], [*steps, ["exact", f"{coupling:.7f}"]]))
+    return "\n".join([*shown, "## In words\n", NOTE])
+
+
+def _wide(title: str, values: pd.Series) -> str:
+    """A table with a column for each value of the last key."""
+    frame = values.unstack(sort=False).reset_index()
+    return frame_table(title, frame, {name: str(name) for name in frame.columns})
+
+
+def off(found: Estimate, exact: float) -> str:
+    """An estimate, and in brackets its distance from the exact value in standard errors."""
+    return f"{found} [{found.sigmas(exact):+.1f}]"

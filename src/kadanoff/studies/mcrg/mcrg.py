@@ -1,0 +1,99 @@
+"""Stage `mcrg`: exponents of block rules by the Monte Carlo renormalization group, and the critical coupling.
+
+Exponents are those of Swendsen's stability matrix, by step, by number of interactions and by size: every step is seen
+on two sizes. All rules with blocks of one side block the same configurations. The critical coupling is that of Wilson's
+two-lattice matching, which knows nothing of its exact value.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from math import asinh
+from pathlib import Path
+
+import pandas as pd
+
+from kadanoff.estimate import Estimate
+from kadanoff.project.params import entry
+from kadanoff.project.records import Recorder, recorded
+from kadanoff.project.tables import nested
+from kadanoff.renormalization.flow import Flow, Setup, joined
+from kadanoff.renormalization.matching import critical_coupling
+from kadanoff.runtime.executor import in_processes
+from kadanoff.runtime.files import working_folder
+from kadanoff.studies.mcrg.analysis import COLUMNS, KEYS, analysed, summarized, tables_text
+from kadanoff.studies.mcrg.figures import draw_interactions, draw_sizes, draw_steps
+from kadanoff.studies.mcrg.params import Params, follow_entries
+
+COUPLING = asinh(1) / 2  # ln(1 + sqrt 2) / 2
+
+
+def mcrg(root: Path) -> None:
+    """Measure exponents of block rules by blocking critical lattices, and find the critical coupling by matching.
+
+    Raises
+    ------
+    KadanoffError
+        If a parameter breaks its rule, blocks do not divide a lattice, or interactions do not fit on the last one or
+        depend on each other there.
+    """
+    params = entry(root, Params, "mcrg")
+    setups = [params.setup(lattices) for lattices in params.lattices]
+    large = params.matched_setup()
+    block = params.rules[params.matching.rule].block
+    for setup, side in [*zip(setups, (lattices.block for lattices in params.lattices), strict=True), (large, block)]:
+        setup.check(side)
+    with (
+        working_folder("mcrg", "all", params.model_dump()) as folder,
+        recorded("mcrg", parameters=params.model_dump()) as record,
+    ):
+        found = analysed(measured(params, folder), params.even, params.odd)
+        couplings = critical_coupling(partial(matched, params, folder), large, block, params.matching.start)
+        results(record, params, found, couplings)
+
+
+def measured(params: Params, folder: Path) -> dict[tuple[str, int], Flow]:
+    """The flows of all lattices, by rule and size; groups of chains share the cores, the largest lattices first."""
+    groups = [
+        (params.by_block(lattices.block), setup, *group)
+        for lattices in sorted(params.lattices, key=lambda each: -each.size)
+        for setup in [params.setup(lattices)]
+        for group in setup.groups(params.chains)
+    ]
+    parts: dict[tuple[str, int], list[Flow]] = {}
+    for (_, setup, *_), found in zip(groups, in_processes("mcrg", follow_entries, groups, folder), strict=True):
+        for name, flow in found.items():
+            parts.setdefault((name, setup.size), []).append(flow)
+    return {
+        key: joined(parts[key]) for key in sorted(parts, key=lambda key: (list(params.rules).index(key[0]), key[1]))
+    }
+
+
+def matched(params: Params, folder: Path, setups: Sequence[Setup]) -> list[Flow]:
+    """The flows of the lattices that are matched; their seed numbers the round of Newton's."""
+    name = params.matching.rule
+    groups = [({name: params.rules[name]}, setup, *group) for setup in setups for group in setup.groups(params.chains)]
+    found = in_processes(f"mcrg matching {setups[0].seed}", follow_entries, groups, folder)
+    parts = [flow[name] for flow in found]
+    return [joined([part for part in parts if part.setup == setup]) for setup in setups]
+
+
+def results(record: Recorder, params: Params, found: pd.DataFrame, couplings: list[Estimate]) -> None:
+    """Metrics, tables and figures; the headline numbers are of the first rule's largest lattice and last step."""
+    full, first = summarized(found), next(iter(params.rules))
+    named = full.assign(L="L=" + full.L.astype(str), step="step=" + full.step.astype(str))
+    record.metrics(nested(named, KEYS))
+    record.metrics({"coupling": {f"step={step}": value for step, value in enumerate(couplings, 1)}})
+    best = named[full.rule == first].iloc[-1]
+    record.summary(
+        f"Blocks of the rule {first} give y_T = {{y_T}} (exact 1) and y_H = {{y_H}} (exact 1.875), {best.L} and "
+        f"{best.step}; matched lattices of at most {params.matching.size} x {params.matching.size} give K_c = {{K_c}} "
+        f"(exact {COUPLING:.7f}).",
+        "steps",
+        **{name: f"{first}/{best.L}/{best.step}/{name}" for name in COLUMNS},
+        K_c=f"coupling/step={len(couplings)}",
+    )
+    record.comparison(full, KEYS, COLUMNS)
+    record.text("tables.md", tables_text(found, couplings, COUPLING, params.matching.rule))
+    draw_steps(record, full)
+    draw_interactions(record, found[found.rule == first])
+    draw_sizes(record, full[full.rule == first])

@@ -1,0 +1,104 @@
+"""The section `mcrg`, and the rules that it names; it loads fast, as every process that follows chains loads it."""
+
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from kadanoff.errors import KadanoffError
+from kadanoff.renormalization.couplings import images
+from kadanoff.renormalization.flow import BOND, Flow, Setup, follow
+from kadanoff.renormalization.rules import Rule, corner, majority, weighted
+from kadanoff.validation import Name, Section, Seed
+
+
+class RuleEntry(Section):
+    """A rule of `mcrg.rules`: P(s') ~ exp(weight s' sum of the block's spins) if it is `weighted`."""
+
+    rule: Literal["majority", "decimation", "weighted"]
+    block: int = Field(ge=2)
+    weight: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _weighted(self) -> "RuleEntry":
+        if (self.rule == "weighted") != (self.weight is not None):
+            raise ValueError(f"weight is {self.weight} and rule is {self.rule}; the rule `weighted` has one, no other")
+        return self
+
+
+def rule_of(described: RuleEntry) -> Rule:
+    """The rule of an entry: the one place where rules are made."""
+    if described.weight is not None:
+        return weighted(described.block, described.weight)
+    return {"majority": majority, "decimation": corner}[described.rule](described.block)
+
+
+def follow_entries(rules: dict[str, RuleEntry], setup: Setup, first: int, chains: int) -> dict[str, Flow]:
+    """`follow`, in another process: a rule crosses to it as its entry."""
+    return follow({name: rule_of(rule) for name, rule in rules.items()}, setup, first, chains)
+
+
+class Lattices(Section):
+    """Lattices that all rules with blocks of this side take `steps` times; measurements are of each chain."""
+
+    block: int = Field(ge=2)
+    size: int = Field(ge=2)
+    steps: int = Field(ge=1)
+    measurements: int = Field(ge=2)
+
+
+class Matched(Section):
+    """Lattices of `size`, and smaller ones by a block's side, that are matched by a rule; `start` is a guess at K_c."""
+
+    rule: Name
+    size: int = Field(ge=2)
+    steps: int = Field(ge=1)
+    measurements: int = Field(ge=2)
+    start: float = Field(gt=0, allow_inf_nan=False)
+
+
+class Params(Section):
+    """The section `mcrg`."""
+
+    even: list[str] = Field(min_length=1)
+    odd: list[str] = Field(min_length=1)
+    rules: dict[Name, RuleEntry] = Field(min_length=1)
+    lattices: list[Lattices] = Field(min_length=1)
+    matching: Matched
+    chains: int = Field(ge=8)
+    every: int = Field(ge=1)
+    seed: Seed
+
+    @field_validator("even", "odd")
+    @classmethod
+    def _interactions(cls, names: list[str]) -> list[str]:
+        try:
+            for name in names:
+                images(name)
+        except KadanoffError as error:
+            raise ValueError(str(error)) from error
+        return names
+
+    @model_validator(mode="after")
+    def _rules(self) -> "Params":
+        blocks = {rule.block for rule in self.rules.values()}
+        if (seen := {lattices.block for lattices in self.lattices}) != blocks:
+            raise ValueError(f"rules have blocks of {sorted(blocks)}, lattices of {sorted(seen)}; give both the same")
+        if self.matching.rule not in self.rules:
+            raise ValueError(f"matching.rule is {self.matching.rule}; take one of rules: {', '.join(self.rules)}")
+        return self
+
+    def by_block(self, block: int) -> dict[str, RuleEntry]:
+        """The rules with blocks of this side."""
+        return {name: rule for name, rule in self.rules.items() if rule.block == block}
+
+    def setup(self, lattices: Lattices) -> Setup:
+        """What is simulated for these lattices, at T_c."""
+        interactions = (*self.even, *self.odd)
+        return Setup(
+            lattices.size, lattices.steps, lattices.measurements, interactions, every=self.every, seed=self.seed
+        )
+
+    def matched_setup(self) -> Setup:
+        """The larger of the matched lattices, at the guess."""
+        of = self.matching
+        return Setup(of.size, of.steps, of.measurements, (BOND,), 1 / of.start, self.every, self.seed)

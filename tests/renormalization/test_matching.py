@@ -1,0 +1,54 @@
+"""The critical coupling from matched lattices, and its derivatives."""
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+from enumerated import enumerated
+
+from kadanoff.errors import KadanoffError
+from kadanoff.renormalization.flow import BOND, Setup, measure
+from kadanoff.renormalization.matching import critical_coupling, matched_coupling
+from kadanoff.renormalization.rules import corner, majority
+from kadanoff.spins.exact import T_C
+
+EXACT = 1 / float(T_C)
+
+
+def test_the_derivative_is_that_of_the_average():
+    setup = Setup(4, 1, 1, (BOND, "00 11"), temperature=2.5)
+    low, here, high = (enumerated(majority(2), replace(setup, temperature=1 / k)) for k in (0.3999, 0.4, 0.4001))
+    slope = here.bonds[0] - here.means[0] * here.bond[0]
+    assert np.allclose(slope, (high.means[0] - low.means[0]) / 2e-4, rtol=1e-5)
+
+
+def flows(rule, setups):
+    return [measure({"": rule}, setup, 32)[""] for setup in setups]
+
+
+def found(rule, seed):
+    setup = Setup(32, 3, 400, (BOND,), seed=seed)
+    return critical_coupling(partial(flows, rule), setup, 2, start=0.43)[-1]
+
+
+@pytest.mark.slow
+def test_matching_finds_the_critical_coupling():
+    estimate = found(majority(2), 3)
+    assert estimate.error < 7e-4
+    assert abs(estimate.mean - EXACT) < 3 * estimate.error + 1e-4  # irrelevant operators
+    assert abs(estimate.mean - 0.43) > 10 * estimate.error
+
+
+def test_lattices_that_do_not_match_are_refused():
+    small = measure({"": corner(2)}, Setup(8, 1, 2, (BOND,)), 2)[""]
+    with pytest.raises(KadanoffError, match="lattices of 8 and 8 do not match under blocks of 2"):
+        matched_coupling(small, small, 1)
+    large = measure({"": corner(2)}, Setup(16, 1, 2, (BOND,)), 2)[""]
+    with pytest.raises(KadanoffError, match="step is 2, and these lattices match after steps 1 to 1"):
+        matched_coupling(large, small, 2)
+
+
+def test_an_extrapolation_to_nowhere_is_refused():
+    with pytest.raises(KadanoffError, match=r"match at K = -.*; take more measurements, or a better start"):
+        critical_coupling(partial(flows, majority(2)), Setup(8, 1, 2, (BOND,)), 2, start=0.1)

@@ -1,0 +1,117 @@
+"""The stage `mcrg` on small lattices: its record, its parts, and what it refuses."""
+
+import json
+
+import pandas as pd
+import pytest
+import yaml
+
+from kadanoff.errors import KadanoffError
+from kadanoff.runtime.executor import PartEnded
+from kadanoff.studies.mcrg import mcrg as stage
+from kadanoff.studies.mcrg.mcrg import mcrg
+
+PARAMS = {
+    "even": ["00 01", "00 11"],
+    "odd": ["00", "00 01 10"],
+    "rules": {
+        "majority3": {"rule": "majority", "block": 3},
+        "soft3": {"rule": "weighted", "block": 3, "weight": 0.5},
+        "decimation2": {"rule": "decimation", "block": 2},
+    },
+    "lattices": [
+        {"block": 3, "size": 9, "steps": 1, "measurements": 40},
+        {"block": 3, "size": 27, "steps": 2, "measurements": 40},
+        {"block": 2, "size": 12, "steps": 2, "measurements": 40},
+    ],
+    "matching": {"rule": "majority3", "size": 27, "steps": 2, "measurements": 640, "start": 0.43},
+    "chains": 8,
+    "every": 2,
+    "seed": 0,
+}
+
+
+def write(root, **changes):
+    (root / "params.yaml").write_text(yaml.safe_dump({"mcrg": PARAMS | changes}, sort_keys=False))
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A folder with the parameters, whose tasks run in this process."""
+    executor = "kadanoff.runtime.executor._here"
+    monkeypatch.setattr(executor, lambda what, function, tasks: [function(*task) for task in tasks])
+    monkeypatch.setattr("kadanoff.project.view.LIVE_AFTER_SECONDS", float("inf"))
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path)
+    return tmp_path
+
+
+def numbers(root):
+    return json.loads((root / "reports/mcrg/metrics.json").read_text())
+
+
+def test_record(project):
+    mcrg(project)
+    found = numbers(project)
+    assert set(found) == {*PARAMS["rules"], "coupling"}
+    assert {size: set(steps) for size, steps in found["majority3"].items()} == {
+        "L=9": {"step=1"},
+        "L=27": {"step=1", "step=2"},
+    }
+    names = {path.name for path in (project / "reports/mcrg").iterdir()}
+    assert names >= {"steps.png", "interactions.png", "sizes.png", "tables.md", "comparison.csv", "headlines.json"}
+    rows = pd.read_csv(project / "reports/mcrg/comparison.csv")
+    assert len(rows) == 3 + 3 + 2
+    y = rows[(rows.rule == "majority3") & (rows.L == 27)].iloc[0]
+    assert abs(y.y_H - 1.8585) < 4 * y.y_H_stderr + 0.005
+    headlines = json.loads((project / "reports/mcrg/headlines.json").read_text())
+    assert abs(headlines["K_c"] - stage.COUPLING) < 4 * headlines["K_c_stderr"] + 1e-3
+    assert abs(headlines["K_c"] - 0.43) > 0.005
+    text = (project / "reports/mcrg/tables.md").read_text()
+    assert text.count("## ") == 9
+    assert "| majority3 | 27 - 9 | 1 |" in text
+    assert not list((project / ".checkpoints").glob("mcrg-all-*[0-9a-f]"))
+
+
+@pytest.mark.slow
+def test_parts_compute_the_exponents_lattices_once(project, monkeypatch):
+    mcrg(project)
+    whole, computed = numbers(project), []
+
+    def here(what, function, tasks):
+        computed.extend([what] * len(tasks))
+        return [function(*task) for task in tasks]
+
+    monkeypatch.setattr("kadanoff.runtime.executor._here", here)
+    for part in ("1/2", "2/2"):
+        monkeypatch.setenv("KADANOFF_PART", part)
+        with pytest.raises(PartEnded, match=r"mcrg: \d of 3 tasks are done"):
+            mcrg(project)
+    monkeypatch.delenv("KADANOFF_PART")
+    mcrg(project)
+    assert numbers(project) == whole
+    assert computed.count("mcrg") == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"even": ["00 0"]}, r"mcrg\.even: '00 0' is no interaction"),
+        ({"odd": ["00", "00 05"]}, r"and the interactions need 6 x 6; take fewer steps"),
+        ({"even": ["00 01", "00"]}, "even and odd interactions do not mix"),
+        ({"chains": 7}, r"mcrg\.chains is 7"),
+        ({"lattices": PARAMS["lattices"][:2]}, r"rules have blocks of \[2, 3\], lattices of \[3\]"),
+        ({"lattices": [*PARAMS["lattices"], {"block": 3, "size": 10, "steps": 1, "measurements": 9}]}, "size is 10"),
+        (
+            {"matching": PARAMS["matching"] | {"rule": "other"}},
+            "rule is other; take one of rules: majority3",
+        ),
+        ({"rules": {"a": {"rule": "weighted", "block": 3}}}, "weight is None and rule is weighted"),
+        ({"rules": {"a": {"rule": "majority", "block": 3, "weight": 1.0}}}, "weight is 1.0 and rule is majority"),
+    ],
+)
+def test_bad_input_is_a_sentence(project, changes, message):
+    write(project, **changes)
+    with pytest.raises(KadanoffError, match=message):
+        mcrg(project)
+    assert not (project / "reports").exists()
