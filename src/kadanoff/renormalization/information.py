@@ -2,10 +2,10 @@
 
 The environment E of a block are the spins of a square frame around it, `buffer` spins beyond the ring that rules see.
 With interactions between nearest neighbours the frame separates the block from all beyond, so that nothing is lost.
-For any q(s' | E), I(s'; E) = ln 2 - H(s' | E) >= ln 2 + <ln q(s' | E)> (Barber and Agakov, NIPS 16 (2003)), since s' is
-+1 as often as -1. Here q is odd, exp(s' f(E)) / 2 cosh f(E), and f = sum_j a_j tanh(sum_i b_ji E_i) is trained; a
-rule with weights is trained with it, so that both raise the bound, as Koch-Janusz and Ringel, Nat. Phys. 14, 578 (2018),
-and Gokmen et al., Phys. Rev. Lett. 127, 240603 (2021), find the rule that keeps most.
+For any q(s' | E), I(s'; E) = ln 2 - H(s' | E) >= ln 2 + <ln q(s' | E)> (Barber and Agakov, NIPS 16 (2003)), since s'
+is +1 as often as -1. Here q is odd, exp(s' f(E)) / 2 cosh f(E), and f = sum_j a_j tanh(sum_i b_ji E_i) is trained; a
+rule with weights is trained with it, so that both raise the bound; Koch-Janusz and Ringel, Nat. Phys. 14, 578
+(2018), and Gokmen et al., Phys. Rev. Lett. 127, 240603 (2021), look for the rule that keeps most.
 """
 
 from collections.abc import Callable
@@ -92,7 +92,7 @@ def _guess(spins: int, seed: int) -> nn.Sequential:
 
 
 def _bound(mean: Tensor, guess: Tensor) -> Tensor:
-    """ln 2 + <ln q(s' | E)> of each sample, averaged over its block spin, (n,)."""
+    """The bound, ln 2 + <ln q(s' | E)> of each sample, averaged over its block spin, (n,)."""
     guess = guess[:, 0]
     return mean * guess - torch.logaddexp(guess, -guess) + log(2)
 
@@ -103,7 +103,7 @@ def _maximize(parameters: list[Tensor], objective: Callable[[], Tensor]) -> None
     def closure() -> Tensor:
         search.zero_grad()
         loss = -objective()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         return loss
 
     search.step(closure)
@@ -123,10 +123,8 @@ def strip_information(rule: Rule, length: int, buffer: int, temperature: float =
     spins = columns[windows[:, [1, 2, 3, 0]]].transpose(0, 2, 1).astype(np.int8)
     mean = rule.mean(spins)[:, 0, 0].astype(float).reshape(16, 16, 16, 16)
     to, back = (np.linalg.matrix_power(matrix, power) for power in (buffer + 1, length - 5 - 2 * buffer))
-    both = [
-        np.einsum("la,ab,bc,cd,abcd,dr,rl->lr", to, matrix, matrix, matrix, (1 + sign * mean) / 2, to, back, optimize=True)
-        for sign in (1, -1)
-    ]
-    joint = np.array(both) / np.sum(both)
+    window = np.einsum("ab,bc,cd,sabcd->sad", matrix, matrix, matrix, np.array([1 + mean, 1 - mean]), optimize=True)
+    both = back.T * (to @ window @ to)
+    joint = both / both.sum()
     independent = joint.sum((1, 2), keepdims=True) * joint.sum(0)
     return float(np.sum(joint[joint > 0] * np.log(joint[joint > 0] / independent[joint > 0])))

@@ -8,6 +8,7 @@ whatever the weights.
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from itertools import combinations, product
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from kadanoff.renormalization.rules import Means, Rule, Spins
 from kadanoff.runtime.files import disk_errors, write_atomic
 from kadanoff.spins.observables import check_block
 
-Sites = tuple[tuple[int, int], ...]
+Sites = tuple[tuple[int, ...], ...]
 LARGEST_BLOCK = 8
 """With its ring it is 10 x 10: a coordinate is one digit."""
 GROUP_SITES = 1 << 16
@@ -81,17 +82,14 @@ def features(spins: Spins, block: int, terms: Sequence[str]) -> NDArray[np.int8]
     check_block(spins.shape[1:], block)
     count, height, width = spins.shape
     around = np.pad(spins, ((0, 0), (1, 1), (1, 1)), mode="wrap")
-    places = {
+    places: dict[tuple[int, ...], NDArray[np.int8]] = {
         (y, x): np.ascontiguousarray(around[:, y : y + height : block, x : x + width : block])
         for y, x in product(range(block + 2), repeat=2)
     }
     found = np.zeros((len(terms), count, height // block, width // block), np.int8)
     for total, term in zip(found, terms, strict=True):
         for sites in orbit(term, block):
-            spin = places[sites[0]]
-            for site in sites[1:]:
-                spin = spin * places[site]
-            total += spin
+            total += reduce(np.multiply, [places[site] for site in sites])
     return found
 
 
