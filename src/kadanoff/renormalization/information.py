@@ -23,7 +23,7 @@ from kadanoff.renormalization.rules import Rule, Spins
 from kadanoff.spins.exact import T_C
 from kadanoff.spins.statistics import independent_mean
 
-HIDDEN = 32
+HIDDEN = 12
 """Terms of f."""
 STEPS = 100
 """Of L-BFGS, at most, on all samples at once."""
@@ -62,7 +62,7 @@ def mutual_information(means: NDArray, environments: Spins, seed: int = 0) -> Es
     """
     mean, around = torch.tensor(means).float(), torch.tensor(environments).float()
     half, guess = len(mean) // 2, _guess(around.shape[1], seed)
-    _maximize(list(guess.parameters()), lambda: _bound(mean[:half], guess(around[:half])).mean())
+    _maximize(list(guess.parameters()), lambda: _bound(mean[:half], guess(around[:half])).sum())
     with torch.no_grad():
         return independent_mean(_bound(mean[half:], guess(around[half:])).double().numpy())
 
@@ -70,7 +70,7 @@ def mutual_information(means: NDArray, environments: Spins, seed: int = 0) -> Es
 def train(inputs: NDArray[np.int8], environments: Spins, seed: int = 0) -> Array:
     """Weights (term,) of the rule whose block spin keeps most, from its features (term, n) and the E of n lattices.
 
-    To decide is better than to draw, so nothing but |w|^2 / 2n, taken off the bound, keeps the weights finite.
+    To decide is better than to draw, so that nothing but the prior keeps the weights finite.
     """
     terms, around = torch.tensor(inputs).float(), torch.tensor(environments).float()
     guess, weights = _guess(around.shape[1], seed), torch.zeros(len(terms), requires_grad=True)
@@ -78,8 +78,7 @@ def train(inputs: NDArray[np.int8], environments: Spins, seed: int = 0) -> Array
         weights[0] = 0.4
 
     def objective() -> Tensor:
-        means = torch.tanh(weights @ terms)
-        return _bound(means, guess(around)).mean() - weights @ weights / (2 * len(around))
+        return _bound(torch.tanh(weights @ terms), guess(around)).sum()
 
     _maximize([weights, *guess.parameters()], objective)
     return weights.detach().double().numpy()
@@ -98,11 +97,12 @@ def _bound(mean: Tensor, guess: Tensor) -> Tensor:
 
 
 def _maximize(parameters: list[Tensor], objective: Callable[[], Tensor]) -> None:
+    """The bound, summed over samples, with a normal prior of unit width for each parameter."""
     search = torch.optim.LBFGS(parameters, max_iter=STEPS, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         search.zero_grad()
-        loss = -objective()
+        loss = sum((each**2).sum() for each in parameters) / 2 - objective()
         loss.backward()
         return loss
 

@@ -27,8 +27,9 @@ SHOWN = 1000
 class Params(Section):
     """The keys of `block_rule` but `variants`."""
 
-    lattices: int = Field(ge=2)  # that train; and those that judge
+    lattices: int = Field(ge=2)  # that train
     many: int = Field(ge=2)  # whose averages they are given
+    judged: int = Field(ge=4)  # on which rules are compared, and whose blocks' information trains
     buffer: int = Field(ge=0)  # spins between those that a rule sees and the environment of its block
     seed: Seed
 
@@ -102,7 +103,7 @@ def _informed(variant: Variant, params: Params, record: Recorder) -> Weights:
 
 
 def _lattices(block: int, params: Params, seed: int) -> np.ndarray:
-    return np.concatenate([spins.copy() for spins in critical_lattices(8 * block, params.lattices, seed)])
+    return np.concatenate([spins.copy() for spins in critical_lattices(8 * block, params.judged, seed)])
 
 
 def _judge(weights: Weights, params: Params) -> dict[str, tuple[float, Estimate]]:
@@ -118,7 +119,7 @@ def _judge(weights: Weights, params: Params) -> dict[str, tuple[float, Estimate]
     around = information.environment(spins, block, params.buffer)
     return {
         name: (
-            target.divergence_of(rule, params.lattices, params.seed + 1),
+            target.divergence_of(rule, params.judged, params.seed + 1),
             information.mutual_information(rule.mean(spins)[:, 0, 0], around, params.seed),
         )
         for name, rule in rules.items()
