@@ -102,6 +102,7 @@ def test_parts_compute_the_exponents_lattices_once(project, monkeypatch):
         ({"chains": 7}, r"mcrg\.chains is 7"),
         ({"lattices": PARAMS["lattices"][:2]}, r"rules have blocks of \[2, 3\], lattices of \[3\]"),
         ({"lattices": [*PARAMS["lattices"], {"block": 3, "size": 10, "steps": 1, "measurements": 9}]}, "size is 10"),
+        ({"lattices": [*PARAMS["lattices"], PARAMS["lattices"][0]]}, "one block and size twice"),
         (
             {"matching": PARAMS["matching"] | {"rule": "other"}},
             "rule is other; take one of rules: majority3",

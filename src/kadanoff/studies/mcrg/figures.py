@@ -56,5 +56,6 @@ def draw_sizes(record: Recorder, full: pd.DataFrame) -> None:
                 points(axis, rows.L, rows[kind], label=f"step {step}", **series(step - 1))
         for axis in axes.values():
             axis.set(xscale="log")
+            axis.margins(x=0.2)
             axis.set_xticks(sorted(set(full.L)), map(str, sorted(set(full.L))))
             axis.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)

@@ -37,11 +37,10 @@ def mcrg(root: Path) -> None:
         depend on each other there.
     """
     params = entry(root, Params, "mcrg")
-    setups = [params.setup(lattices) for lattices in params.lattices]
-    large = params.matched_setup()
-    block = params.rules[params.matching.rule].block
-    for setup, side in [*zip(setups, (lattices.block for lattices in params.lattices), strict=True), (large, block)]:
-        setup.check(side)
+    large, block = params.matched_setup(), params.rules[params.matching.rule].block
+    for lattices in params.lattices:
+        params.setup(lattices).check(lattices.block)
+    large.check(block)
     with (
         working_folder("mcrg", "all", params.model_dump()) as folder,
         recorded("mcrg", parameters=params.model_dump()) as record,
@@ -53,19 +52,18 @@ def mcrg(root: Path) -> None:
 
 def measured(params: Params, folder: Path) -> dict[tuple[str, int], Flow]:
     """The flows of all lattices, by rule and size; groups of chains share the cores, the largest lattices first."""
-    groups = [
-        (params.by_block(lattices.block), setup, *group)
-        for lattices in sorted(params.lattices, key=lambda each: -each.size)
-        for setup in [params.setup(lattices)]
-        for group in setup.groups(params.chains)
+    by_size = sorted(params.lattices, key=lambda lattices: lattices.size)
+    tasks = [
+        (params.by_block(lattices.block), params.setup(lattices), *group)
+        for lattices in reversed(by_size)
+        for group in params.setup(lattices).groups(params.chains)
     ]
     parts: dict[tuple[str, int], list[Flow]] = {}
-    for (_, setup, *_), found in zip(groups, in_processes("mcrg", follow_entries, groups, folder), strict=True):
+    for (_, setup, *_), found in zip(tasks, in_processes("mcrg", follow_entries, tasks, folder), strict=True):
         for name, flow in found.items():
             parts.setdefault((name, setup.size), []).append(flow)
-    return {
-        key: joined(parts[key]) for key in sorted(parts, key=lambda key: (list(params.rules).index(key[0]), key[1]))
-    }
+    keys = ((name, lattices.size) for name in params.rules for lattices in by_size)
+    return {key: joined(parts[key]) for key in keys if key in parts}
 
 
 def matched(params: Params, folder: Path, setups: Sequence[Setup]) -> list[Flow]:

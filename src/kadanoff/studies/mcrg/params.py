@@ -83,6 +83,8 @@ class Params(Section):
         blocks = {rule.block for rule in self.rules.values()}
         if (seen := {lattices.block for lattices in self.lattices}) != blocks:
             raise ValueError(f"rules have blocks of {sorted(blocks)}, lattices of {sorted(seen)}; give both the same")
+        if len({(lattices.block, lattices.size) for lattices in self.lattices}) < len(self.lattices):
+            raise ValueError("lattices has one block and size twice; raise the measurements of one entry")
         if self.matching.rule not in self.rules:
             raise ValueError(f"matching.rule is {self.matching.rule}; take one of rules: {', '.join(self.rules)}")
         return self
