@@ -6,7 +6,7 @@ import pytest
 from kadanoff.errors import KadanoffError
 from kadanoff.montecarlo import swendsen_wang
 from kadanoff.renormalization.information import environment, mutual_information, strip_information, train
-from kadanoff.renormalization.learned import Weights, features
+from kadanoff.renormalization.learned import Weights, features, first_weights
 from kadanoff.renormalization.rules import corner, majority, weighted
 from kadanoff.spins.boundary import Lattice
 from kadanoff.spins.exact import T_C
@@ -51,7 +51,7 @@ def test_exact_information_of_a_spin_on_a_ring_of_columns():
 def test_a_trained_rule_keeps_more_than_the_majority(strips):
     spins, around = strips
     terms = ("11", "01", "00")
-    weights = train(features(spins, 2, terms)[:, :, 0, 0], around)
+    weights = train(first_weights(2, terms), features(spins, 2, terms)[:, :, 0, 0], around)
     learned = Weights(2, dict(zip(terms, map(float, weights), strict=True))).rule()
     assert strip_information(learned, LENGTH, BUFFER) > strip_information(majority(2), LENGTH, BUFFER) + 0.01
 

@@ -31,7 +31,7 @@ from torch import Tensor
 from kadanoff.montecarlo.rng import stream_key
 from kadanoff.renormalization.couplings import images, sums
 from kadanoff.renormalization.critical import critical_lattices, known_means, weighted_features
-from kadanoff.renormalization.learned import Weights, compact_terms
+from kadanoff.renormalization.learned import Weights, compact_terms, first_weights
 from kadanoff.renormalization.rules import Rule
 from kadanoff.spins.exact import T_C
 
@@ -109,8 +109,7 @@ def train(training: Training, on_step: Callable[[int, float], None] = lambda ste
     )
     square = known_means(critical_lattices(2 * SIDE, training.many, training.seed), 2 * SIDE)[0][-1]
     root = np.linalg.cholesky(target.inverse).T
-    weights = np.zeros(len(terms))
-    weights[0] = 0.4
+    weights = first_weights(training.block, terms)
     for count in sorted({min(FIRST_PART, len(shares)), len(shares)}):
         part, share = inputs[:, :count], shares[:count] / shares[:count].sum()
         scale = np.sqrt(count) * root

@@ -67,15 +67,13 @@ def mutual_information(means: NDArray, environments: Spins, seed: int = 0) -> Es
         return independent_mean(_bound(mean[half:], guess(around[half:])).double().numpy())
 
 
-def train(inputs: NDArray[np.int8], environments: Spins, seed: int = 0) -> Array:
-    """Weights (term,) of the rule whose block spin keeps most, from its features (term, n) and the E of n lattices.
+def train(start: Array, inputs: NDArray[np.int8], environments: Spins, seed: int = 0) -> Array:
+    """Weights (term,) of the rule whose block spin keeps most, from features (term, n) and E of n lattices.
 
     To decide is better than to draw, so that nothing but the prior keeps the weights finite.
     """
     terms, around = torch.tensor(inputs).float(), torch.tensor(environments).float()
-    guess, weights = _guess(around.shape[1], seed), torch.zeros(len(terms), requires_grad=True)
-    with torch.no_grad():
-        weights[0] = 0.4
+    guess, weights = _guess(around.shape[1], seed), torch.tensor(start).float().requires_grad_()
 
     def objective() -> Tensor:
         return _bound(torch.tanh(weights @ terms), guess(around)).sum()

@@ -70,7 +70,13 @@ def compact_terms(block: int, triples: int) -> tuple[str, ...]:
     return tuple(_name(sites) for sites in found)
 
 
-def _name(sites: Sites) -> str:
+def first_weights(block: int, terms: Sequence[str]) -> NDArray[np.float64]:
+    """Where training starts: 0.4 for each spin of the block, and nothing else."""
+    inside = {_name([(y, x)]) for y, x in product(range(1, block + 1), repeat=2)}
+    return np.array([0.4 if term in inside else 0.0 for term in terms])
+
+
+def _name(sites: Sequence[tuple[int, ...]]) -> str:
     return " ".join(f"{y}{x}" for y, x in sites)
 
 

@@ -15,7 +15,7 @@ from kadanoff.project.records import Recorder, recorded
 from kadanoff.project.tables import Cell, table
 from kadanoff.renormalization import fixed_point, information
 from kadanoff.renormalization.critical import critical_lattices
-from kadanoff.renormalization.learned import Weights, compact_terms, features
+from kadanoff.renormalization.learned import Weights, compact_terms, features, first_weights
 from kadanoff.renormalization.rules import Rule, corner, majority, weighted
 from kadanoff.studies.mcrg.block_rule_figures import draw_information, draw_means, draw_weights
 from kadanoff.validation import Section, Seed, validated
@@ -98,7 +98,8 @@ def _informed(variant: Variant, params: Params, record: Recorder) -> Weights:
     terms = compact_terms(variant.block, variant.triples)
     spins = _lattices(variant.block, params, params.seed)
     inputs = features(spins, variant.block, terms)[:, :, 0, 0]
-    found = information.train(inputs, information.environment(spins, variant.block, params.buffer), params.seed)
+    around = information.environment(spins, variant.block, params.buffer)
+    found = information.train(first_weights(variant.block, terms), inputs, around, params.seed)
     return Weights(variant.block, dict(zip(terms, map(float, found), strict=True)))
 
 
