@@ -9,7 +9,7 @@ is to second order the Kullback-Leibler divergence of the two, as far as these i
 are the couplings in which they differ. A rule that multiplies all distant correlations by one factor hardly shows in D:
 this factor is a condition of its own, R = <M'^2> / <M^2> = 1, where lattices of 16 b become 16 x 16. (With D alone, a
 first version of this criterion, y_H was off by 3e-3; with R on 8 x 8, where irrelevant operators shift it, by 1.5e-3.)
-The weights w minimize n D + ((R - 1) / `AMPLITUDE`)^2 / 2 + |w|^2 / 2 for n lattices.
+The weights w minimize n D + n ((R - 1) / `AMPLITUDE`)^2 / 2 + |w|^2 / 2 for n lattices.
 
 <S> is exact. Given the fine spins, block spins are independent, so <S'> and <M'^2> are averages over fine lattices of
 products of tanh h, and have gradients. The fine lattices are some of many, weighted so that their averages of fine sums
@@ -41,8 +41,8 @@ PAIRS = tuple(f"00 {y}{x}" for x in range(1, 5) for y in range(x + 1))
 """All distances on it."""
 QUARTETS = ("00 01 10 11", "00 01 02 11", "01 10 12 21", "00 01 02 03", "00 01 02 12", "00 01 10 21", "00 01 12 21")
 MATCHED = (*PAIRS, *QUARTETS, "00 01 20 21", "00 02 20 22", "00 01 02 10 11 12")
-AMPLITUDE = 5e-4
-"""Error of <M'^2> / <M^2> that is as bad as a weight of 1."""
+AMPLITUDE = 0.06
+"""Scatter of M'^2 among lattices with the same M^2, in units of its mean: over sqrt n it is the error of R."""
 FIRST_PART = 4096
 """Lattices on which the weights are found, before all of them refine these."""
 TRIALS = 50
@@ -104,22 +104,24 @@ def train(training: Training, on_step: Callable[[int, float], None] = lambda ste
     side, target, step = SIDE * training.block, Target.of(training.seed), 0
     inputs, shares, large, large_shares = (
         torch.from_numpy(each)
-        for size in (side, 2 * side)
-        for each in weighted_features(training.block, terms, size, training.lattices, training.many, training.seed)
+        for size, count in ((side, training.lattices), (2 * side, -(-training.lattices // 4)))  # as many spins
+        for each in weighted_features(training.block, terms, size, count, training.many, training.seed)
     )
     square = known_means(critical_lattices(2 * SIDE, training.many, training.seed), 2 * SIDE)[0][-1]
     root = np.linalg.cholesky(target.inverse).T
     weights = first_weights(training.block, terms)
     for count in sorted({min(FIRST_PART, len(shares)), len(shares)}):
         part, share = inputs[:, :count], shares[:count] / shares[:count].sum()
-        scale = np.sqrt(count) * root
+        scale, own = np.sqrt(count) * root, np.sqrt(count) / AMPLITUDE
 
-        def residuals(weights: Array, part: Tensor = part, share: Tensor = share, scale: Array = scale) -> Residuals:
+        def residuals(
+            weights: Array, part: Tensor = part, share: Tensor = share, scale: Array = scale, own: float = own
+        ) -> Residuals:
             found, slopes = blocked_sums(weights, part, share)
             ratio, slope = (each / square for each in blocked_square(weights, large, large_shares))
             return (
-                np.r_[scale @ (found - target.known), (ratio - 1) / AMPLITUDE, weights],
-                np.r_[scale @ slopes, slope[None] / AMPLITUDE, np.eye(len(weights))],
+                np.r_[scale @ (found - target.known), own * (ratio - 1), weights],
+                np.r_[scale @ slopes, own * slope[None], np.eye(len(weights))],
             )
 
         for place, loss in _least_squares(residuals, weights):
