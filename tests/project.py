@@ -89,6 +89,7 @@ def shrink(params: dict) -> dict:
     params["mcrg"]["lattices"] = [
         {"block": block, "size": size, "steps": 1, "measurements": 20} for block, size in ((3, 18), (3, 36), (2, 12))
     ]
+    params["block_rule"].update(lattices=256, many=256, judged=256)
     params["mcrg"].update(chains=8)
     params["mcrg"]["matching"].update(size=16, steps=2, measurements=2000)
     return shrink_classify(shrink_upsample(shrink_superres(params)))

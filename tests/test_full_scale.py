@@ -15,6 +15,7 @@ from kadanoff.studies import superresolution
 from kadanoff.studies.classify import params as classify_params
 from kadanoff.studies.classify import pretrain
 from kadanoff.studies.coarsen import coarsen
+from kadanoff.studies.mcrg import block_rule
 from kadanoff.studies.mcrg.params import Params as McrgParams
 from kadanoff.validation import validated
 
@@ -58,6 +59,8 @@ def test_all_of_it_is_valid(params, monkeypatch):
     for study, read in readers.items():
         for name in changed[study]["variants"]:
             read(params.parent, name)
+    for name in changed["block_rule"]["variants"]:
+        block_rule.read(params.parent, name)
     mcrg = entry(params.parent, McrgParams, "mcrg")
     for lattices in mcrg.lattices:
         mcrg.setup(lattices).check(lattices.block)

@@ -1,0 +1,64 @@
+"""Critical lattices by the thousand, and averages of some that are as good as those of many."""
+
+from collections.abc import Iterator, Sequence
+from math import ceil
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kadanoff.montecarlo import swendsen_wang
+from kadanoff.montecarlo.rng import stream_key
+from kadanoff.renormalization.couplings import EVEN, sums
+from kadanoff.renormalization.learned import features
+from kadanoff.renormalization.rules import Spins
+from kadanoff.spins.boundary import Lattice
+from kadanoff.spins.exact import T_C, exact_energy_distribution
+
+CHAINS, EVERY = 4096, 3
+"""Chains that are advanced together, and Swendsen-Wang sweeps between their configurations."""
+Array = NDArray[np.float64]
+
+
+def critical_lattices(side: int, count: int, seed: int) -> Iterator[Spins]:
+    """At least so many critical lattices, int8 (n, side, side) at a time, of Swendsen-Wang chains."""
+    chains = min(CHAINS, count)
+    spins, done = np.ones((chains, side, side), np.int8), 0
+    key = stream_key(seed, "block rule", side, 0)
+    for number in range(ceil(count / chains)):
+        sweeps = EVERY if number else ceil(40 * side**0.25)  # 20 autocorrelation times
+        swendsen_wang.advance(spins, Lattice.of(side), float(T_C), 0.0, key, 0, done, sweeps)
+        done += sweeps
+        yield spins
+
+
+def weighted_features(
+    block: int, terms: Sequence[str], side: int, count: int, many: int, seed: int
+) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Features int8 (term, n, side / block, side / block) of `count` critical lattices, and their shares float32 (n,).
+
+    With these shares the averages of fine sums and of M^2 are those of `many` lattices (a regression estimator:
+    Cochran, Sampling Techniques (1977), chapter 7).
+    """
+    inputs: list[NDArray[np.int8]] = []
+
+    def kept() -> Iterator[Spins]:
+        for spins in critical_lattices(side, max(many, count), seed):
+            if sum(each.shape[1] for each in inputs) < count:
+                inputs.append(features(spins, block, terms)[:, :count])
+            yield spins
+
+    mean, controls = known_means(kept(), side)
+    few = controls[: sum(each.shape[1] for each in inputs)]
+    away = few - few.mean(0)
+    shares = 1 / len(few) + away @ np.linalg.solve(away.T @ away, mean - few.mean(0))
+    return np.concatenate(inputs, 1), shares.astype(np.float32)
+
+
+def known_means(lattices: Iterator[Spins], side: int) -> tuple[Array, Array]:
+    """Sums of `EVEN`, and M^2: their means with the mean energy made exact, (k,), and those of each lattice, (n, k)."""
+    found = [np.concatenate([sums(spins, EVEN), sums(spins, ["00"]) ** 2], 1).astype(float) for spins in lattices]
+    controls = np.concatenate(found)
+    energies = exact_energy_distribution(Lattice.of(side), float(T_C))
+    excess = controls[:, 0].mean() + energies.probabilities @ energies.levels  # of -E, the first of EVEN
+    covariance = np.cov(controls.T)[0]
+    return controls.mean(0) - covariance / covariance[0] * excess, controls
