@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
+from kadanoff.estimate import Estimate
 from kadanoff.studies import stages as described_stages
 
 ROOT = Path(__file__).parents[1]
@@ -48,6 +49,12 @@ def number(record: str, title: str, row: str, column: str) -> str:
     """One cell of such a table, without what follows the number in parentheses."""
     head, *rows = ([cell.strip() for cell in line] for line in cells(record, title))
     return next(line for line in rows if line[0] == row)[head.index(column)].split(" (")[0]
+
+
+def headline(record: str, name: str) -> str:
+    """One of its headline numbers, with its error."""
+    found = json.loads((ROOT / "reports" / record / "headlines.json").read_text())
+    return str(Estimate(found[name], found[f"{name}_stderr"]))
 
 
 def headlines() -> str:
@@ -91,8 +98,14 @@ def headlines() -> str:
         ),
     ]
     rows += [
-        ("[renormalization group](docs/mcrg.md), y_H", steps[-1].split(" [")[0], "1.876", "1.875", "mcrg"),
-        ("ln Z per site of weighed draws, less exact", weighed, "–", "0", "superres_weights"),
+        ("[renormalization group](docs/mcrg.md), y_H", headline("mcrg", "y_H"), "1.876", "1.875", "mcrg"),
+        (
+            "ln Z per site of weighed draws, less exact",
+            headline("superres_weights", "log_partition_error"),
+            "–",
+            "0",
+            "superres_weights",
+        ),
     ]
     lines = [[what, ours, known, exact, f"`{command}`"] for what, ours, known, exact, command in rows]
     return table(["", "here", "published", "exact, or limit", "`dvc repro`"], lines)

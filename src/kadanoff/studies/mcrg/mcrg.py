@@ -5,7 +5,7 @@ on two sizes. All rules with blocks of one side block the same configurations. T
 two-lattice matching, which knows nothing of its exact value.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from math import asinh
 from pathlib import Path
@@ -15,6 +15,7 @@ import pandas as pd
 from kadanoff.estimate import Estimate
 from kadanoff.project.params import entry
 from kadanoff.project.records import Recorder, recorded
+from kadanoff.project.records.dvclock import file_md5
 from kadanoff.project.tables import nested
 from kadanoff.renormalization.flow import Flow, Setup, joined
 from kadanoff.renormalization.matching import critical_coupling
@@ -22,8 +23,9 @@ from kadanoff.runtime.executor import in_processes
 from kadanoff.runtime.files import working_folder
 from kadanoff.studies.mcrg.analysis import COLUMNS, KEYS, analysed, summarized, tables_text
 from kadanoff.studies.mcrg.figures import draw_interactions, draw_sizes, draw_steps
-from kadanoff.studies.mcrg.params import Params, follow_entries
+from kadanoff.studies.mcrg.params import Params, follow_entries, rule_of
 
+Follow = Callable[..., dict[str, Flow]]
 COUPLING = asinh(1) / 2  # ln(1 + sqrt 2) / 2
 
 
@@ -36,21 +38,25 @@ def mcrg(root: Path) -> None:
         If a parameter breaks its rule, blocks do not divide a lattice, or interactions do not fit on the last one or
         depend on each other there.
     """
-    params = entry(root, Params, "mcrg")
+    params, models = entry(root, Params, "mcrg"), root / "models" / "block_rule"
     large, block = params.matched_setup(), params.rules[params.matching.rule].block
     for lattices in params.lattices:
         params.setup(lattices).check(lattices.block)
     large.check(block)
+    for rule in params.rules.values():
+        rule_of(rule, models)  # refuses now what it would refuse later
+    trained = params.trained(models)
     with (
-        working_folder("mcrg", "all", params.model_dump()) as folder,
-        recorded("mcrg", parameters=params.model_dump()) as record,
+        working_folder("mcrg", "all", params.model_dump(), [file_md5(path) for path in trained]) as folder,
+        recorded("mcrg", parameters=params.model_dump(), inputs=trained) as record,
     ):
-        found = analysed(measured(params, folder), params.even, params.odd)
-        couplings = critical_coupling(partial(matched, params, folder), large, block, params.matching.start)
+        follow = partial(follow_entries, models)
+        found = analysed(measured(params, follow, folder), params.even, params.odd)
+        couplings = critical_coupling(partial(matched, params, follow, folder), large, block, params.matching.start)
         results(record, params, found, couplings)
 
 
-def measured(params: Params, folder: Path) -> dict[tuple[str, int], Flow]:
+def measured(params: Params, follow: Follow, folder: Path) -> dict[tuple[str, int], Flow]:
     """The flows of all lattices, by rule and size; groups of chains share the cores, the largest lattices first."""
     by_size = sorted(params.lattices, key=lambda lattices: lattices.size)
     tasks = [
@@ -59,18 +65,18 @@ def measured(params: Params, folder: Path) -> dict[tuple[str, int], Flow]:
         for group in params.setup(lattices).groups(params.chains)
     ]
     parts: dict[tuple[str, int], list[Flow]] = {}
-    for (_, setup, *_), found in zip(tasks, in_processes("mcrg", follow_entries, tasks, folder), strict=True):
+    for (_, setup, *_), found in zip(tasks, in_processes("mcrg", follow, tasks, folder), strict=True):
         for name, flow in found.items():
             parts.setdefault((name, setup.size), []).append(flow)
     keys = ((name, lattices.size) for name in params.rules for lattices in by_size)
     return {key: joined(parts[key]) for key in keys if key in parts}
 
 
-def matched(params: Params, folder: Path, setups: Sequence[Setup]) -> list[Flow]:
+def matched(params: Params, follow: Follow, folder: Path, setups: Sequence[Setup]) -> list[Flow]:
     """The flows of the lattices that are matched; their seed numbers the round of Newton's."""
     name = params.matching.rule
     groups = [({name: params.rules[name]}, setup, *group) for setup in setups for group in setup.groups(params.chains)]
-    found = in_processes(f"mcrg matching {setups[0].seed}", follow_entries, groups, folder)
+    found = in_processes(f"mcrg matching {setups[0].seed}", follow, groups, folder)
     parts = [flow[name] for flow in found]
     return [joined([part for part in parts if part.setup == setup]) for setup in setups]
 

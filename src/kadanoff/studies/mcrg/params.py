@@ -1,5 +1,6 @@
 """The section `mcrg`, and the rules that it names; it loads fast, as every process that follows chains loads it."""
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -12,29 +13,50 @@ from kadanoff.validation import Name, Section, Seed
 
 
 class RuleEntry(Section):
-    """A rule of `mcrg.rules`: P(s') ~ exp(weight s' sum of the block's spins) if it is `weighted`."""
+    """A rule of `mcrg.rules`.
 
-    rule: Literal["majority", "decimation", "weighted"]
+    P(s') ~ exp(weight s' sum of the block's spins) if it is `weighted`; the variant `trained` of the stage `block_rule`
+    if it is `learned`.
+    """
+
+    rule: Literal["majority", "decimation", "weighted", "learned"]
     block: int = Field(ge=2)
     weight: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    trained: Name | None = None
 
     @model_validator(mode="after")
-    def _weighted(self) -> "RuleEntry":
-        if (self.rule == "weighted") != (self.weight is not None):
-            raise ValueError(f"weight is {self.weight} and rule is {self.rule}; the rule `weighted` has one, no other")
+    def _own_key(self) -> "RuleEntry":
+        for key, rule in (("weight", "weighted"), ("trained", "learned")):
+            if (self.rule == rule) != ((value := getattr(self, key)) is not None):
+                raise ValueError(f"{key} is {value} and rule is {self.rule}; the rule `{rule}` has one, no other")
         return self
 
 
-def rule_of(described: RuleEntry) -> Rule:
-    """The rule of an entry: the one place where rules are made."""
+def rule_of(described: RuleEntry, models: Path) -> Rule:
+    """The rule of an entry: the one place where rules are made; `models` holds the weights of learned ones.
+
+    KadanoffError if these are missing, damaged, or of blocks of another side.
+    """
+    if described.trained is not None:
+        from kadanoff.renormalization.learned import load_rule
+
+        rule = load_rule(path := weights_of(described.trained, models))
+        if rule.block != described.block:
+            raise KadanoffError(f"{path} has blocks of {rule.block}, and its entry of {described.block}; correct it.")
+        return rule
     if described.weight is not None:
         return weighted(described.block, described.weight)
     return {"majority": majority, "decimation": corner}[described.rule](described.block)
 
 
-def follow_entries(rules: dict[str, RuleEntry], setup: Setup, first: int, chains: int) -> dict[str, Flow]:
+def weights_of(trained: str, models: Path) -> Path:
+    """File of a variant of the stage `block_rule`."""
+    return models / f"{trained}.safetensors"
+
+
+def follow_entries(models: Path, rules: dict[str, RuleEntry], setup: Setup, first: int, chains: int) -> dict[str, Flow]:
     """`follow`, in another process: a rule crosses to it as its entry."""
-    return follow({name: rule_of(rule) for name, rule in rules.items()}, setup, first, chains)
+    return follow({name: rule_of(rule, models) for name, rule in rules.items()}, setup, first, chains)
 
 
 class Lattices(Section):
@@ -92,6 +114,10 @@ class Params(Section):
     def by_block(self, block: int) -> dict[str, RuleEntry]:
         """The rules with blocks of this side."""
         return {name: rule for name, rule in self.rules.items() if rule.block == block}
+
+    def trained(self, models: Path) -> list[Path]:
+        """The weights of learned rules."""
+        return [weights_of(rule.trained, models) for rule in self.rules.values() if rule.trained is not None]
 
     def setup(self, lattices: Lattices) -> Setup:
         """What is simulated for these lattices, at T_c."""
