@@ -101,7 +101,7 @@ def headlines() -> str:
         ("[renormalization group](docs/mcrg.md), y_H", headline("mcrg", "y_H"), "1.876", "1.875", "mcrg"),
         (
             "ln Z per site of weighed draws, less exact",
-            headline("superres_weights", "log_partition_error"),
+            headline("superres_weights", "log_partition"),
             "–",
             "0",
             "superres_weights",
