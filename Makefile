@@ -24,6 +24,7 @@ pretrain* classify* attention
 simulate@coarsen superres* exponents thermalize
 upsample* grow*
 coarsen@* coarsen_compare coarsen_curve
+block_rule* mcrg
 endef
 export STUDIES
 

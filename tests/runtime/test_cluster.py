@@ -204,7 +204,7 @@ def test_results_of_parts_are_gathered(tmp_path, monkeypatch):
         with pytest.raises(PartEnded, match="of 3 tasks are done"):
             in_processes("negate", negated, tasks, tmp_path)
     monkeypatch.delenv("KADANOFF_PART")
-    monkeypatch.setattr("kadanoff.runtime.executor._here", None)  # nothing is computed again
+    monkeypatch.setattr("kadanoff.runtime.executor._here", lambda *_, workers: 1 / 0)  # nothing is computed again
     assert in_processes("negate", negated, tasks, tmp_path) == [-5, -6, -7]
 
 
