@@ -7,6 +7,8 @@ import pytest
 import yaml
 
 from kadanoff.errors import KadanoffError
+from kadanoff.estimate import Estimate
+from kadanoff.renormalization.learned import Weights
 from kadanoff.runtime.executor import PartEnded
 from kadanoff.studies.mcrg import mcrg as stage
 from kadanoff.studies.mcrg.mcrg import mcrg
@@ -30,6 +32,8 @@ PARAMS = {
     "seed": 0,
 }
 
+LEARNED = {"rule": "learned", "block": 2, "trained": "soft"}
+
 
 def write(root, **changes):
     (root / "params.yaml").write_text(yaml.safe_dump({"mcrg": PARAMS | changes}, sort_keys=False))
@@ -39,10 +43,11 @@ def write(root, **changes):
 def project(tmp_path, monkeypatch):
     """A folder with the parameters, whose tasks run in this process."""
     executor = "kadanoff.runtime.executor._here"
-    monkeypatch.setattr(executor, lambda what, function, tasks: [function(*task) for task in tasks])
+    monkeypatch.setattr(executor, lambda what, function, tasks, **_: [function(*task) for task in tasks])
     monkeypatch.setattr("kadanoff.project.view.LIVE_AFTER_SECONDS", float("inf"))
     monkeypatch.chdir(tmp_path)
     write(tmp_path)
+    Weights(2, {"11": 0.4}).save(tmp_path / "models/block_rule/soft.safetensors")
     return tmp_path
 
 
@@ -73,12 +78,22 @@ def test_record(project):
     assert not list((project / ".checkpoints").glob("mcrg-all-*[0-9a-f]"))
 
 
+def test_a_learned_rule_is_measured_as_the_one_that_it_is(project, monkeypatch):
+    monkeypatch.setattr(stage, "critical_coupling", lambda *_: [Estimate(0.44, 0.1)])
+    rules = {"soft2": {"rule": "weighted", "block": 2, "weight": 0.4}, "learned2": LEARNED}
+    write(project, rules={"majority3": PARAMS["rules"]["majority3"]} | rules)
+    mcrg(project)
+    learned, soft = (pd.json_normalize(numbers(project)[name]).to_numpy() for name in ("learned2", "soft2"))
+    assert learned == pytest.approx(soft)
+    assert "models/block_rule/soft.safetensors" in (project / "reports/mcrg/run.json").read_text()
+
+
 @pytest.mark.slow
 def test_parts_compute_the_exponents_lattices_once(project, monkeypatch):
     mcrg(project)
     whole, computed = numbers(project), []
 
-    def here(what, function, tasks):
+    def here(what, function, tasks, **_):
         computed.extend([what] * len(tasks))
         return [function(*task) for task in tasks]
 
@@ -109,6 +124,9 @@ def test_parts_compute_the_exponents_lattices_once(project, monkeypatch):
         ),
         ({"rules": {"a": {"rule": "weighted", "block": 3}}}, "weight is None and rule is weighted"),
         ({"rules": {"a": {"rule": "majority", "block": 3, "weight": 1.0}}}, "weight is 1.0 and rule is majority"),
+        ({"rules": {"a": {"rule": "learned", "block": 2}}}, "trained is None and rule is learned"),
+        ({"rules": PARAMS["rules"] | {"a": LEARNED | {"trained": "x"}}}, r"x\.safetensors.*dvc repro block_rule"),
+        ({"rules": PARAMS["rules"] | {"a": LEARNED | {"block": 3}}}, r"has blocks of 2, and its entry of 3"),
     ],
 )
 def test_bad_input_is_a_sentence(project, changes, message):
