@@ -70,7 +70,8 @@ def test_ui_of_a_fresh_clone_has_computed_nothing(mlflow_ui, clone):
 
 def test_ui_lists_an_experiment_for_each_stage(pages, clone):
     for address in clone.lock():
-        assert pages.see(address.split("@")[0]).tag_name == "a"
+        name = address.split("@")[0]
+        pages.until(lambda name=name: pages._all(f'//a[normalize-space()="{name}"]'), name)
 
 
 def test_ui_lists_every_run_of_a_study(pages, clone):
