@@ -29,6 +29,7 @@ def draw_weights(record: Recorder, weights: Weights) -> None:
             edge = np.array([0.5, side - 1.5])
             axis.plot(edge[[0, 1, 1, 0, 0]], edge[[0, 0, 1, 1, 0]], color="0.3", lw=1)
             axis.set(xticks=[], yticks=[], title=f"{value:.3f}")
+            axis.spines[:].set(visible=True, color="0.8")
         drawn.colorbar(image, ax=axes, shrink=0.8, label="weight")
         record.figure("weights", drawn, "Weight of each term; one of its images, on the block (outlined) and its ring")
 
@@ -38,10 +39,10 @@ def draw_means(record: Recorder, spins: Spins, weights: Weights) -> None:
     total, mean = block_sums(spins, weights.block).ravel(), weights.mean(spins).ravel()
     values = np.unique(total)
     with figure(figsize=(5, 3.4)) as (drawn, axis):
-        axis.violinplot([mean[total == value] for value in values], values, widths=1.6, showmeans=True)
-        axis.plot(values, np.sign(values), "k_", ms=16, label="majority")
+        violins = axis.violinplot([mean[total == value] for value in values], values, widths=1.6, showextrema=False)
+        (majority,) = axis.plot(values, np.sign(values), "k_", ms=16)
         axis.set(xlabel="sum of the block's spins", ylabel=r"$\langle s' \rangle$", xticks=values)
-        axis.legend()
+        axis.legend([violins["bodies"][0], majority], ["learned", "majority"], loc="lower right")
         caption = "Mean block spin by the block's sum on critical lattices: its spread is what the ring decides"
         record.figure("means", drawn, caption)
 
