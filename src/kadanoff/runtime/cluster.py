@@ -20,10 +20,8 @@ if TYPE_CHECKING:
 SECONDS = 15  # for an answer of the scheduler
 FILE_SECONDS = 60  # for its file: a job starts it just before
 LIBRARIES = ("numba", "numpy", "scipy", "torch")  # those whose version can change a result
-SETTINGS = (
-    "MKL_CBWR",
-    "CUBLAS_WORKSPACE_CONFIG",
-)  # read once, when PyTorch first multiplies: they change how it rounds
+# read once, when PyTorch first multiplies: they change how it rounds
+SETTINGS = ("MKL_CBWR", "CUBLAS_WORKSPACE_CONFIG")
 Settings = dict[str, str | None]
 _taken: list[Settings] = []  # by this worker
 
