@@ -108,3 +108,8 @@ def test_effective_share_of_known_weights():
 def test_lattices_that_cannot_be_halved_so_often():
     with pytest.raises(kadanoff.KadanoffError, match="cannot be halved 2 times"):
         learn_levels(np.ones((4, 12, 12), np.int8), 2, T, Settings(seed=0), 8)
+
+
+def test_seeds_that_are_not_square_are_refused():
+    with pytest.raises(KadanoffError, match=r"give square lattices \(n, L, L\)"):
+        weighted_draws(np.ones((3, 4, 8), np.int8), [], 2.0, 0)

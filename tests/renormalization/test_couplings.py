@@ -46,3 +46,10 @@ def test_what_is_no_interaction_is_refused(interaction):
 def test_a_small_lattice_is_refused():
     with pytest.raises(KadanoffError, match="the interactions need 3 x 3"):
         sums(SPINS[:, :2, :2], EVEN)
+
+
+def test_nothing_to_sum_is_refused():
+    with pytest.raises(KadanoffError, match="there are no interactions"):
+        sums(SPINS, [])
+    with pytest.raises(KadanoffError, match=r"give lattices \(n, y, x\)"):
+        sums(SPINS[0], ["00"])

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from kadanoff.renormalization.rules import corner, majority, weighted
+from kadanoff.errors import KadanoffError
+from kadanoff.renormalization.rules import Rule, corner, majority, weighted
 from kadanoff.spins.blocking import decimation
 from kadanoff.spins.observables import block_sums
 
@@ -37,3 +38,17 @@ def test_random_bits_belong_to_a_lattice_and_its_number():
     assert (rule.draw(SPINS[2:], KEY, first=2) == whole[2:]).all()
     assert (rule.draw(SPINS, KEY, number=1) != whole).any()
     assert (rule.draw(SPINS, np.uint64(8)) != whole).any()
+
+
+@pytest.mark.parametrize(
+    "means", [np.full((6, 6, 12), np.nan), np.full((6, 6, 12), 1.5), np.ones((6, 3, 12)), np.ones(3)]
+)
+def test_a_rule_of_ones_own_must_have_means(means):
+    with pytest.raises(KadanoffError, match="there is one for each block"):
+        Rule(2, lambda _: means).draw(SPINS, KEY)
+
+
+@pytest.mark.parametrize("weight", [np.nan, "0.4", None])
+def test_a_weight_is_a_number(weight):
+    with pytest.raises(KadanoffError, match="weight is"):
+        weighted(2, weight)

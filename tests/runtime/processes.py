@@ -11,7 +11,8 @@ import psutil
 import yaml
 
 SIMULATE = """
-import hashlib, sys
+import hashlib, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have begun the tests without it
 from pathlib import Path
 from kadanoff.data.description import Dataset
 from kadanoff.montecarlo import runner

@@ -16,6 +16,7 @@ from kadanoff.cli import _terminated
 from kadanoff.runtime.executor import in_processes
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, _terminated)  # as `kadanoff` does
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have begun the tests without it
     in_processes("sleep", time.sleep, [(60,), (60,)])
 """
 

@@ -121,9 +121,11 @@ def learn_levels(fine: Spins, count: int, temperature: float, settings: Settings
 def weighted_draws(seeds: Spins, levels: Sequence[Sequence[Table]], temperature: float, seed: int) -> WeightedSample:
     """Double seeds (n, L, L), an exact sample at that temperature, by the tables of each level, and weigh the results.
 
-    They do not depend on the number of threads.
+    They do not depend on the number of threads. KadanoffError if the seeds are not square.
     """
     side = seeds.shape[-1]
+    if seeds.shape[1:] != (side, side):
+        raise KadanoffError(f"seeds have the shape {seeds.shape}; give square lattices (n, L, L).")
     exact = log_partition(side, side, temperature)
 
     def boltzmann(spins: Spins) -> Values:

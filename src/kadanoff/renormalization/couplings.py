@@ -50,7 +50,9 @@ def images(interaction: str) -> tuple[Sites, ...]:
 
 
 def reach(interactions: Sequence[str]) -> int:
-    """Side of the smallest torus on which no interaction touches itself around it."""
+    """Side of the smallest torus on which no interaction touches itself around it; KadanoffError if there are none."""
+    if not interactions:
+        raise KadanoffError("there are no interactions; give one or more.")
     return 1 + max(max(site) for interaction in interactions for sites in images(interaction) for site in sites)
 
 
@@ -62,6 +64,8 @@ def sums(spins: NDArray[np.int8], interactions: Sequence[str]) -> NDArray[np.int
     KadanoffError
         If an interaction is none, or does not fit on the lattice.
     """
+    if spins.ndim != 3:
+        raise KadanoffError(f"spins have the shape {spins.shape}; give lattices (n, y, x).")
     number, height, width = spins.shape
     needed, sizes, places, ends = _plan(tuple(interactions))
     if needed > min(height, width):

@@ -7,8 +7,12 @@ of the interactions `MATCHED` on these, and C their covariance. Then
 
 is to second order the Kullback-Leibler divergence of the two, as far as these interactions tell, and C^-1 (<S'> - <S>)
 are the couplings in which they differ. A rule that multiplies all distant correlations by one factor hardly shows in D:
-this factor is a condition of its own, R = <M'^2> / <M^2> = 1, where lattices of 16 b become 16 x 16. (With D alone, a
-first version of this criterion, y_H was off by 3e-3; with R on 8 x 8, where irrelevant operators shift it, by 1.5e-3.)
+this factor is a condition of its own, R = <M'^2> / <M^2> = 1, where lattices of 16 b become 16 x 16.
+
+The criterion was not fixed before exponents were looked at. With D alone y_H was off by 3e-3; with R on 8 x 8, where
+irrelevant operators shift it, by 1.5e-3; then R moved to 16 x 16, and last its weight became the one of its error.
+So y_H, and less so y_T, are no independent tests of it.
+
 The weights w minimize n D + n ((R - 1) / `AMPLITUDE`)^2 / 2 + |w|^2 / 2 for n lattices.
 
 <S> is exact. Given the fine spins, block spins are independent, so <S'> and <M'^2> are averages over fine lattices of

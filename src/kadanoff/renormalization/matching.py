@@ -13,17 +13,18 @@ from math import hypot
 import numpy as np
 from numpy.typing import NDArray
 
-from kadanoff.errors import KadanoffError
+from kadanoff.errors import KadanoffError, real, whole
 from kadanoff.estimate import Estimate
 from kadanoff.renormalization.flow import BOND, Flow, Setup
 from kadanoff.spins.statistics import jackknife
 
+SMALLEST, LARGEST = 1e-3, 1e3  # guesses at K
 ROUNDS = (64, 8, 1)
 """Newton's steps, the first with a 64th of the measurements: its error is then 8 times that of the last."""
 
 
-def matched_coupling(large: Flow, small: Flow, step: int, interaction: str = BOND) -> Estimate:
-    """K at which an interaction is the same `step` steps after `large` and step - 1 after `small`, to first order.
+def matched_coupling(large: Flow, small: Flow, step: int) -> Estimate:
+    """K at which neighbours agree as often `step` steps after `large` as step - 1 after `small`, to first order.
 
     Both flows are at one coupling near it, of independent chains; d<S>/dK are their correlations with the energy.
     KadanoffError if their sizes do not match, or there is no such step.
@@ -37,7 +38,7 @@ def matched_coupling(large: Flow, small: Flow, step: int, interaction: str = BON
     most = min(large.setup.steps, small.setup.steps + 1)
     if not 1 <= step <= most:
         raise KadanoffError(f"step is {step}, and these lattices match after steps 1 to {most}; take one of them.")
-    parts = _samples(large, step, interaction), _samples(small, step - 1, interaction)
+    parts = _samples(large, step), _samples(small, step - 1)
     means = [part.mean(0) for part in parts]
     both = [
         jackknife(lambda chains: _root(chains.mean(0), means[1]), parts[0]),
@@ -52,7 +53,6 @@ def critical_coupling(
     setup: Setup,
     block: int,
     start: float,
-    interaction: str = BOND,
 ) -> list[Estimate]:
     """The critical coupling after steps 1, 2, ... of the last round, found from `start` in the three of `ROUNDS`.
 
@@ -64,15 +64,14 @@ def critical_coupling(
         Of the larger lattice, and the side of the blocks. The smaller lattice takes one step less.
     start
         A guess at K; its distance times the larger side should be below 1.
-    interaction
-        An even one.
 
     Raises
     ------
     KadanoffError
-        If the extrapolation leaves all temperatures.
+        If a number is none, or the extrapolation leaves all temperatures.
     """
-    found, coupling = [], start
+    whole(block, "block", 2, setup.size)
+    found, coupling = [], real(start, "start", SMALLEST, LARGEST)
     for number, part in enumerate(ROUNDS):
         at = replace(
             setup,
@@ -81,7 +80,7 @@ def critical_coupling(
             seed=setup.seed + number,
         )
         large, small = measure([at, replace(at, size=setup.size // block, steps=setup.steps - 1)])
-        found = [matched_coupling(large, small, step, interaction) for step in range(1, setup.steps + 1)]
+        found = [matched_coupling(large, small, step) for step in range(1, setup.steps + 1)]
         coupling = found[-1].mean
         if not coupling > 0:
             raise KadanoffError(
@@ -91,9 +90,9 @@ def critical_coupling(
     return found
 
 
-def _samples(flow: Flow, level: int, interaction: str) -> NDArray[np.float64]:
+def _samples(flow: Flow, level: int) -> NDArray[np.float64]:
     """<S>, <S B> and <B> of each chain (chain, 3)."""
-    (column,) = flow.columns([interaction])
+    (column,) = flow.columns([BOND])
     return np.stack([flow.means[:, level, column], flow.bonds[:, level, column], flow.bond], 1)
 
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kadanoff.errors import whole
+from kadanoff.errors import KadanoffError, real, whole
 from kadanoff.montecarlo.rng import random_words
 from kadanoff.spins.blocking import decimation
 from kadanoff.spins.observables import block_sums
 
-MOST_BLOCK = 1000
+MOST_BLOCK, LARGEST_WEIGHT = 1000, 1000.0
 Spins = NDArray[np.int8]
 Means = NDArray[np.float32]
 
@@ -35,9 +35,15 @@ class Rule:
         """Block spins int8 (n, y / block, x / block) of lattices `first`, `first` + 1, ...
 
         A spin's random bits depend on key, lattice, place and `number`, which counts the configurations of a chain.
-        KadanoffError if the block size does not divide the sides.
+        KadanoffError if the block size does not divide the sides, or the rule's means are none.
         """
         mean = self.mean(spins)
+        shape = len(spins), spins.shape[1] // self.block, spins.shape[2] // self.block
+        if np.shape(mean) != shape or not (np.abs(mean) <= 1).all():
+            raise KadanoffError(
+                f"a rule makes means of the shape {np.shape(mean)}, up to {np.max(np.abs(mean))} in size; each lies "
+                f"between -1 and 1, and there is one for each block: {shape}."
+            )
         if (np.abs(mean) == 1).all():
             return mean.astype(np.int8)
         chains, height, width = mean.shape
@@ -59,4 +65,5 @@ def corner(block: int) -> Rule:
 
 def weighted(block: int, weight: float) -> Rule:
     """P(s') ~ exp(weight s' sum of the block's spins); Blote et al., Phys. Rev. Lett. 76, 2613 (1996)."""
+    weight = real(weight, "weight", -LARGEST_WEIGHT, LARGEST_WEIGHT)
     return Rule(block, lambda spins: np.tanh(weight * block_sums(spins, block)).astype(np.float32))

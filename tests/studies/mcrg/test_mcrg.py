@@ -115,6 +115,7 @@ def test_parts_compute_the_exponents_lattices_once(project, monkeypatch):
         ({"odd": ["00", "00 05"]}, r"and the interactions need 6 x 6; take fewer steps"),
         ({"even": ["00 01", "00"]}, "even and odd interactions do not mix"),
         ({"chains": 7}, r"mcrg\.chains is 7"),
+        ({"even": ["00 01", "00 10"]}, "an interaction stands there twice"),
         ({"lattices": PARAMS["lattices"][:2]}, r"rules have blocks of \[2, 3\], lattices of \[3\]"),
         ({"lattices": [*PARAMS["lattices"], {"block": 3, "size": 10, "steps": 1, "measurements": 9}]}, "size is 10"),
         ({"lattices": [*PARAMS["lattices"], PARAMS["lattices"][0]]}, "one block and size twice"),

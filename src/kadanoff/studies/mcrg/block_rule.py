@@ -1,6 +1,7 @@
 """Stage `block_rule`: train a block rule with a few weights; models/block_rule/VARIANT.safetensors.
 
-Its exponents are measured by the stage `mcrg`, for which they are a test: no criterion here knows one.
+Its exponents are measured by the stage `mcrg`. No criterion here has one in it; how they were found is told in
+`renormalization.fixed_point`.
 """
 
 from pathlib import Path
@@ -20,6 +21,7 @@ from kadanoff.renormalization.rules import Rule, corner, majority, weighted
 from kadanoff.studies.mcrg.block_rule_figures import draw_information, draw_means, draw_weights
 from kadanoff.validation import Section, Seed, validated
 
+RING = "majority of the ring"
 SHOWN = 1000
 """Lattices whose means are drawn."""
 
@@ -27,9 +29,9 @@ SHOWN = 1000
 class Params(Section):
     """The keys of `block_rule` but `variants`."""
 
-    lattices: int = Field(ge=2)  # that train
-    many: int = Field(ge=2)  # whose averages they are given
-    judged: int = Field(ge=4)  # on which rules are compared, and whose blocks' information trains
+    lattices: int = Field(ge=128)  # that train
+    many: int = Field(ge=128)  # whose averages they are given
+    judged: int = Field(ge=128)  # on which rules are compared, and whose blocks' information trains
     buffer: int = Field(ge=0)  # spins between those that a rule sees and the environment of its block
     seed: Seed
 
@@ -54,6 +56,7 @@ def block_rule(root: Path, name: str) -> None:
     """Train a block rule into models/block_rule/VARIANT.safetensors, towards a fixed point or to keep information."""
     variant, params = read(root, name)
     parameters = variant.model_dump() | params.model_dump()
+    information.environment(np.ones((1, *[8 * variant.block] * 2), np.int8), variant.block, params.buffer)  # refuses
     with recorded("block_rule", name, parameters=parameters) as record:
         weights = (_fixed_point if variant.criterion == "fixed_point" else _informed)(variant, params, record)
         found = _judge(weights, params)
@@ -107,14 +110,22 @@ def _lattices(block: int, params: Params, seed: int) -> np.ndarray:
     return np.concatenate([spins.copy() for spins in critical_lattices(8 * block, params.judged, seed)])
 
 
+def _ring(block: int) -> Rule:
+    """The majority of the spins around a block, which does not look at it: how much of the information is theirs."""
+    terms = compact_terms(block, 0)
+    outside = first_weights(block, terms) == 0
+    return Weights(block, {term: 10.0 for term, out in zip(terms, outside, strict=True) if out}).rule()
+
+
 def _judge(weights: Weights, params: Params) -> dict[str, tuple[float, Estimate]]:
     """D and mutual information of the rule and of others, on lattices that trained none."""
     block = weights.block
     rules: dict[str, Rule] = {
         "learned": weights.rule(),
         "majority": majority(block),
-        "weighted, w = 0.45": weighted(block, 0.45),
+        "weighted, w = 1": weighted(block, 1.0),
         "decimation": corner(block),
+        RING: _ring(block),
     }
     target, spins = fixed_point.Target.of(params.seed), _lattices(block, params, params.seed + 1)
     around = information.environment(spins, block, params.buffer)

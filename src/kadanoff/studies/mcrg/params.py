@@ -94,10 +94,11 @@ class Params(Section):
     @classmethod
     def _interactions(cls, names: list[str]) -> list[str]:
         try:
-            for name in names:
-                images(name)
+            different = {images(name) for name in names}
         except KadanoffError as error:
             raise ValueError(str(error)) from error
+        if len(different) < len(names):
+            raise ValueError("an interaction stands there twice, perhaps turned or shifted; leave one out")
         return names
 
     @model_validator(mode="after")

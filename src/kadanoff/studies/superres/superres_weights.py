@@ -53,9 +53,9 @@ NOTE = """Methods: `one` network, again and again, calibrated as in the other st
 `effective share` is <w>^2 / <w^2>, the effective sample size as a share of the draws. `relative entropy` is
 <ln q - ln p> per site of the draws as they are. Times L^2 it bounds what any observable tells of them: no event's
 probability is off by more than the square root of half of it. Weighed averages and Metropolis-Hastings chains have no
-bias, however wrong the draws. `accepted` is the share of proposals, whole lattices, that chains accept; their first
-halves are left out. <m^2> is known exactly up to 0.002%. Where var(ln w) is above 5 or so, averages are those of a few
-lattices, and errors too small.
+bias, however wrong the draws. `accepted` is the share of proposals, whole lattices, that chains accept; of their
+energy the first halves are left out. <m^2> is known exactly up to 0.002%. Where var(ln w) is above 5 or so, averages
+are those of a few lattices, and errors too small.
 """
 
 
