@@ -5,6 +5,7 @@ import pytest
 from montecarlo.oracle import SIGMAS, SMALLEST_P, chi_squared_p
 
 import kadanoff
+from kadanoff.errors import KadanoffError
 from kadanoff.inverse.superresolve import log_prob, tables
 from kadanoff.inverse.tables import known
 from kadanoff.inverse.training import coarsened

@@ -55,7 +55,7 @@ def test_the_same_parameters_give_the_same_bytes(project, tmp_path, inside):
 @pytest.mark.parametrize("change", [{"lattices": 9}, {"many": 9}, {"judged": 9}, {"buffer": 9}])
 def test_too_little_is_refused_before_training(tmp_path, change):
     (tmp_path / "params.yaml").write_text(yaml.safe_dump({"block_rule": PARAMS | change}))
-    with pytest.raises(KadanoffError, match="at least 128|greater than or equal to 128|smaller buffer"):
+    with pytest.raises(KadanoffError, match=r"at least 128|greater than or equal to 128|smaller buffer"):
         block_rule(tmp_path, "near")
     assert not (tmp_path / "models").exists()
 
