@@ -24,7 +24,7 @@ def project(tmp_path_factory):
     params["datasets"] = {"coarsen": {"coarsen16": params["datasets"]["coarsen"]["coarsen16"]}}
     params["coarsen"]["variants"] = {"exact": params["coarsen"]["variants"]["exact"]}
     params["superres"]["variants"], params["superres_extrapolate"], params["upsample"]["variants"] = {}, {}, {}
-    params["classify"]["models"] = {}
+    params["classify"]["models"], params["block_rule"]["variants"] = {}, {}
     project.write_params(params)
     project.run("git", "config", "user.name", "test")
     project.run("git", "config", "user.email", "test@localhost")
