@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 import kadanoff
-from kadanoff.cli import main
+from kadanoff.cli import app, main
+from kadanoff.runtime.cluster import cluster
 
 ROOT = Path(__file__).parents[1]
 
@@ -105,3 +107,14 @@ def test_letters_of_any_alphabet_in_paths_and_files(project):
     assert made.returncode == 0, made.stderr
     assert (root / "data" / "a" / "no.zarr").exists()
     assert run("report", folder=root, **environment).returncode == 0
+
+
+def test_the_cluster_of_the_command_line_is_that_of_the_environment(monkeypatch):
+    seen = []
+    monkeypatch.setenv("KADANOFF_CLUSTER", "")  # restored in the end, whatever the command sets
+    monkeypatch.setattr("kadanoff.commands.grow.grow", lambda job, *_: seen.append((job.device, cluster())))
+    options = ["--device", "cpu", "--cluster", "tcp://there:8786"]
+    assert CliRunner().invoke(app, ["grow", "large.zarr", *options]).exit_code == 0
+    assert CliRunner().invoke(app, ["run", "--cluster", "scheduler.json"]).exit_code == 0
+    assert seen == [("cpu", "tcp://there:8786")]
+    assert cluster() == "scheduler.json"

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from kadanoff.data.store import Ensemble, open_dataset
     from kadanoff.inverse.superresolve import superresolve
     from kadanoff.models import load_model
-    from kadanoff.montecarlo.runner import simulate
+    from kadanoff.montecarlo.simulate import simulate
     from kadanoff.spins.exact import exact_energy_distribution
 
 __version__ = "0.1.0"
@@ -29,7 +29,7 @@ _HOME = {
     "exact_energy_distribution": "kadanoff.spins.exact",
     "open_dataset": "kadanoff.data.store",
     "load_model": "kadanoff.models",
-    "simulate": "kadanoff.montecarlo.runner",
+    "simulate": "kadanoff.montecarlo.simulate",
     "superresolve": "kadanoff.inverse.superresolve",
 }
 

@@ -9,7 +9,7 @@ from kadanoff.errors import KadanoffError
 from kadanoff.inverse.reconstruction import negative_log_likelihood, reconstruct, superresolve_between
 from kadanoff.inverse.training import train_network
 from kadanoff.learning.training import Settings
-from kadanoff.montecarlo.runner import simulate
+from kadanoff.montecarlo.simulate import simulate
 from kadanoff.networks.registry import build
 from kadanoff.networks.superres import Pixels, Superresolution
 

@@ -59,6 +59,16 @@ def test_workers_of_a_cluster_take_their_own_gpus(gpu, tmp_path, monkeypatch):
     assert [len(call[0]) for call in gpu] == [150, 150]
 
 
+def test_chains_that_are_not_their_workers_are_refused(tmp_path, monkeypatch):
+    def elsewhere(what, function, tasks, *_):
+        return [function(*task)[::-1] for task in tasks]  # other checksums
+
+    monkeypatch.setattr(runner, "cluster", lambda: "tcp://there:8786")
+    monkeypatch.setattr(runner, "in_processes", elsewhere)
+    with pytest.raises(KadanoffError, match="are not those that their worker computed; remove"):
+        runner.run(Dataset(**SMALL, device="cpu"), "x", folder=tmp_path)
+
+
 @pytest.mark.parametrize("device", ["gpu", "", None])
 def test_no_device_of_that_name_is_a_sentence(device):
     with pytest.raises(KadanoffError, match="choose one of auto, cpu, cuda"):

@@ -65,12 +65,13 @@ def test_blocked_averages_are_those_of_drawn_blocks():
 
 
 def test_shares_give_few_lattices_the_averages_of_many():
-    inputs, shares = weighted_features(2, ["11"], 8, 200, 4096, 3)
+    inputs, shares, square = weighted_features(2, ["11"], 8, 200, 4096, 3)
     assert inputs.shape == (1, 200, 4, 4)
     many, _ = known_means(critical_lattices(8, 4096, 3), 8)
     first = next(critical_lattices(8, 4096, 3))[:200]
-    assert shares.sum() == pytest.approx(1)
-    assert shares @ sums(first, ["00 01"])[:, 0] == pytest.approx(many[0], rel=1e-5)
+    assert float(shares.sum()) == pytest.approx(1)
+    assert shares.numpy() @ sums(first, ["00 01"])[:, 0] == pytest.approx(many[0], rel=1e-5)
+    assert square == many[-1]
     assert many[0] == pytest.approx(exact_sums(["00 01"])[0], rel=1e-12)
 
 

@@ -8,6 +8,7 @@ import psutil
 import pytest
 
 from kadanoff.errors import KadanoffError
+from kadanoff.runtime import executor
 from kadanoff.runtime.executor import in_processes
 
 SCRIPT = """
@@ -27,6 +28,12 @@ def end_this_process():
 
 def test_results_come_in_order():
     assert in_processes("abs", abs, [(-3,), (2,), (-1,)]) == [3, 2, 1]
+
+
+def test_workers_that_do_not_see_the_folder_are_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(executor, "_here", lambda *_, workers: None)  # they wrote elsewhere
+    with pytest.raises(KadanoffError, match="they must see it under this path"):
+        in_processes("abs", abs, [(-3,)], tmp_path)
 
 
 def test_a_killed_worker_is_a_sentence():

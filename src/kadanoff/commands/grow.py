@@ -21,7 +21,7 @@ from kadanoff.inverse.growth import Enlargement, Read, Rows, around, refined, si
 from kadanoff.inverse.renormalized import RenormalizedGibbs
 from kadanoff.inverse.superresolve import tables
 from kadanoff.montecarlo.devices import require_device
-from kadanoff.montecarlo.runner import simulate
+from kadanoff.montecarlo.simulate import simulate
 from kadanoff.networks.superres import Blocks
 from kadanoff.runtime.cluster import cluster
 from kadanoff.runtime.executor import in_threads, threads
@@ -81,7 +81,7 @@ def grow(job: Job, target: Path, workers: int | None = None, rows: int = TALLEST
     whole(job.sweeps, "sweeps", 0, MOST_SWEEPS)
     if not cluster():
         require_device(job.device)
-    block = enlargement_of(job).block
+    _, block = network_of(job.model, "model", str(job.model), Blocks)  # its tables, which take a second, come later
     if job.source is None:
         sides_to(SEED, job.size, block, "size")  # refuses before a seed is simulated
     seed = seed_of(job)

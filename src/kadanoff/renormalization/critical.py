@@ -4,7 +4,9 @@ from collections.abc import Iterator, Sequence
 from math import ceil
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from kadanoff.montecarlo import swendsen_wang
 from kadanoff.montecarlo.rng import stream_key
@@ -12,7 +14,7 @@ from kadanoff.renormalization.couplings import EVEN, sums
 from kadanoff.renormalization.learned import features
 from kadanoff.renormalization.rules import Spins
 from kadanoff.spins.boundary import Lattice
-from kadanoff.spins.exact import T_C, exact_energy_distribution
+from kadanoff.spins.exact import T_C, kaufman
 
 CHAINS, EVERY = 4096, 3
 """Chains that are advanced together, and Swendsen-Wang sweeps between their configurations."""
@@ -33,11 +35,11 @@ def critical_lattices(side: int, count: int, seed: int) -> Iterator[Spins]:
 
 def weighted_features(
     block: int, terms: Sequence[str], side: int, count: int, many: int, seed: int
-) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+) -> tuple[Tensor, Tensor, float]:
     """Features int8 (term, n, side / block, side / block) of `count` critical lattices, and their shares float32 (n,).
 
     With these shares the averages of fine sums and of M^2 are those of `many` lattices (a regression estimator:
-    Cochran, Sampling Techniques (1977), chapter 7).
+    Cochran, Sampling Techniques (1977), chapter 7). The last one found is <M^2> of the many.
     """
     inputs: list[NDArray[np.int8]] = []
 
@@ -51,14 +53,20 @@ def weighted_features(
     few = controls[: sum(each.shape[1] for each in inputs)]
     away = few - few.mean(0)
     shares = 1 / len(few) + away @ np.linalg.solve(away.T @ away, mean - few.mean(0))
-    return np.concatenate(inputs, 1), shares.astype(np.float32)
+    return torch.from_numpy(np.concatenate(inputs, 1)), torch.from_numpy(shares).float(), float(mean[-1])
+
+
+def transfer_matrix(side: int, temperature: float) -> tuple[Array, Array]:
+    """All rows of a torus so wide, float64 (2^side, side), and exp(-E/T) of two that touch, with half of their own."""
+    rows = np.asarray(1.0 - 2 * (np.arange(2**side)[:, None] >> np.arange(side) & 1), np.float64)
+    within = np.exp((rows * np.roll(rows, 1, 1)).sum(1) / (2 * temperature))
+    return rows, np.asarray(within[:, None] * np.exp(rows @ rows.T / temperature) * within, np.float64)
 
 
 def known_means(lattices: Iterator[Spins], side: int) -> tuple[Array, Array]:
     """Sums of `EVEN`, and M^2: their means with the mean energy made exact, (k,), and those of each lattice, (n, k)."""
     found = [np.concatenate([sums(spins, EVEN), sums(spins, ["00"]) ** 2], 1).astype(float) for spins in lattices]
     controls = np.concatenate(found)
-    energies = exact_energy_distribution(Lattice.of(side), float(T_C))
-    excess = controls[:, 0].mean() + energies.probabilities @ energies.levels  # of -E, the first of EVEN
+    excess = controls[:, 0].mean() + side**2 * kaufman(side, side, float(T_C)).energy  # of -E, the first of EVEN
     covariance = np.cov(controls.T)[0]
     return controls.mean(0) - covariance / covariance[0] * excess, controls

@@ -34,7 +34,7 @@ from torch import Tensor
 
 from kadanoff.montecarlo.rng import stream_key
 from kadanoff.renormalization.couplings import images, sums
-from kadanoff.renormalization.critical import critical_lattices, known_means, weighted_features
+from kadanoff.renormalization.critical import critical_lattices, known_means, transfer_matrix, weighted_features
 from kadanoff.renormalization.learned import Weights, compact_terms, first_weights
 from kadanoff.renormalization.rules import Rule
 from kadanoff.spins.exact import T_C
@@ -84,9 +84,7 @@ def exact_sums(interactions: Sequence[str], side: int = SIDE, temperature: float
 
     <s_1 .. s_m> = Tr(D_0 V D_1 V .. V^(side - rows)) / Tr V^side, D_y the product of the spins in row y.
     """
-    rows = 1.0 - 2 * (np.arange(2**side)[:, None] >> np.arange(side) & 1)
-    within = np.exp((rows * np.roll(rows, 1, 1)).sum(1) / (2 * temperature))
-    matrix = within[:, None] * np.exp(rows @ rows.T / temperature) * within
+    rows, matrix = transfer_matrix(side, temperature)
     matrix /= matrix.max()
     powers = [np.linalg.matrix_power(matrix, power) for power in range(side + 1)]
 
@@ -106,12 +104,14 @@ def train(training: Training, on_step: Callable[[int, float], None] = lambda ste
     """
     terms = compact_terms(training.block, training.triples)
     side, target, step = SIDE * training.block, Target.of(training.seed), 0
-    inputs, shares, large, large_shares = (
-        torch.from_numpy(each)
-        for size, count in ((side, training.lattices), (2 * side, -(-training.lattices // 4)))  # as many spins
-        for each in weighted_features(training.block, terms, size, count, training.many, training.seed)
+    inputs, shares, square = weighted_features(
+        training.block, terms, side, training.lattices, training.many, training.seed
     )
-    square = known_means(critical_lattices(2 * SIDE, training.many, training.seed), 2 * SIDE)[0][-1]
+    large, large_shares, _ = weighted_features(  # as many spins
+        training.block, terms, 2 * side, -(-training.lattices // 4), training.many, training.seed
+    )
+    if side != 2 * SIDE:  # blocks of 2 have them already
+        square = float(known_means(critical_lattices(2 * SIDE, training.many, training.seed), 2 * SIDE)[0][-1])
     root = np.linalg.cholesky(target.inverse).T
     weights = first_weights(training.block, terms)
     for count in sorted({min(FIRST_PART, len(shares)), len(shares)}):
@@ -122,10 +122,10 @@ def train(training: Training, on_step: Callable[[int, float], None] = lambda ste
             weights: Array, part: Tensor = part, share: Tensor = share, scale: Array = scale, own: float = own
         ) -> Residuals:
             found, slopes = blocked_sums(weights, part, share)
-            ratio, slope = (each / square for each in blocked_square(weights, large, large_shares))
+            total, slope = blocked_square(weights, large, large_shares)
             return (
-                np.r_[scale @ (found - target.known), own * (ratio - 1), weights],
-                np.r_[scale @ slopes, own * slope[None], np.eye(len(weights))],
+                np.r_[scale @ (found - target.known), own * (total / square - 1), weights],
+                np.r_[scale @ slopes, own * (slope / square)[None], np.eye(len(weights))],
             )
 
         for place, loss in _least_squares(residuals, weights):

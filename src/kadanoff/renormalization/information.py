@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from kadanoff.errors import KadanoffError
 from kadanoff.estimate import Estimate
 from kadanoff.learning.randomness import derived_seed, seeded
+from kadanoff.renormalization.critical import transfer_matrix
 from kadanoff.renormalization.rules import Rule, Spins
 from kadanoff.spins.exact import T_C
 from kadanoff.spins.statistics import independent_mean
@@ -113,9 +114,7 @@ def strip_information(rule: Rule, length: int, buffer: int, temperature: float =
     P(l, r, s') = sum (V^d)_{l,1} V_12 V_23 V_34 P(s' | columns 1 to 4) (V^d)_{4,r} (V^(length - 3 - 2 d))_{r,l}, with
     the transfer matrix V of columns, and the block in columns 2 and 3. The rule's blocks are 2 x 2.
     """
-    columns = 1 - 2 * (np.arange(16)[:, None] >> np.arange(4) & 1)
-    within = np.exp((columns * np.roll(columns, 1, 1)).sum(1) / (2 * temperature))
-    matrix = within[:, None] * np.exp(columns @ columns.T / temperature) * within
+    columns, matrix = transfer_matrix(4, temperature)
     windows = np.stack(np.meshgrid(*[np.arange(16)] * 4, indexing="ij"), -1).reshape(-1, 4)
     # the first block's columns are 0 and 1, so that column 1 of the window is the last
     spins = columns[windows[:, [1, 2, 3, 0]]].transpose(0, 2, 1).astype(np.int8)

@@ -16,7 +16,7 @@ from kadanoff.inverse.training import train_network
 from kadanoff.learning.checkpoints import Recipe, load_model, save_model
 from kadanoff.learning.training import Settings
 from kadanoff.montecarlo.rng import stream_key
-from kadanoff.montecarlo.runner import simulate
+from kadanoff.montecarlo.simulate import simulate
 from kadanoff.networks import registry
 from kadanoff.project.records.runinfo import RunInfo
 from kadanoff.spins.exact import T_C, kaufman

@@ -20,7 +20,7 @@ from kadanoff.inverse.critical import network_of
 from kadanoff.inverse.superresolve import Spins, tables
 from kadanoff.inverse.thermalization import Prepare, Thermalization, equilibrium, start_and_sampler, superresolved
 from kadanoff.montecarlo.rng import stream_key
-from kadanoff.montecarlo.runner import simulate
+from kadanoff.montecarlo.simulate import simulate
 from kadanoff.networks.superres import Blocks
 from kadanoff.project.params import entry
 from kadanoff.project.records import recorded
