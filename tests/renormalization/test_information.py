@@ -1,5 +1,9 @@
 """Mutual information of a block and its surroundings: estimates against exact values on strips."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -64,3 +68,25 @@ def test_the_frame_lies_around_the_ring():
     assert {88, 83, 38, 33, 80, 3} <= set(found[0].tolist())
     with pytest.raises(KadanoffError, match="takes 12 x 12"):
         environment(spins, 2, 3)
+
+
+THREADS = """
+import sys
+import numpy as np, torch
+from kadanoff.renormalization.critical import critical_lattices
+from kadanoff.renormalization.information import environment, train
+from kadanoff.renormalization.learned import compact_terms, features, first_weights
+torch.set_num_threads(int(sys.argv[1]))
+spins = np.concatenate([spins.copy() for spins in critical_lattices(16, 16384, 0)])
+terms = compact_terms(2, 20)
+inputs = features(spins, 2, terms)[:, :, 0, 0]
+print(train(first_weights(2, terms), inputs, environment(spins, 2, 1)).tobytes().hex())
+"""
+
+
+@pytest.mark.slow
+def test_threads_do_not_change_what_is_trained():
+    environ = os.environ | {"MKL_CBWR": "COMPATIBLE"}  # as in the stage: without it they would not
+    commands = ([sys.executable, "-c", THREADS, threads] for threads in "12")
+    found = {subprocess.run(each, env=environ, check=True, capture_output=True).stdout for each in commands}
+    assert len(found) == 1

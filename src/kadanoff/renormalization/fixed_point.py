@@ -32,6 +32,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kadanoff.learning.processor import torch_threads
 from kadanoff.montecarlo.rng import stream_key
 from kadanoff.renormalization.couplings import images, sums
 from kadanoff.renormalization.critical import critical_lattices, known_means, transfer_matrix, weighted_features
@@ -97,6 +98,7 @@ def exact_sums(interactions: Sequence[str], side: int = SIDE, temperature: float
     return side**2 * np.array([sum(map(mean, images(interaction))) for interaction in interactions])
 
 
+@torch_threads(1)
 def train(training: Training, on_step: Callable[[int, float], None] = lambda step, loss: None) -> Trained:
     """The rule of least loss; `on_step` gets the number of a step and the loss after it.
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from kadanoff.errors import KadanoffError
 from kadanoff.estimate import Estimate
+from kadanoff.learning.processor import torch_threads
 from kadanoff.learning.randomness import derived_seed, seeded
 from kadanoff.renormalization.critical import transfer_matrix
 from kadanoff.renormalization.rules import Rule, Spins
@@ -49,6 +50,7 @@ def environment(spins: Spins, block: int, buffer: int) -> Spins:
     return np.stack([spins[:, y, x] for y in sides for x in sides if {y, x} & {first, last}], 1)
 
 
+@torch_threads(1)
 def mutual_information(means: NDArray, environments: Spins, seed: int = 0) -> Estimate:
     """A lower bound of I(s'; E) in nats: q is trained on the first half of the samples, and tested on the others.
 
@@ -68,6 +70,7 @@ def mutual_information(means: NDArray, environments: Spins, seed: int = 0) -> Es
         return independent_mean(_bound(mean[half:], guess(around[half:])).double().numpy())
 
 
+@torch_threads(1)
 def train(start: Array, inputs: NDArray[np.int8], environments: Spins, seed: int = 0) -> Array:
     """Weights (term,) of the rule whose block spin keeps most, from features (term, n) and E of n lattices.
 
