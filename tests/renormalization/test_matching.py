@@ -9,7 +9,7 @@ from enumerated import enumerated
 
 from kadanoff.errors import KadanoffError
 from kadanoff.renormalization.flow import BOND, Setup, measure
-from kadanoff.renormalization.matching import critical_coupling, matched_coupling
+from kadanoff.renormalization.matching import critical_coupling, matched_coupling, separation
 from kadanoff.renormalization.rules import corner, majority
 from kadanoff.spins.exact import T_C
 
@@ -40,6 +40,25 @@ def test_matching_finds_the_critical_coupling():
     assert abs(estimate.mean - 0.43) > 10 * estimate.error
 
 
+def parted(rule, centre, size=32, steps=2):
+    """Separation at the last step of flows from `centre` and 2% above and below, 4% on the smaller lattices."""
+    pairs = [
+        tuple(
+            flows(rule, [Setup(size // n, steps + 1 - n, 700, (BOND,), centre * (1 + 0.02 * n * s)) for s in (-1, 1)])
+        )
+        for n in (1, 2)
+    ]
+    return separation(*pairs, steps)
+
+
+@pytest.mark.slow
+def test_the_flow_separates_as_it_should():
+    y = parted(majority(2), float(T_C))
+    assert y.error < 0.025
+    assert abs(y.sigmas(1)) < 4
+    assert abs(parted(majority(2), 2.6).sigmas(1)) > 10
+
+
 def test_lattices_that_do_not_match_are_refused():
     small = measure({"": corner(2)}, Setup(8, 1, 2, (BOND,)), 2)[""]
     with pytest.raises(KadanoffError, match="lattices of 8 and 8 do not match under blocks of 2"):
@@ -47,6 +66,10 @@ def test_lattices_that_do_not_match_are_refused():
     large = measure({"": corner(2)}, Setup(16, 1, 2, (BOND,)), 2)[""]
     with pytest.raises(KadanoffError, match="step is 2, and these lattices match after steps 1 to 1"):
         matched_coupling(large, small, 2)
+    with pytest.raises(KadanoffError, match="step is 2, and these"):
+        separation((large, large), (small, small), 2)
+    with pytest.raises(KadanoffError, match="have two temperatures"):
+        matched_coupling(large, replace(small, setup=replace(small.setup, temperature=2.0)), 1)
 
 
 def test_an_extrapolation_to_nowhere_is_refused():

@@ -8,7 +8,7 @@ Phys. Lett. B 140, 76 (1984).
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from math import hypot
+from math import hypot, log
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from kadanoff.errors import KadanoffError, real, whole
 from kadanoff.estimate import Estimate
 from kadanoff.renormalization.flow import BOND, Flow, Setup
-from kadanoff.spins.statistics import jackknife
+from kadanoff.spins.statistics import independent_mean, jackknife
 
 SMALLEST, LARGEST = 1e-3, 1e3  # guesses at K
 ROUNDS = (64, 8, 1)
@@ -29,15 +29,9 @@ def matched_coupling(large: Flow, small: Flow, step: int) -> Estimate:
     Both flows are at one coupling near it, of independent chains; d<S>/dK are their correlations with the energy.
     KadanoffError if their sizes do not match, or there is no such step.
     """
-    sizes = large.setup.size, small.setup.size
-    if sizes[0] != large.block * sizes[1] or large.setup.temperature != small.setup.temperature:
-        raise KadanoffError(
-            f"lattices of {sizes[0]} and {sizes[1]} do not match under blocks of {large.block}; one side is that many "
-            "times the other, at the same temperature."
-        )
-    most = min(large.setup.steps, small.setup.steps + 1)
-    if not 1 <= step <= most:
-        raise KadanoffError(f"step is {step}, and these lattices match after steps 1 to {most}; take one of them.")
+    _check(large, small, step)
+    if large.setup.temperature != small.setup.temperature:
+        raise KadanoffError("the lattices that match have two temperatures; measure both at one.")
     parts = _samples(large, step), _samples(small, step - 1)
     means = [part.mean(0) for part in parts]
     both = [
@@ -46,6 +40,26 @@ def matched_coupling(large: Flow, small: Flow, step: int) -> Estimate:
     ]
     value = both[0].mean + both[1].mean - _root(*means)  # less the bias of each
     return Estimate(1 / large.setup.temperature + value, hypot(both[0].error, both[1].error), n=len(large))
+
+
+def separation(large: tuple[Flow, Flow], small: tuple[Flow, Flow], step: int) -> Estimate:
+    """Exponent y with which couplings on both sides of the critical one flow apart: y_T where nothing else is left.
+
+    Neighbours agree as often `step` steps after a lattice with K_c + d as step - 1 steps after a smaller one with K_c +
+    b^y d. Each pair of flows is of a coupling above K_c and one below, the small ones b times as far away, so that what
+    is not linear in d cancels. KadanoffError if their sizes do not match, or there is no such step.
+    """
+    _check(large[0], small[0], step)
+
+    def slope(pair: tuple[Flow, Flow], level: int) -> Estimate:
+        means = [_samples(flow, level)[:, 0] for flow in pair]
+        couplings = [1 / flow.setup.temperature for flow in pair]
+        return independent_mean((means[0] - means[1]) / (couplings[0] - couplings[1]))
+
+    slopes = slope(large, step), slope(small, step - 1)
+    ratio = slopes[0] / slopes[1]
+    width = log(large[0].block)
+    return Estimate(log(ratio.mean) / width, ratio.error / ratio.mean / width, n=len(large[0]))
 
 
 def critical_coupling(
@@ -88,6 +102,17 @@ def critical_coupling(
                 "more measurements, or a better start."
             )
     return found
+
+
+def _check(large: Flow, small: Flow, step: int) -> None:
+    sizes, most = (large.setup.size, small.setup.size), min(large.setup.steps, small.setup.steps + 1)
+    if sizes[0] != large.block * sizes[1]:
+        raise KadanoffError(
+            f"lattices of {sizes[0]} and {sizes[1]} do not match under blocks of {large.block}; one side is that many "
+            "times the other."
+        )
+    if not 1 <= step <= most:
+        raise KadanoffError(f"step is {step}, and these lattices match after steps 1 to {most}; take one of them.")
 
 
 def _samples(flow: Flow, level: int) -> NDArray[np.float64]:

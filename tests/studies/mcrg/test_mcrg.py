@@ -27,6 +27,7 @@ PARAMS = {
         {"block": 2, "size": 12, "steps": 2, "measurements": 40},
     ],
     "matching": {"rule": "majority3", "size": 27, "steps": 2, "measurements": 640, "start": 0.43},
+    "separation": {"rule": "majority3", "size": 27, "steps": 2, "measurements": 160, "away": 0.02},
     "chains": 8,
     "every": 2,
     "seed": 0,
@@ -58,7 +59,7 @@ def numbers(root):
 def test_record(project):
     mcrg(project)
     found = numbers(project)
-    assert set(found) == {*PARAMS["rules"], "coupling"}
+    assert set(found) == {*PARAMS["rules"], "coupling", "separation"}
     assert {size: set(steps) for size, steps in found["majority3"].items()} == {
         "L=9": {"step=1"},
         "L=27": {"step=1", "step=2"},
@@ -72,8 +73,10 @@ def test_record(project):
     headlines = json.loads((project / "reports/mcrg/headlines.json").read_text())
     assert abs(headlines["K_c"] - stage.COUPLING) < 4 * headlines["K_c_stderr"] + 1e-3
     assert abs(headlines["K_c"] - 0.43) > 0.005
+    parting = found["separation"]["step=2"]
+    assert abs(parting["mean"] - 1) < 4 * parting["error"] < 0.4
     text = (project / "reports/mcrg/tables.md").read_text()
-    assert text.count("## ") == 9
+    assert text.count("## ") == 10
     assert "| majority3 | 27 - 9 | 1 |" in text
     assert not list((project / ".checkpoints").glob("mcrg-all-*[0-9a-f]"))
 
@@ -123,6 +126,8 @@ def test_parts_compute_the_exponents_lattices_once(project, monkeypatch):
             {"matching": PARAMS["matching"] | {"rule": "other"}},
             "rule is other; take one of rules: majority3",
         ),
+        ({"separation": PARAMS["separation"] | {"away": 0.2}}, r"mcrg\.separation\.away is 0.2"),
+        ({"separation": PARAMS["separation"] | {"steps": 4}}, "size is 27, which 4 steps"),
         ({"rules": {"a": {"rule": "weighted", "block": 3}}}, "weight is None and rule is weighted"),
         ({"rules": {"a": {"rule": "majority", "block": 3, "weight": 1.0}}}, "weight is 1.0 and rule is majority"),
         ({"rules": {"a": {"rule": "learned", "block": 2}}}, "trained is None and rule is learned"),

@@ -63,8 +63,8 @@ def twins(full: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*KEYS, *EXACT])
 
 
-def tables_text(found: pd.DataFrame, couplings: Sequence[Estimate], coupling: float, rule: str) -> str:
-    """All tables: exponents by step and by number of interactions, twins, and the coupling matched by `rule`."""
+def tables_text(found: pd.DataFrame, by_step: Mapping[str, tuple[Sequence[Estimate], float]]) -> str:
+    """All tables: exponents by step and by number of interactions, twins, and numbers by step with exact ones."""
     full, shown = summarized(found), []
     for kind in COLUMNS:
         values = full.set_index(KEYS)[kind]
@@ -73,8 +73,9 @@ def tables_text(found: pd.DataFrame, couplings: Sequence[Estimate], coupling: fl
     shown.append(frame_table("Twins", twins(full), {name: name for name in (*KEYS, *EXACT)}))
     for kind, rows in found.groupby("kind", sort=False):
         shown.append(_wide(f"{kind} by number of interactions", rows.set_index([*KEYS, "interactions"]).value))
-    steps: list[list[Cell]] = [[str(step), off(value, coupling)] for step, value in enumerate(couplings, 1)]
-    shown.append(table(f"Critical coupling, {rule}", ["step", "K_c"], [*steps, ["exact", f"{coupling:.7f}"]]))
+    for title, (values, exact) in by_step.items():
+        lines: list[list[Cell]] = [[str(step), off(value, exact)] for step, value in enumerate(values, 1)]
+        shown.append(table(title, ["step", "value"], [*lines, ["exact", f"{exact:.8g}"]]))
     return "\n".join([*shown, "## In words\n", NOTE])
 
 

@@ -2,10 +2,11 @@
 
 Exponents are those of Swendsen's stability matrix, by step, by number of interactions and by size: every step is seen
 on two sizes. All rules with blocks of one side block the same configurations. The critical coupling is that of Wilson's
-two-lattice matching, which knows nothing of its exact value.
+two-lattice matching, which knows nothing of its exact value; pairs of lattices beside it tell how the flow parts there.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from math import asinh
 from pathlib import Path
@@ -18,7 +19,7 @@ from kadanoff.project.records import Recorder, recorded
 from kadanoff.project.records.dvclock import file_md5
 from kadanoff.project.tables import nested
 from kadanoff.renormalization.flow import Flow, Setup, joined
-from kadanoff.renormalization.matching import critical_coupling
+from kadanoff.renormalization.matching import critical_coupling, separation
 from kadanoff.runtime.executor import in_processes
 from kadanoff.runtime.files import working_folder
 from kadanoff.studies.mcrg.analysis import COLUMNS, KEYS, analysed, summarized, tables_text
@@ -27,6 +28,7 @@ from kadanoff.studies.mcrg.params import Params, follow_entries, rule_of
 
 Follow = Callable[..., dict[str, Flow]]
 COUPLING = asinh(1) / 2  # ln(1 + sqrt 2) / 2
+T_C = 1 / COUPLING
 
 
 def mcrg(root: Path) -> None:
@@ -39,10 +41,12 @@ def mcrg(root: Path) -> None:
         depend on each other there.
     """
     params, models = entry(root, Params, "mcrg"), root / "models" / "block_rule"
-    large, block = params.matched_setup(), params.rules[params.matching.rule].block
+    large = params.pair(params.matching, 1 / params.matching.start)
+    block = params.rules[params.matching.rule].block
     for lattices in params.lattices:
         params.setup(lattices).check(lattices.block)
     large.check(block)
+    params.pair(params.separation, T_C).check(params.rules[params.separation.rule].block)
     for rule in params.rules.values():
         rule_of(rule, models)  # refuses now what it would refuse later
     trained = params.trained(models)
@@ -52,8 +56,9 @@ def mcrg(root: Path) -> None:
     ):
         follow = partial(follow_entries, models)
         found = analysed(measured(params, follow, folder), params.even, params.odd)
-        couplings = critical_coupling(partial(matched, params, follow, folder), large, block, params.matching.start)
-        results(record, params, found, couplings)
+        match = partial(matched, params, follow, folder)
+        couplings = critical_coupling(match, large, block, params.matching.start)
+        results(record, params, found, couplings, separated(params, follow, folder))
 
 
 def measured(params: Params, follow: Follow, folder: Path) -> dict[tuple[str, int], Flow]:
@@ -74,19 +79,40 @@ def measured(params: Params, follow: Follow, folder: Path) -> dict[tuple[str, in
 
 def matched(params: Params, follow: Follow, folder: Path, setups: Sequence[Setup]) -> list[Flow]:
     """The flows of the lattices that are matched; their seed numbers the round of Newton's."""
-    name = params.matching.rule
-    groups = [({name: params.rules[name]}, setup, *group) for setup in setups for group in setup.groups(params.chains)]
-    found = in_processes(f"mcrg matching {setups[0].seed}", follow, groups, folder)
-    parts = [flow[name] for flow in found]
+    return _neighbours(params, follow, folder, f"mcrg matching {setups[0].seed}", params.matching.rule, setups)
+
+
+def separated(params: Params, follow: Follow, folder: Path) -> list[Estimate]:
+    """The exponent of the flow's separation at steps 1, 2, ..."""
+    of = params.separation
+    block, setups = params.rules[of.rule].block, []
+    for sign in (-1, 1):
+        large = params.pair(of, T_C * (1 + sign * of.away))
+        small = params.pair(of, T_C * (1 + sign * of.away * block))
+        setups += [large, replace(small, size=of.size // block, steps=of.steps - 1)]
+    flows = _neighbours(params, follow, folder, "mcrg separation", of.rule, setups)
+    cold, cold_small, hot, hot_small = flows
+    return [separation((cold, hot), (cold_small, hot_small), step) for step in range(1, of.steps + 1)]
+
+
+def _neighbours(
+    params: Params, follow: Follow, folder: Path, what: str, rule: str, setups: Sequence[Setup]
+) -> list[Flow]:
+    """The flows of lattices under one rule."""
+    groups = [({rule: params.rules[rule]}, setup, *group) for setup in setups for group in setup.groups(params.chains)]
+    parts = [flow[rule] for flow in in_processes(what, follow, groups, folder)]
     return [joined([part for part in parts if part.setup == setup]) for setup in setups]
 
 
-def results(record: Recorder, params: Params, found: pd.DataFrame, couplings: list[Estimate]) -> None:
+def results(
+    record: Recorder, params: Params, found: pd.DataFrame, couplings: list[Estimate], parting: list[Estimate]
+) -> None:
     """Metrics, tables and figures; the headline numbers are of the first rule's largest lattice and last step."""
     full, first = summarized(found), next(iter(params.rules))
     named = full.assign(L="L=" + full.L.astype(str), step="step=" + full.step.astype(str))
     record.metrics(nested(named, KEYS))
-    record.metrics({"coupling": {f"step={step}": value for step, value in enumerate(couplings, 1)}})
+    for name, values in (("coupling", couplings), ("separation", parting)):
+        record.metrics({name: {f"step={step}": value for step, value in enumerate(values, 1)}})
     best = named[full.rule == first].iloc[-1]
     record.summary(
         f"Blocks of the rule {first} give y_T = {{y_T}} (exact 1) and y_H = {{y_H}} (exact 1.875), {best.L} and "
@@ -97,7 +123,19 @@ def results(record: Recorder, params: Params, found: pd.DataFrame, couplings: li
         K_c=f"coupling/step={len(couplings)}",
     )
     record.comparison(full, KEYS, COLUMNS)
-    record.text("tables.md", tables_text(found, couplings, COUPLING, params.matching.rule))
+    record.text(
+        "tables.md",
+        tables_text(
+            found,
+            {
+                f"Critical coupling, {params.matching.rule}": (couplings, COUPLING),
+                f"Separation of the flow from T_c +- {params.separation.away:.0%}, {params.separation.rule}": (
+                    parting,
+                    1.0,
+                ),
+            },
+        ),
+    )
     draw_steps(record, full)
     draw_interactions(record, found[found.rule == first])
     draw_sizes(record, full[full.rule == first])

@@ -68,14 +68,25 @@ class Lattices(Section):
     measurements: int = Field(ge=2)
 
 
-class Matched(Section):
-    """Lattices of `size`, and smaller ones by a block's side, that are matched by a rule; `start` is a guess at K_c."""
+class Pairs(Section):
+    """Lattices of `size` that a rule takes `steps` times, and smaller ones by a block's side, one step less."""
 
     rule: Name
     size: int = Field(ge=2)
     steps: int = Field(ge=1)
     measurements: int = Field(ge=2)
+
+
+class Matching(Pairs):
+    """Pairs that are matched; `start` is a guess at K_c."""
+
     start: float = Field(gt=0, allow_inf_nan=False)
+
+
+class Separation(Pairs):
+    """Pairs above and below T_c, by the share `away` of it, the smaller ones by a block's side times that."""
+
+    away: float = Field(gt=0, le=0.1)
 
 
 class Params(Section):
@@ -85,7 +96,8 @@ class Params(Section):
     odd: list[str] = Field(min_length=1)
     rules: dict[Name, RuleEntry] = Field(min_length=1)
     lattices: list[Lattices] = Field(min_length=1)
-    matching: Matched
+    matching: Matching
+    separation: Separation
     chains: int = Field(ge=8)
     every: int = Field(ge=1)
     seed: Seed
@@ -108,8 +120,9 @@ class Params(Section):
             raise ValueError(f"rules have blocks of {sorted(blocks)}, lattices of {sorted(seen)}; give both the same")
         if len({(lattices.block, lattices.size) for lattices in self.lattices}) < len(self.lattices):
             raise ValueError("lattices has one block and size twice; raise the measurements of one entry")
-        if self.matching.rule not in self.rules:
-            raise ValueError(f"matching.rule is {self.matching.rule}; take one of rules: {', '.join(self.rules)}")
+        for name in ("matching", "separation"):
+            if (rule := getattr(self, name).rule) not in self.rules:
+                raise ValueError(f"{name}.rule is {rule}; take one of rules: {', '.join(self.rules)}")
         return self
 
     def by_block(self, block: int) -> dict[str, RuleEntry]:
@@ -127,7 +140,6 @@ class Params(Section):
             lattices.size, lattices.steps, lattices.measurements, interactions, every=self.every, seed=self.seed
         )
 
-    def matched_setup(self) -> Setup:
-        """The larger of the matched lattices, at the guess."""
-        of = self.matching
-        return Setup(of.size, of.steps, of.measurements, (BOND,), 1 / of.start, self.every, self.seed)
+    def pair(self, of: Pairs, temperature: float) -> Setup:
+        """The larger lattice of a pair, of which the neighbours are measured."""
+        return Setup(of.size, of.steps, of.measurements, (BOND,), temperature, self.every, self.seed)
