@@ -92,6 +92,7 @@ def shrink(params: dict) -> dict:
     params["block_rule"].update(lattices=256, many=256, judged=256)
     params["mcrg"].update(chains=8)
     params["mcrg"]["matching"].update(size=16, steps=2, measurements=2000)
+    params["mcrg"]["separation"].update(size=16, steps=2, away=0.1)
     return shrink_classify(shrink_upsample(shrink_superres(params)))
 
 

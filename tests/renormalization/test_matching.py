@@ -68,6 +68,11 @@ def test_lattices_that_do_not_match_are_refused():
         matched_coupling(large, small, 2)
     with pytest.raises(KadanoffError, match="step is 2, and these"):
         separation((large, large), (small, small), 2)
+    with pytest.raises(KadanoffError, match="give the flow of the lower one first"):
+        separation((large, large), (small, small), 1)
+    cold = [replace(flow, setup=replace(flow.setup, temperature=2.0)) for flow in (large, small)]
+    with pytest.raises(KadanoffError, match="separation is lost in noise"):
+        separation((cold[0], large), (cold[1], small), 1)  # of one set of spins
     with pytest.raises(KadanoffError, match="have two temperatures"):
         matched_coupling(large, replace(small, setup=replace(small.setup, temperature=2.0)), 1)
 

@@ -46,19 +46,25 @@ def separation(large: tuple[Flow, Flow], small: tuple[Flow, Flow], step: int) ->
     """Exponent y with which couplings on both sides of the critical one flow apart: y_T where nothing else is left.
 
     Neighbours agree as often `step` steps after a lattice with K_c + d as step - 1 steps after a smaller one with K_c +
-    b^y d. Each pair of flows is of a coupling above K_c and one below, the small ones b times as far away, so that what
-    is not linear in d cancels. KadanoffError if their sizes do not match, or there is no such step.
+    b^y d. Each pair of flows is of a temperature below T_c and one above, the small ones b times as far away, so that
+    what is not linear in d cancels. KadanoffError if their sizes do not match, there is no such step, or all is noise.
     """
     _check(large[0], small[0], step)
 
     def slope(pair: tuple[Flow, Flow], level: int) -> Estimate:
-        means = [_samples(flow, level)[:, 0] for flow in pair]
-        couplings = [1 / flow.setup.temperature for flow in pair]
-        return independent_mean((means[0] - means[1]) / (couplings[0] - couplings[1]))
+        cold, hot = (flow.setup.temperature for flow in pair)
+        if not cold < hot:
+            raise KadanoffError(f"a pair has the temperatures {cold} and {hot}; give the flow of the lower one first.")
+        agree = [_samples(flow, level)[:, 0] for flow in pair]
+        return independent_mean((agree[0] - agree[1]) / (1 / cold - 1 / hot))
 
     slopes = slope(large, step), slope(small, step - 1)
-    ratio = slopes[0] / slopes[1]
-    width = log(large[0].block)
+    if min(each.mean for each in slopes) <= 0:
+        raise KadanoffError(
+            f"the flow's separation is lost in noise: after {step} steps d<S>/dK is {slopes[0]}, and {slopes[1]} one "
+            "step earlier on the smaller lattice; take more measurements, or temperatures further away."
+        )
+    ratio, width = slopes[0] / slopes[1], log(large[0].block)
     return Estimate(log(ratio.mean) / width, ratio.error / ratio.mean / width, n=len(large[0]))
 
 

@@ -27,7 +27,7 @@ PARAMS = {
         {"block": 2, "size": 12, "steps": 2, "measurements": 40},
     ],
     "matching": {"rule": "majority3", "size": 27, "steps": 2, "measurements": 640, "start": 0.43},
-    "separation": {"rule": "majority3", "size": 27, "steps": 2, "measurements": 160, "away": 0.02},
+    "separation": {"rule": "majority3", "size": 27, "steps": 2, "measurements": 400, "away": 0.02},
     "chains": 8,
     "every": 2,
     "seed": 0,
