@@ -6,10 +6,11 @@ import sys
 
 import numpy as np
 import pytest
+from strips import strip_information
 
 from kadanoff.errors import KadanoffError
 from kadanoff.montecarlo import swendsen_wang
-from kadanoff.renormalization.information import environment, mutual_information, strip_information, train
+from kadanoff.renormalization.information import environment, mutual_information, train
 from kadanoff.renormalization.learned import Weights, features, first_weights
 from kadanoff.renormalization.rules import corner, majority, weighted
 from kadanoff.spins.boundary import Lattice

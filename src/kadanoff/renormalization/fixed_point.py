@@ -72,12 +72,11 @@ class Training:
 
 @dataclass(frozen=True)
 class Trained:
-    """Weights, D of the lattices that trained, <M'^2> / <M^2> - 1, and the couplings' differences by interaction."""
+    """Weights, D of the lattices that trained, and <M'^2> / <M^2> - 1."""
 
     weights: Weights
     divergence: float
     amplitude: float
-    differences: dict[str, float]
 
 
 def exact_sums(interactions: Sequence[str], side: int = SIDE, temperature: float = float(T_C)) -> Array:
@@ -138,7 +137,6 @@ def train(training: Training, on_step: Callable[[int, float], None] = lambda ste
         Weights(training.block, dict(zip(terms, map(float, weights), strict=True))),
         target.divergence(found),
         float(blocked_square(weights, large, large_shares)[0] / square - 1),
-        dict(zip(MATCHED, map(float, target.differences(found)), strict=True)),
     )
 
 
@@ -209,13 +207,9 @@ class Target:
         found = np.concatenate([sums(spins, MATCHED) for spins in critical_lattices(SIDE, METRIC, seed)])
         return cls(exact_sums(MATCHED), np.linalg.inv(np.cov(found.T)))
 
-    def differences(self, found: Array) -> Array:
-        """The couplings, (k,), in which blocked lattices with these <S'> differ."""
-        return self.inverse @ (found - self.known)
-
     def divergence(self, found: Array) -> float:
-        """Their D."""
-        return float((found - self.known) @ self.differences(found) / 2)
+        """D of blocked lattices with these <S'>."""
+        return float((found - self.known) @ self.inverse @ (found - self.known) / 2)
 
     def divergence_of(self, rule: Rule, count: int, seed: int) -> float:
         """D of a rule, of `count` blocked lattices that it draws; these alone give about 12 / count."""

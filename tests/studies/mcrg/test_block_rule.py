@@ -30,7 +30,7 @@ def test_weights_and_record(project, name):
     assert weights.block == 2
     assert set(weights.values) == {"11", "01", "00", *(["11 12 21"] if name == "near" else [])}
     record = project / "reports/block_rule" / name
-    assert {file.name for file in record.glob("*.png")} == {"weights.png", "means.png", "information.png"}
+    assert {file.name for file in record.glob("*.png")} == {"weights.png", "means.png"}
     rules = json.loads((record / "metrics.json").read_text())["rules"]
     assert set(rules) == {"learned", "majority", "weighted, w = 1", "decimation", "majority of the ring"}
     assert set(rules["majority"]) == {"divergence", "information"}

@@ -65,7 +65,7 @@ def test_record(project):
         "L=27": {"step=1", "step=2"},
     }
     names = {path.name for path in (project / "reports/mcrg").iterdir()}
-    assert names >= {"steps.png", "interactions.png", "sizes.png", "tables.md", "comparison.csv", "headlines.json"}
+    assert names >= {"steps.png", "interactions.png", "tables.md", "comparison.csv", "headlines.json"}
     rows = pd.read_csv(project / "reports/mcrg/comparison.csv")
     assert len(rows) == 3 + 3 + 2
     y = rows[(rows.rule == "majority3") & (rows.L == 27)].iloc[0]

@@ -18,7 +18,7 @@ from kadanoff.renormalization import fixed_point, information
 from kadanoff.renormalization.critical import critical_lattices
 from kadanoff.renormalization.learned import Weights, compact_terms, features, first_weights
 from kadanoff.renormalization.rules import Rule, corner, majority, weighted
-from kadanoff.studies.mcrg.block_rule_figures import draw_information, draw_means, draw_weights
+from kadanoff.studies.mcrg.block_rule_figures import draw_means, draw_weights
 from kadanoff.validation import Section, Seed, validated
 
 RING = "majority of the ring"
@@ -86,7 +86,6 @@ def block_rule(root: Path, name: str) -> None:
         draw_weights(record, weights)
         spins = next(critical_lattices(8 * variant.block, SHOWN, params.seed + 2))
         draw_means(record, spins, weights)
-        draw_information(record, {rule: kept for rule, (_, kept) in found.items()})
         weights.save(root / "models" / "block_rule" / f"{name}.safetensors")
 
 

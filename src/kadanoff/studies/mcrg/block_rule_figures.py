@@ -1,11 +1,8 @@
-"""The figures of the stage `block_rule`: weights on the block's sites, means by state, information by rule."""
-
-from collections.abc import Mapping
+"""The figures of the stage `block_rule`: weights on the block's sites, and means by the block's sum."""
 
 import numpy as np
 
-from kadanoff.estimate import Estimate
-from kadanoff.project.figures import figure, points
+from kadanoff.project.figures import figure
 from kadanoff.project.records import Recorder
 from kadanoff.renormalization.learned import Weights, orbit
 from kadanoff.renormalization.rules import Spins
@@ -45,12 +42,3 @@ def draw_means(record: Recorder, spins: Spins, weights: Weights) -> None:
         axis.legend([violins["bodies"][0], majority], ["learned", "majority"], loc="lower right")
         caption = "Mean block spin by the block's sum on critical lattices: its spread is what the ring decides"
         record.figure("means", drawn, caption)
-
-
-def draw_information(record: Recorder, found: Mapping[str, Estimate]) -> None:
-    """Figure `information`: mutual information with the far surroundings, by rule."""
-    with figure(figsize=(5, 3)) as (drawn, axis):
-        points(axis, range(len(found)), list(found.values()))
-        axis.set_xticks(range(len(found)), list(found), rotation=15)
-        axis.set(ylabel="mutual information (nats)")
-        record.figure("information", drawn, "Mutual information of a block spin and its far surroundings, by rule")

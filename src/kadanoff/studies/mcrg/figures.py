@@ -1,4 +1,4 @@
-"""Figures of the stage `mcrg`: exponents by step, by number of interactions and by size, beside exact lines."""
+"""Figures of the stage `mcrg`: exponents by step and by number of interactions, beside exact lines."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,17 +45,3 @@ def draw_interactions(record: Recorder, found: pd.DataFrame) -> None:
         for kind, axis in axes.items():
             for step, rows in largest[largest.kind == kind].groupby("step"):
                 points(axis, rows.interactions, rows.value, label=f"step {step}", **series(step - 1))
-
-
-def draw_sizes(record: Recorder, full: pd.DataFrame) -> None:
-    """Figure `sizes`: exponents of one rule at each step by the size of the lattice: what differs is finite size."""
-    caption = f"Exponents of {full.rule.iloc[0]} by size, each step on twins"
-    with _panels(record, "sizes", caption, "$L$") as axes:
-        for step, rows in full.groupby("step"):
-            for kind, axis in axes.items():
-                points(axis, rows.L, rows[kind], label=f"step {step}", **series(step - 1))
-        for axis in axes.values():
-            axis.set(xscale="log")
-            axis.margins(x=0.2)
-            axis.set_xticks(sorted(set(full.L)), map(str, sorted(set(full.L))))
-            axis.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)

@@ -23,7 +23,7 @@ from kadanoff.renormalization.matching import critical_coupling, separation
 from kadanoff.runtime.executor import in_processes
 from kadanoff.runtime.files import working_folder
 from kadanoff.studies.mcrg.analysis import COLUMNS, KEYS, analysed, summarized, tables_text
-from kadanoff.studies.mcrg.figures import draw_interactions, draw_sizes, draw_steps
+from kadanoff.studies.mcrg.figures import draw_interactions, draw_steps
 from kadanoff.studies.mcrg.params import Params, follow_entries, rule_of
 
 Follow = Callable[..., dict[str, Flow]]
@@ -138,4 +138,3 @@ def results(
     )
     draw_steps(record, full)
     draw_interactions(record, found[found.rule == first])
-    draw_sizes(record, full[full.rule == first])
