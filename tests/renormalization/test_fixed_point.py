@@ -16,6 +16,7 @@ from kadanoff.renormalization.fixed_point import (
     blocked_square,
     blocked_sums,
     exact_sums,
+    observed,
 )
 from kadanoff.renormalization.learned import Weights, features
 from kadanoff.renormalization.rules import majority, weighted
@@ -56,7 +57,7 @@ def test_blocked_averages_are_those_of_drawn_blocks():
     rule = Weights(2, {"11": 0.4, "01": 0.1})
     inputs, shares = torch.from_numpy(features(spins, 2, ["11", "01"])), torch.full((4000,), 1 / 4000)
     drawn = rule.rule().draw(spins, np.uint64(5))
-    found, weights = sums(drawn, MATCHED), np.array([0.4, 0.1])
+    found, weights = observed(drawn), np.array([0.4, 0.1])
     errors = found.std(0) / np.sqrt(len(found))
     assert (np.abs(blocked_sums(weights, inputs, shares)[0] - found.mean(0)) < 4 * errors).all()
     square = drawn.sum((1, 2), dtype=float) ** 2
@@ -66,12 +67,13 @@ def test_blocked_averages_are_those_of_drawn_blocks():
 def test_shares_give_few_lattices_the_averages_of_many():
     inputs, shares, square = weighted_features(2, ["11"], 8, 200, 4096, 3)
     assert inputs.shape == (1, 200, 4, 4)
-    many, _ = known_means(critical_lattices(8, 4096, 3), 8)
-    first = next(critical_lattices(8, 4096, 3))[:200]
+    many, controls = known_means(critical_lattices(8, 4096, 3), 8)
+    energies, known = sums(next(critical_lattices(8, 4096, 3))[:200], ["00 01"])[:, 0], Target.of(0).known
     assert float(shares.sum()) == pytest.approx(1)
-    assert shares.numpy() @ sums(first, ["00 01"])[:, 0] == pytest.approx(many[0], rel=1e-5)
+    assert shares.numpy() @ energies == pytest.approx(known[0], rel=1e-5)
+    assert shares.numpy() @ energies**2 == pytest.approx(known[-1], rel=1e-5)
     assert square == many[-1]
-    assert many[0] == pytest.approx(exact_sums(["00 01"])[0], rel=1e-12)
+    assert square == pytest.approx(controls[:, -1].mean(), rel=0.05)
 
 
 def test_critical_lattices_have_the_exact_sums():

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from kadanoff.montecarlo import swendsen_wang
 from kadanoff.montecarlo.rng import stream_key
-from kadanoff.renormalization.couplings import EVEN, sums
+from kadanoff.renormalization.couplings import sums
 from kadanoff.renormalization.learned import features
 from kadanoff.renormalization.rules import Spins
 from kadanoff.spins.boundary import Lattice
@@ -38,8 +38,8 @@ def weighted_features(
 ) -> tuple[Tensor, Tensor, float]:
     """Features int8 (term, n, side / block, side / block) of `count` critical lattices, and their shares float32 (n,).
 
-    With these shares the averages of fine sums and of M^2 are those of `many` lattices (a regression estimator:
-    Cochran, Sampling Techniques (1977), chapter 7). The last one found is <M^2> of the many.
+    With these shares the fine energy has its exact mean and variance, and <M^2>, the last one found, is that of `many`
+    lattices (a regression estimator: Cochran, Sampling Techniques (1977), chapter 7).
     """
     inputs: list[NDArray[np.int8]] = []
 
@@ -64,9 +64,18 @@ def transfer_matrix(side: int, temperature: float) -> tuple[Array, Array]:
 
 
 def known_means(lattices: Iterator[Spins], side: int) -> tuple[Array, Array]:
-    """Sums of `EVEN`, and M^2: their means with the mean energy made exact, (k,), and those of each lattice, (n, k)."""
-    found = [np.concatenate([sums(spins, EVEN), sums(spins, ["00"]) ** 2], 1).astype(float) for spins in lattices]
-    controls = np.concatenate(found)
-    excess = controls[:, 0].mean() + side**2 * kaufman(side, side, float(T_C)).energy  # of -E, the first of EVEN
-    covariance = np.cov(controls.T)[0]
-    return controls.mean(0) - covariance / covariance[0] * excess, controls
+    """Of each lattice, (n, 3), and the means, (3,): S of neighbours less <S>, the square of this, and M^2.
+
+    The first two means are exact, and that of M^2 is corrected by its regression on what the samples' are off.
+    """
+    exact = kaufman(side, side, float(T_C))
+    found = [
+        np.stack([sums(spins, ["00 01"])[:, 0] + side**2 * exact.energy, spins.sum((1, 2), dtype=float)], 1)
+        for spins in lattices
+    ]
+    excess, total = np.concatenate(found).T
+    controls = np.stack([excess, excess**2, total**2], 1)
+    known = np.array([0.0, side**2 * exact.specific_heat * float(T_C) ** 2])
+    covariance, off = np.cov(controls.T), controls.mean(0)
+    square = off[2] - covariance[2, :2] @ np.linalg.solve(covariance[:2, :2], off[:2] - known)
+    return np.append(known, square), controls

@@ -25,6 +25,7 @@ al., 76, 2613 (1996); Chung and Kao, Phys. Rev. Research 3, 023230 (2021).
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from itertools import product
 from operator import mul
 
 import numpy as np
@@ -37,8 +38,8 @@ from kadanoff.montecarlo.rng import stream_key
 from kadanoff.renormalization.couplings import images, sums
 from kadanoff.renormalization.critical import critical_lattices, known_means, transfer_matrix, weighted_features
 from kadanoff.renormalization.learned import Weights, compact_terms, first_weights
-from kadanoff.renormalization.rules import Rule
-from kadanoff.spins.exact import T_C
+from kadanoff.renormalization.rules import Rule, Spins
+from kadanoff.spins.exact import T_C, kaufman
 
 SIDE = 8
 """Of the small lattice, whose 2^8 rows make an exact transfer matrix."""
@@ -160,25 +161,35 @@ def _least_squares(residuals: Callable[[Array], Residuals], start: Array) -> Ite
 
 
 def blocked_sums(weights: Array, inputs: Tensor, shares: Tensor) -> tuple[Array, Array]:
-    """<S'> of the interactions `MATCHED`, (k,), and its derivatives by the weights, (k, term).
+    """<S'> of the interactions `MATCHED` and <S'^2> of neighbours, (k,), and their derivatives, (k, term).
 
     `inputs` are features int8 (term, n, y, x), `shares` of the lattices float32 (n,). One image of an interaction
     stands for all, as rule and model have the square's symmetries.
     """
-    sums, slopes = np.zeros(len(MATCHED)), np.zeros((len(MATCHED), len(weights)))
+    sums, slopes = np.zeros(len(MATCHED) + 1), np.zeros((len(MATCHED) + 1, len(weights)))
     vector = torch.tensor(weights, dtype=torch.float32)
     for part, share in zip(inputs.split(TOGETHER, 1), shares.split(TOGETHER), strict=True):
         terms = part.float()
         mean = torch.tanh(torch.tensordot(vector, terms, 1)).requires_grad_()
         tangents = (terms * (1 - mean.detach() ** 2)).flatten(1)
-        for number, interaction in enumerate(MATCHED):
-            sites, *others = images(interaction)
-            moved = [torch.roll(mean, (-y, -x), (1, 2)) for y, x in sites]
-            value = (1 + len(others)) * (share @ reduce(mul, moved).sum((1, 2)))
-            (gradient,) = torch.autograd.grad(value, mean, retain_graph=True)
-            sums[number] += value.item()
+        for number, value in enumerate(_averages(mean)):
+            (gradient,) = torch.autograd.grad(share @ value, mean, retain_graph=True)
+            sums[number] += float(share @ value.detach())
             slopes[number] += (tangents @ gradient.flatten()).numpy()
     return sums, slopes
+
+
+def _averages(mean: Tensor) -> Iterator[Tensor]:
+    """Of block spins with these means, float32 (n, y, x): each <S'>, and <S'^2> of neighbours, (n,)."""
+    for interaction in MATCHED:
+        sites, *others = images(interaction)
+        moved = [torch.roll(mean, (-y, -x), (1, 2)) for y, x in sites]
+        yield (1 + len(others)) * reduce(mul, moved).sum((1, 2))
+    beside = torch.stack([torch.roll(mean, way, axis) for way, axis in product((1, -1), (1, 2))])
+    bonds, two = mean * beside[:2], beside.sum(0) ** 2 - (beside**2).sum(0)
+    # two bonds of one site multiply its neighbours, and a bond with itself gives 1
+    own = (1 - bonds**2).sum((0, 2, 3)) + ((1 - mean**2) * two).sum((1, 2))
+    yield bonds.sum((0, 2, 3)) ** 2 + own
 
 
 def blocked_square(weights: Array, inputs: Tensor, shares: Tensor) -> tuple[float, Array]:
@@ -194,6 +205,12 @@ def blocked_square(weights: Array, inputs: Tensor, shares: Tensor) -> tuple[floa
     return total, slopes
 
 
+def observed(spins: Spins) -> Array:
+    """S of the interactions `MATCHED` and S^2 of neighbours, float64 (n, k), of lattices int8 (n, y, x)."""
+    found = sums(spins, MATCHED).astype(float)
+    return np.append(found, found[:, :1] ** 2, 1)
+
+
 @dataclass(frozen=True)
 class Target:
     """What blocked lattices should be: <S>, (k,), and the inverse of the covariance C of S, (k, k)."""
@@ -204,8 +221,10 @@ class Target:
     @classmethod
     def of(cls, seed: int) -> "Target":
         """<S> exactly, and C of lattices under this seed."""
-        found = np.concatenate([sums(spins, MATCHED) for spins in critical_lattices(SIDE, METRIC, seed)])
-        return cls(exact_sums(MATCHED), np.linalg.inv(np.cov(found.T)))
+        found = np.concatenate([observed(spins) for spins in critical_lattices(SIDE, METRIC, seed)])
+        known, exact = exact_sums(MATCHED), kaufman(SIDE, SIDE, float(T_C))
+        square = known[0] ** 2 + SIDE**2 * exact.specific_heat * float(T_C) ** 2
+        return cls(np.append(known, square), np.linalg.inv(np.cov(found.T)))
 
     def divergence(self, found: Array) -> float:
         """D of blocked lattices with these <S'>."""
@@ -215,7 +234,7 @@ class Target:
         """D of a rule, of `count` blocked lattices that it draws; these alone give about 12 / count."""
         key = stream_key(seed, "divergence", SIDE, 0)
         drawn = (
-            sums(rule.draw(spins, key, number), MATCHED).mean(0)
+            observed(rule.draw(spins, key, number)).mean(0)
             for number, spins in enumerate(critical_lattices(SIDE * rule.block, count, seed))
         )
         return self.divergence(np.mean(list(drawn), axis=0))
