@@ -1,24 +1,26 @@
 """A rule is trained so that the critical model is nearly its fixed point. No exponent enters.
 
 The criterion: critical lattices of 8 b x 8 b in blocks of b should be as critical lattices of 8 x 8. Let S be the sums
-of the interactions `MATCHED` on these, and C their covariance. Then
+of the interactions `MATCHED` on these, and the square of the first, of neighbours; and C their covariance. Then
 
     D = 1/2 (<S'> - <S>) C^-1 (<S'> - <S>)
 
-is to second order the Kullback-Leibler divergence of the two, as far as these interactions tell, and C^-1 (<S'> - <S>)
-are the couplings in which they differ. A rule that multiplies all distant correlations by one factor hardly shows in D:
-this factor is a condition of its own, R = <M'^2> / <M^2> = 1, where lattices of 16 b become 16 x 16.
+is to second order the Kullback-Leibler divergence of the two, as far as these averages tell, and C^-1 (<S'> - <S>) are
+the couplings in which they differ. The square is the second moment of the energy. That of the magnetization is a
+condition of its own, R = <M'^2> / <M^2> = 1, where lattices of 16 b become 16 x 16: a rule that multiplies all distant
+correlations by one factor hardly shows in D, and on 8 x 8 irrelevant operators shift R.
 
-The criterion was not fixed before exponents were looked at. With D alone y_H was off by 3e-3; with R on 8 x 8, where
-irrelevant operators shift it, by 1.5e-3; then R moved to 16 x 16, and last its weight became the one of its error.
-So y_H, and less so y_T, are no independent tests of it.
+The criterion was not fixed before exponents were looked at. With D alone y_H was off by 3e-3; with R on 8 x 8 by
+1.5e-3; then R moved to 16 x 16, and its weight became the one of its error. Without the energy's second moment y_T was
+within 0.008 at full scale, and another one by 0.005 for each training sample. So exponents at the first step are no
+independent tests of the criterion.
 
 The weights w minimize n D + n ((R - 1) / `AMPLITUDE`)^2 / 2 + |w|^2 / 2 for n lattices.
 
 <S> is exact. Given the fine spins, block spins are independent, so <S'> and <M'^2> are averages over fine lattices of
-products of tanh h, and have gradients. The fine lattices are some of many, weighted so that their averages of fine sums
-and of M^2 are those of the many, whose mean energy is made the exact one (regression estimators: Cochran, Sampling
-Techniques (1977), chapter 7). Earlier searches for better rules: Swendsen, Phys. Rev. Lett. 52, 2321 (1984); Blote et
+products of tanh h, and have gradients. The fine lattices are some of many, weighted so that their energy has its exact
+mean and variance, and M^2 the average of the many (regression estimators: Cochran, Sampling Techniques (1977), chapter
+7). Earlier searches for better rules: Swendsen, Phys. Rev. Lett. 52, 2321 (1984); Blote et
 al., 76, 2613 (1996); Chung and Kao, Phys. Rev. Research 3, 023230 (2021).
 """
 
