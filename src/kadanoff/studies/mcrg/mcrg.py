@@ -8,7 +8,6 @@ two-lattice matching, which knows nothing of its exact value; pairs of lattices 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from math import asinh
 from pathlib import Path
 
 import pandas as pd
@@ -22,13 +21,13 @@ from kadanoff.renormalization.flow import Flow, Setup, joined
 from kadanoff.renormalization.matching import critical_coupling, separation
 from kadanoff.runtime.executor import in_processes
 from kadanoff.runtime.files import working_folder
+from kadanoff.spins.exact import T_C
 from kadanoff.studies.mcrg.analysis import COLUMNS, KEYS, analysed, summarized, tables_text
 from kadanoff.studies.mcrg.figures import draw_interactions, draw_steps
 from kadanoff.studies.mcrg.params import Params, follow_entries, rule_of
 
 Follow = Callable[..., dict[str, Flow]]
-COUPLING = asinh(1) / 2  # ln(1 + sqrt 2) / 2
-T_C = 1 / COUPLING
+COUPLING = 1 / float(T_C)
 
 
 def mcrg(root: Path) -> None:
@@ -46,7 +45,7 @@ def mcrg(root: Path) -> None:
     for lattices in params.lattices:
         params.setup(lattices).check(lattices.block)
     large.check(block)
-    params.pair(params.separation, T_C).check(params.rules[params.separation.rule].block)
+    params.pair(params.separation, float(T_C)).check(params.rules[params.separation.rule].block)
     for rule in params.rules.values():
         rule_of(rule, models)  # refuses now what it would refuse later
     trained = params.trained(models)
@@ -87,8 +86,8 @@ def separated(params: Params, follow: Follow, folder: Path) -> list[Estimate]:
     of = params.separation
     block, setups = params.rules[of.rule].block, []
     for sign in (-1, 1):
-        large = params.pair(of, T_C * (1 + sign * of.away))
-        small = params.pair(of, T_C * (1 + sign * of.away * block))
+        large = params.pair(of, float(T_C) * (1 + sign * of.away))
+        small = params.pair(of, float(T_C) * (1 + sign * of.away * block))
         setups += [large, replace(small, size=of.size // block, steps=of.steps - 1)]
     flows = _neighbours(params, follow, folder, "mcrg separation", of.rule, setups)
     cold, cold_small, hot, hot_small = flows
@@ -123,18 +122,11 @@ def results(
         K_c=f"coupling/step={len(couplings)}",
     )
     record.comparison(full, KEYS, COLUMNS)
-    record.text(
-        "tables.md",
-        tables_text(
-            found,
-            {
-                f"Critical coupling, {params.matching.rule}": (couplings, COUPLING),
-                f"Separation of the flow from T_c +- {params.separation.away:.0%}, {params.separation.rule}": (
-                    parting,
-                    1.0,
-                ),
-            },
-        ),
-    )
+    of = params.separation
+    by_step = {
+        f"Critical coupling, {params.matching.rule}": (couplings, COUPLING),
+        f"Separation of the flow from T_c +- {of.away:.0%}, {of.rule}": (parting, 1.0),
+    }
+    record.text("tables.md", tables_text(found, by_step))
     draw_steps(record, full)
     draw_interactions(record, found[found.rule == first])
