@@ -46,6 +46,13 @@ def test_a_rule_has_the_symmetries_of_its_block(block):
     assert not np.allclose(mean(np.roll(spins, 1, 2)), known, atol=1e-2)  # that of other blocks
 
 
+@pytest.mark.parametrize("block", [2, 3])
+def test_means_are_those_of_the_features(block):
+    weights, spins = some(block), RANDOM.choice(np.array([-1, 1], np.int8), (5, 4 * block, 6 * block))
+    known = np.tanh(np.tensordot(list(weights.values.values()), features(spins, block, list(weights.values)), 1))
+    assert np.allclose(weights.mean(spins), known, atol=1e-6)
+
+
 def test_known_rules_are_among_them():
     spins = RANDOM.choice(np.array([-1, 1], np.int8), (3, 8, 8))
     assert np.allclose(Weights(2, {"11": 0.36}).mean(spins), weighted(2, 0.36).mean(spins), atol=1e-6)

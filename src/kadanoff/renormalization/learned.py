@@ -8,7 +8,7 @@ whatever the weights.
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from itertools import combinations, product
 from pathlib import Path
 
@@ -113,6 +113,15 @@ class Weights:
     def mean(self, spins: Spins) -> Means:
         """<s'>, float32 (n, y / block, x / block), of spins int8 (n, y, x); KadanoffError as `features`."""
         check_block(spins.shape[1:], self.block)
+        return self._means[_surroundings(spins)] if self.block == 2 else self._computed(spins)
+
+    @cached_property
+    def _means(self) -> NDArray[np.float32]:
+        """<s'> of a block of 2 by the number of its surroundings, (2^16,): with its ring it fills a torus of 4 x 4."""
+        up = np.arange(1 << 16)[:, None] >> np.arange(16) & 1
+        return self._computed((2 * up - 1).astype(np.int8).reshape(-1, 4, 4))[:, 0, 0]
+
+    def _computed(self, spins: Spins) -> Means:
         weights = np.array(list(self.values.values()), np.float32)
         return np.concatenate(
             [
@@ -126,6 +135,16 @@ class Weights:
         tensors = {term: np.array([value], np.float32) for term, value in self.values.items()}
         with disk_errors(path):
             write_atomic(path, save(tensors, {"block": str(self.block)}))
+
+
+def _surroundings(spins: Spins) -> NDArray[np.uint16]:
+    """Number of the 4 x 4 spins of each block of 2 and its ring, (n, y / 2, x / 2): bit k where the k-th one is up."""
+    up = (np.pad(spins, ((0, 0), (1, 1), (1, 1)), mode="wrap") > 0).astype(np.uint16)
+    height, width = spins.shape[1:]
+    found = np.zeros((len(spins), height // 2, width // 2), np.uint16)
+    for y, x in product(range(4), repeat=2):
+        found |= up[:, y : y + height : 2, x : x + width : 2] << np.uint16((y - 1) % 4 * 4 + (x - 1) % 4)
+    return found
 
 
 def _groups(spins: Spins) -> Iterator[Spins]:
