@@ -37,7 +37,7 @@ def lock(root, cmd="kadanoff"):
         path = file.parent.relative_to(root).as_posix()
         outs = [
             {"path": f"models/{file.parent.name}.safetensors", "md5": "0" * 32},
-            {"path": path, "hash": "md5", "md5": folder_md5(file.parent, file.parent.iterdir())},
+            {"path": path, "hash": "md5", "md5": folder_md5(file.parent, file.parent.iterdir()), "size": 7},
         ]
         stages["@".join(path.split("/")[1:])] = {"cmd": cmd, "outs": outs}
     (root / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}))

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from kadanoff.errors import KadanoffError, shown
+from kadanoff.project.params import read_yaml
 from kadanoff.project.records.dvclock import outputs, read_lock
 from kadanoff.project.records.read import PUBLISHED, Published, find_records, read_record, record_files
 from kadanoff.runtime.files import NAME, alone, recover_folder, replace_folder
@@ -46,7 +47,7 @@ def publish(root: Path, name: str, only: Collection[str] = (), replace: bool = F
                 "name, or overwrite them with --replace."
             )
         if changed:
-            _write(root, target, changed, entries, work / name)
+            _write(root, target, changed, work / name)
     place = target.relative_to(root)
     return f"{place}: {len(changed)} records added, {len(pinned) - len(changed)} there already. Next: git add {place}"
 
@@ -82,17 +83,24 @@ def _published(root: Path, target: Path, item: Item, entries: dict[str, dict[str
         return False  # it is broken
 
 
-def _write(root: Path, target: Path, items: list[Item], entries: dict[str, dict[str, Any]], scratch: Path) -> None:
+def _numbers(folder: Path) -> dict[str, Any]:
+    """The entries that `read_lock` gives as text, with the types that DVC gives them."""
+    path = folder / "dvc.lock"
+    return read_yaml(path)["stages"] if path.exists() else {}
+
+
+def _write(root: Path, target: Path, items: list[Item], scratch: Path) -> None:
     """Build the whole publication aside, then put it in place in one rename."""
+    entries, own = _numbers(target), _numbers(root)
     if target.exists():
         shutil.copytree(target, scratch)
-    for record, address, entry in items:
+    for record, address, _ in items:
         shutil.rmtree(scratch / record.info.title, ignore_errors=True)
         for name, file in record_files(root / record.path).items():
             copy = scratch / record.info.title / name
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, copy)
-        entries[address] = entry
+        entries[address] = own[address]
     lock = yaml.safe_dump({"schema": "2.0", "stages": entries}, sort_keys=False)
     (scratch / "dvc.lock").write_text(lock, encoding="utf-8")
     size = sum(file.stat().st_size for file in record_files(scratch).values()) / 2**20
