@@ -8,7 +8,7 @@ from kadanoff.renormalization.learned import Weights, orbit
 from kadanoff.renormalization.rules import Spins
 from kadanoff.spins.observables import block_sums
 
-COLUMNS = 6
+COLUMNS = 8
 
 
 def draw_weights(record: Recorder, weights: Weights) -> None:
