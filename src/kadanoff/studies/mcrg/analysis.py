@@ -72,7 +72,9 @@ def tables_text(found: pd.DataFrame, by_step: Mapping[str, tuple[Sequence[Estima
         shown.append(_wide(f"{kind} by step", values if exact is None else values.map(lambda y, of=exact: off(y, of))))
     shown.append(frame_table("Twins", twins(full), {name: name for name in (*KEYS, *EXACT)}))
     for kind, rows in found.groupby("kind", sort=False):
-        shown.append(_wide(f"{kind} by number of interactions", rows.set_index([*KEYS, "interactions"]).value))
+        most = rows.interactions.max()
+        some = rows[rows.interactions.isin([1, 2, *range(3, most, 3), most])]  # a figure has all
+        shown.append(_wide(f"{kind} by number of interactions", some.set_index([*KEYS, "interactions"]).value))
     for title, (values, exact) in by_step.items():
         lines: list[list[Cell]] = [[str(step), off(value, exact)] for step, value in enumerate(values, 1)]
         shown.append(table(title, ["step", "value"], [*lines, ["exact", f"{exact:.8g}"]]))
